@@ -1,0 +1,41 @@
+# One image for every role: docker run fourfold produce | process | watch | ...
+FROM python:3.11-slim-bookworm AS build
+
+# the dependencies first: they change less often than the code
+RUN python -m venv /opt/fourfold
+COPY requirements/runtime.txt /tmp/
+RUN /opt/fourfold/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r /tmp/runtime.txt \
+ && /opt/fourfold/bin/pip uninstall --quiet --yes pip setuptools
+
+# the code as it is: no build back end is in the lock. Compiled here, as nobody may write there later
+COPY . /app/
+RUN rm -r /app/requirements \
+ && python -m compileall -q /app \
+ && printf '%s\n' '#!/opt/fourfold/bin/python' 'from modes.cli import main' 'main()' >/opt/fourfold/bin/fourfold \
+ && chmod 755 /opt/fourfold/bin/fourfold
+
+
+FROM python:3.11-slim-bookworm
+
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fourfold
+COPY --from=build /opt/fourfold /opt/fourfold
+COPY --from=build /app /app
+
+ENV PATH=/opt/fourfold/bin:$PATH \
+    PYTHONPATH=/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    FOURFOLD_DATA_DIR=/tmp/fourfold \
+    FOURFOLD_METRICS_HOST=0.0.0.0 \
+    FOURFOLD_METRICS_PORT=9100
+USER fourfold
+WORKDIR /tmp
+EXPOSE 9100
+
+# of roles; what serves no metrics (topics, watch, questions) switches it off
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/healthz' % os.environ['FOURFOLD_METRICS_PORT'], timeout=2)"]
+
+ENTRYPOINT ["fourfold"]
+CMD ["--help"]

@@ -1,0 +1,57 @@
+# The two commands: make demo, make test. The rest are parts of them.
+# PYTHON picks the interpreter: 3.11 or 3.12.
+SHELL := /bin/bash
+FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "$(FITS)" 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo setup test test-unit test-integration check fast-check lock bench soak chaos clean
+
+demo: setup ## everything set up and running, live counts; Ctrl-C ends it
+	@$(BIN)/fourfold up || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
+
+setup: .venv/ready ## virtual environment and jars
+	@$(BIN)/fourfold embedded prepare
+
+.venv/ready: requirements/dev.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c "$(FITS)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "setting up .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: setup ## all tests; says which servers it uses
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+test-unit: .venv/ready ## tests without servers
+	$(PYTEST) tests/unit tests/contract -m "not integration"
+
+test-integration: setup ## tests with servers; FOURFOLD_TEST_SERVERS=embedded or containers
+	$(PYTEST) -m integration
+
+check: .venv/ready ## all quality gates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast-check: .venv/ready ## the quick ones, as before each commit
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: setup ## measures, side by side in one run
+	$(BIN)/python -m bench
+
+soak: setup ## the chaos test for SECONDS (default 1800)
+	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) $(PYTEST) tests/integration/test_chaos.py -s --timeout=0
+
+lock: ## new locks from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt -q --custom-compile-command "make lock"
+
+clean: ## the embedded servers' data and the virtual environment
+	-$(BIN)/fourfold embedded stop
+	rm -rf .fourfold .venv

@@ -1,0 +1,158 @@
+"""The log as a plain reader sees it: committed records with offsets, append times and headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from adapters.kafka.access import KafkaAccess
+from core.errors import UnavailableError
+from core.position import PartitionKey
+
+CHUNK: Final = 10_000
+TIMEOUT_S: Final = 10.0
+
+
+class Entry(NamedTuple):
+    """One record of the log. `append_ms` is the broker's append time."""
+
+    source: PartitionKey
+    offset: int
+    append_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class End(NamedTuple):
+    """The end of a partition was reached; `offset` is the next one that will be written."""
+
+    source: PartitionKey
+    offset: int
+
+
+class LogReader:
+    """Reads given partitions, from given offsets or from the log's start, outside any group."""
+
+    def __init__(
+        self,
+        access: KafkaAccess,
+        sources: Iterable[PartitionKey],
+        start: Mapping[PartitionKey, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._consumer = Consumer(
+            access.confluent(
+                group_id="fourfold-reader",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                enable_partition_eof=True,
+                fetch_queue_backoff_ms=10,
+                fetch_wait_max_ms=100,
+            )
+        )
+        self.sources = list(sources)
+        begin = start or {}
+        self._consumer.assign([TopicPartition(*s, begin.get(s, -2)) for s in self.sources])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._consumer.close()
+
+    def bounds(self) -> dict[PartitionKey, tuple[int, int]]:
+        """Each partition's first offset and end offset. Raises `UnavailableError`."""
+        try:
+            return {s: self._bounds(s) for s in self.sources}
+        except KafkaException as error:
+            raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
+
+    def read_to_end(self, quiet_s: float = TIMEOUT_S) -> Iterator[Entry]:
+        """All entries up to the end that each partition has when it is reached.
+
+        Raises `UnavailableError` where nothing arrives for `quiet_s` seconds before that.
+        """
+        left = set(self.sources)
+        last = self._clock()
+        while left:
+            got = self.read(0.5)
+            now = self._clock()
+            if got:
+                last = now
+            elif now - last > quiet_s:
+                raise UnavailableError(f"Kafka gives no records of {min(left)} for {quiet_s:g} s")
+            for entry in got:
+                if isinstance(entry, Entry):
+                    yield entry
+                else:
+                    left.discard(entry.source)
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether Kafka answers a request within `timeout_s`."""
+        try:
+            self._consumer.get_watermark_offsets(TopicPartition(*self.sources[0]), timeout_s)
+        except KafkaException:
+            return False
+        return True
+
+    def cached_ends(self) -> dict[PartitionKey, int]:
+        """The end of each partition as the last fetch saw it; 0 before the first one."""
+        ends = {}
+        for source in self.sources:
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(*source), cached=True)
+            ends[source] = max(0, bounds[1]) if bounds else 0
+        return ends
+
+    def read(self, timeout_s: float) -> list[Entry | End]:
+        """What has arrived, about `CHUNK` entries at most; waits up to `timeout_s` for the first.
+
+        Raises `UnavailableError` where Kafka refuses; where it is away, nothing arrives.
+        """
+        got: list[Entry | End] = []
+        first = self._consumer.consume(1, timeout_s)
+        # the rest of what has arrived, without waiting for a full chunk
+        for message in first + (self._consumer.consume(CHUNK, 0) if first else []):
+            source = PartitionKey(message.topic() or "", message.partition() or 0)
+            error: Any = message.error()
+            if error is None:
+                got.append(
+                    Entry(
+                        source,
+                        message.offset() or 0,
+                        message.timestamp()[1],
+                        message.key(),
+                        message.value(),
+                        message.headers() or (),
+                    )
+                )
+            elif error.code() == KafkaError._PARTITION_EOF:
+                got.append(End(source, message.offset() or 0))
+            elif not error.retriable() and error.code() not in _PASSING:
+                raise UnavailableError(f"Kafka gives no records of {source}: {error.str()}")
+        return got
+
+    def _bounds(self, source: PartitionKey) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(*source), TIMEOUT_S)
+        return low, high
+
+
+_PASSING: Final = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._RESOLVE,
+}

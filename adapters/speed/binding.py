@@ -1,0 +1,19 @@
+"""What a view is bound to when it is begun: its rules, and the log that it counts."""
+
+from __future__ import annotations
+
+from core.errors import ConfigurationError
+
+
+def check_binding(view: str, found: tuple[str, str], wanted: tuple[str, str]) -> None:
+    """`(rules, log identity)` as stored and as now. Raises `ConfigurationError` if they differ."""
+    if found[0] != wanted[0]:
+        raise ConfigurationError(
+            f"the view {view} was begun with {found[0]}, the settings now say {wanted[0]}: "
+            "set them back, or begin another view with FOURFOLD_NAMESPACE"
+        )
+    if found[1] != wanted[1]:
+        raise ConfigurationError(
+            f"the view {view} counts a log that is gone (topics were deleted and made anew): "
+            "begin another view with FOURFOLD_NAMESPACE; the old counts stay where they are"
+        )

@@ -1,0 +1,115 @@
+"""The twin of the Redis store: the same behaviour in memory, for tests and small tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapters.speed.binding import check_binding
+from adapters.speed.port import Outcome, Snapshot, Step
+from adapters.speed.snapshots import SnapshotBuilder
+from core.cells import Cells, merge
+from core.position import PartitionKey, Position
+from core.rules import Rules
+
+
+class MemoryStore:
+    """Both sides of one speed view. `flush` empties it as FLUSHALL would."""
+
+    def __init__(self) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Loses everything."""
+        self._positions: dict[PartitionKey, str] = {}
+        self._cells: dict[tuple[int, int], Cells] = {}
+        self._users: dict[tuple[int, int], set[str]] = {}
+        self._quality: dict[int, dict[str, int]] = {}
+        self._floor = 0
+        self._rules: Rules | None = None
+        self._identity = ""
+
+    async def begin(self, rules: Rules, identity: str) -> None:
+        """See `SpeedSink.begin`."""
+        if self._rules is None:
+            self._rules, self._identity = rules, identity
+        check_binding("memory", (self._rules.encode(), self._identity), (rules.encode(), identity))
+
+    async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
+        """See `SpeedSink.positions`."""
+        return {source: self._positions.get(source) for source in sources}
+
+    async def all_positions(self) -> dict[PartitionKey, str]:
+        """See `SpeedSink.all_positions`."""
+        return dict(self._positions)
+
+    async def apply(self, step: Step) -> Outcome:
+        """See `SpeedSink.apply`."""
+        found = [self._positions.get(move.source, "") for move in step.moves]
+        if all(have == move.new for have, move in zip(found, step.moves, strict=True)):
+            return Outcome.ALREADY
+        if any(have != move.old for have, move in zip(found, step.moves, strict=True)):
+            return Outcome.CONFLICT
+        self._positions.update({move.source: move.new for move in step.moves})
+        self._floor = max(self._floor, step.floor)
+        for (epoch, minute), events in step.delta.minutes.items():
+            if epoch >= self._floor:
+                old = self._cells.get((epoch, minute), {})
+                self._cells[epoch, minute] = merge(old, events.cells)
+                self._users.setdefault((epoch, minute), set()).update(events.users)
+        for epoch, counters in step.delta.quality.items():
+            if epoch >= self._floor:
+                held = self._quality.setdefault(epoch, {})
+                for name, number in counters.items():
+                    held[name] = held.get(name, 0) + number
+        return Outcome.APPLIED
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def reader(self) -> MemoryReader:
+        """A reader of this store."""
+        return MemoryReader(self)
+
+    def snapshot(self) -> Snapshot:
+        """The view as it is now."""
+        builder = SnapshotBuilder()
+        for (epoch, minute), cells in self._cells.items():
+            builder.set_cells(epoch, minute, cells)
+        for epoch, counters in self._quality.items():
+            builder.set_quality(epoch, counters)
+        builder.drop_below(self._floor)
+        positions = {s: Position.decode(text) for s, text in self._positions.items()}
+        return builder.snapshot(positions, self._floor)
+
+    def users(self, minutes: Iterable[int]) -> int:
+        """Distinct users of these minutes, exact."""
+        wanted = set(minutes)
+        sets = (u for (e, m), u in self._users.items() if m in wanted and e >= self._floor)
+        return len(set().union(*sets))
+
+    @property
+    def rules(self) -> Rules | None:
+        """What the view was begun under."""
+        return self._rules
+
+
+class MemoryReader:
+    """Reads a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def read(self) -> Snapshot:
+        """See `SpeedReader.read`."""
+        return self._store.snapshot()
+
+    def distinct_users(self, minutes: Iterable[int]) -> int:
+        """See `SpeedReader.distinct_users`. Exact here."""
+        return self._store.users(minutes)
+
+    def rules(self) -> Rules | None:
+        """See `SpeedReader.rules`."""
+        return self._store.rules
+
+    def close(self) -> None:
+        """Nothing to close."""

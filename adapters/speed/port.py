@@ -1,0 +1,107 @@
+"""What a store of speed views must do. Redis and the in-memory twin both do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from core.cells import Cell, Cells, merge
+from core.delta import Delta
+from core.position import PartitionKey, Position
+from core.rules import Rules
+
+
+class Move(NamedTuple):
+    """One partition's position from `old` to `new`, both encoded; `old` is "" for none yet."""
+
+    source: PartitionKey
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Positions to move and what to add, all or nothing.
+
+    `floor`: epochs below it may go; 0 keeps all. Raising the floor is part of the step.
+    """
+
+    moves: Sequence[Move]
+    delta: Delta
+    floor: int = 0
+
+
+class Outcome(Enum):
+    """What became of a step."""
+
+    APPLIED = "applied"
+    #: All positions were at their new place already: the answer to an earlier try was lost.
+    ALREADY = "already"
+    #: A position is neither old nor new: somebody else owns the partition, or the store lost data.
+    CONFLICT = "conflict"
+
+
+class SpeedSink(Protocol):
+    """The writer's side. Every method raises `UnavailableError` where the store is away."""
+
+    async def begin(self, rules: Rules, identity: str) -> None:
+        """Binds the view to its rules and to the log that it counts.
+
+        Raises `ConfigurationError` if it was begun under other rules or on another log.
+        """
+
+    async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
+        """The encoded position of each partition, None where there is none."""
+
+    async def all_positions(self) -> dict[PartitionKey, str]:
+        """The encoded position of every partition that has one."""
+
+    async def apply(self, step: Step) -> Outcome:
+        """Applies a step at most once. Calling it again with the same step is always safe."""
+
+    async def close(self) -> None:
+        """Closes connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A speed view at one instant, all parts of it from the same instant.
+
+    `cells`: (epoch, minute of event time) to the cells there, epochs below `floor` left out.
+    `quality`: epoch to its counters by name (see `core.delta`).
+    `totals`: (dimension, value) to the sum over all live epochs and minutes.
+    """
+
+    positions: Mapping[PartitionKey, Position]
+    floor: int
+    cells: Mapping[tuple[int, int], Cells]
+    quality: Mapping[int, Mapping[str, int]]
+    totals: Mapping[tuple[str, str], Cell]
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+    def merged(self) -> Cells:
+        """The cells summed over epochs."""
+        return merge(*self.cells.values())
+
+    @property
+    def vector(self) -> dict[PartitionKey, int]:
+        """The next offset of each partition."""
+        return {source: position.next for source, position in self.positions.items()}
+
+
+class SpeedReader(Protocol):
+    """The reader's side. Raises `UnavailableError` where the store is away."""
+
+    def read(self) -> Snapshot:
+        """The view as it is now."""
+
+    def distinct_users(self, minutes: Iterable[int]) -> int:
+        """Distinct users of these minutes of event time, estimated (error about 0.8 %)."""
+
+    def rules(self) -> Rules | None:
+        """The rules that the view was begun under, None for a view that was never begun."""
+
+    def close(self) -> None:
+        """Closes connections."""

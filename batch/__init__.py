@@ -1,0 +1,1 @@
+"""The batch layer: not built yet."""

@@ -1,0 +1,62 @@
+"""A contender: the shortest loop that counts right, with the product's own fold and script.
+
+No Faust, no supervision, no care for rebalancing, lost batches or servers that go away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from adapters.kafka.dead_letters import DeadLetterProducer
+from adapters.kafka.topics import log_identity
+from adapters.speed.port import Move, Step
+from bench.child import settings_of_child
+from core.delta import Delta
+from core.partition import PartitionFold
+from core.position import PartitionKey, Position
+from modes.settings import Settings
+from modes.wiring import speed_sink, topics
+from processors.processor import SLICE
+from processors.worker import POLL_RECORDS
+
+
+async def count(settings: Settings) -> None:
+    """Counts until it is killed."""
+    sink, letters, rules = speed_sink(settings), DeadLetterProducer(settings.access), settings.rules
+    states = topics(settings).states()
+    await sink.begin(rules, log_identity(states))
+    partitions = [TopicPartition(s.name, n) for s in states.values() for n in range(s.partitions)]
+    folds = {tp: PartitionFold(PartitionKey(*tp), Position(), rules) for tp in partitions}
+    stored = dict.fromkeys(partitions, "")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4 << 20,
+        fetch_max_bytes=16 << 20,
+    )
+    await consumer.start()
+    consumer.assign(partitions)
+    while True:
+        fetched = await consumer.getmany(timeout_ms=1000, max_records=POLL_RECORDS)
+        delta, moves = Delta(), []
+        for tp, records in fetched.items():
+            fold = folds[tp]
+            for first in range(0, len(records), SLICE):
+                part = records[first : first + SLICE]
+                fold.fold(part, part[-1].offset + 1, delta)
+            new = fold.position.encode()
+            moves.append(Move(PartitionKey(*tp), stored[tp], new))
+            stored[tp] = new
+        if not moves:
+            continue
+        if delta.dead_letters:
+            await letters.publish(delta.dead_letters)
+        await sink.apply(Step(moves, delta))
+
+
+if __name__ == "__main__":
+    asyncio.run(count(settings_of_child()))

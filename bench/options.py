@@ -1,0 +1,34 @@
+"""Options: what is measured, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PARTS: Final = ("catch-up", "freshness", "producer", "memory")
+#: Ten million events take minutes: only where asked for.
+DEFAULT_PARTS: Final = PARTS[:-1]
+CONTENDERS: Final = ("shipped", "stock", "bare", "two")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Sizes in events, rates in events a second, times in seconds."""
+
+    parts: Sequence[str] = DEFAULT_PARTS
+    contenders: Sequence[str] = CONTENDERS
+    events: int = 1_000_000
+    stock_events: int = 80_000
+    #: on a busy machine the stock agent would take very long
+    stock_s: float = 30.0
+    repeat: int = 3
+    rates: Sequence[float] = (5000.0, 50.0)
+    freshness_s: float = 30.0
+    producer_s: float = 15.0
+    memory_events: int = 10_000_000
+    memory_rate: float = 50_000.0
+    seed: int = 7
+    json_file: Path | None = None
+    keep: bool = False

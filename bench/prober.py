@@ -1,0 +1,62 @@
+"""The prober: sees from outside how far the view is, as often as is harmless."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from redis import Redis
+
+from core.position import PartitionKey
+
+#: Between two looks. A look costs Redis about 15 µs.
+EVERY_S: Final = 0.0015
+
+
+class Prober(threading.Thread):
+    """Looks until `stop`, on a connection of its own, by the wall clock that the broker uses, too."""
+
+    def __init__(self, address: str, namespace: str) -> None:
+        super().__init__(name="prober", daemon=True)
+        self._redis = Redis.from_url(address)
+        self._key = f"{{{namespace}}}:positions"
+        self._ended = threading.Event()
+        self._changes: list[tuple[float, dict[bytes, bytes]]] = []
+        #: looks, and the longest time between two of them in ms: what is faster is not seen
+        self.looks = 0
+        self.longest_gap_ms = 0.0
+
+    def run(self) -> None:
+        """Keeps every change that it sees."""
+        last: dict[bytes, bytes] = {}
+        before = time.time_ns()
+        while not self._ended.is_set():
+            found: dict[bytes, bytes] = self._redis.hgetall(self._key)  # type: ignore[assignment]
+            # the moment at which the answer is here: too late rather than too early
+            now = time.time_ns()
+            self.looks += 1
+            self.longest_gap_ms = max(self.longest_gap_ms, (now - before) / 1e6)
+            before = now
+            if found != last:
+                last = found
+                self._changes.append((now / 1e6, found))
+            time.sleep(EVERY_S)
+
+    def stop(self) -> None:
+        """Ends the looking."""
+        self._ended.set()
+        self.join()
+        self._redis.close()
+
+    def seen(self) -> dict[PartitionKey, tuple[list[float], list[int]]]:
+        """For each partition: when (ms since 1970) it was first seen to have reached which next offset."""
+        out: dict[PartitionKey, tuple[list[float], list[int]]] = {}
+        for at_ms, found in self._changes:
+            for name, text in found.items():
+                times, offsets = out.setdefault(PartitionKey.parse(name.decode()), ([], []))
+                offset = int(text.split(b",", 1)[0])
+                if not offsets or offset > offsets[-1]:
+                    times.append(at_ms)
+                    offsets.append(offset)
+        return out

@@ -1,0 +1,78 @@
+"""The proof that a contender's result is right: its view against the truth at its own offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis import Redis
+
+from adapters.speed.fields import from_fields
+from bench.sampler import vector_of
+from core.cells import Cells
+from core.delta import LATE
+from core.errors import InexactError
+from core.ledger import UNAUDITED, Ledger
+from core.position import Vector
+from modes.settings import Settings
+from modes.wiring import auditor, speed_reader
+from serving.verify import compare
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was compared; that it was equal goes without saying: otherwise there is no proof."""
+
+    records: int
+    cells: int
+
+
+def ledger_at(settings: Settings, vector: Vector, progress: Callable[[int], None]) -> Ledger:
+    """The truth at `vector`, read from the log. Raises `UnavailableError`."""
+    with auditor(settings) as witness:
+        witness.read_until(vector, progress=progress)
+        # sums are all that is asked for from here on
+        witness.condense(vector)
+        return witness.ledger
+
+
+def prove(title: str, settings: Settings, ledger: Ledger) -> Proof:
+    """The product's kind of view, every cell and counter. Raises `InexactError`."""
+    reader = speed_reader(settings)
+    try:
+        snapshot = reader.read()
+    finally:
+        reader.close()
+    verdict = compare(snapshot, ledger)
+    if not verdict.exact or verdict.unaudited:
+        raise _inexact(title, [*map(str, verdict.differences[:5]), f"unaudited {verdict.unaudited}"])
+    return Proof(sum(snapshot.vector.values()), verdict.compared_cells)
+
+
+def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) -> Proof:
+    """The stock agent's view; it knows no epochs, so each event once is its truth."""
+    vector = vector_of(redis, settings.namespace)
+    truth = ledger.ideal(vector)
+    tag = f"{{{settings.namespace}}}"
+    cells: Cells = {}
+    for key in redis.scan_iter(f"{tag}:cells:*"):
+        fields: dict[bytes, bytes] = redis.hgetall(key)  # type: ignore[assignment]
+        minute = int(key.rsplit(b":", 1)[1])
+        cells |= from_fields(minute, ((name.decode(), int(number)) for name, number in fields.items()))
+    counted: dict[bytes, bytes] = redis.hgetall(f"{tag}:quality")  # type: ignore[assignment]
+    counters = {name.decode(): int(number) for name, number in counted.items()}
+    true_cells, true_counters = truth.cells(), truth.counters()
+    # whether an event is late depends on what came before it, which the ideal truth does not say
+    counters.pop(LATE, None)
+    true_counters.pop(LATE, None)
+    wrong = [f"{key}: {cells.get(key)}, truth {true}" for key, true in true_cells.items() if cells.get(key) != true]
+    wrong += [f"{key}: {cell}, truth nothing" for key, cell in cells.items() if key not in true_cells]
+    if counters != true_counters:
+        wrong.append(f"counters {counters}, truth {true_counters}")
+    if wrong or true_counters.get(UNAUDITED):
+        raise _inexact(title, wrong[:5])
+    return Proof(sum(vector.values()), len(true_cells))
+
+
+def _inexact(title: str, lines: list[str]) -> InexactError:
+    return InexactError(f"{title}: the counts differ from the truth, so its speed says nothing:\n" + "\n".join(lines))

@@ -1,0 +1,159 @@
+"""The report: tables for a person, and one document for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.catch_up import RATIOS, CatchUp
+from bench.contender import BY_NAME
+from bench.freshness import Freshness
+from bench.goals import Goal
+from bench.machine import Machine
+from bench.memory import Memory
+from bench.options import Options
+from bench.producer import Production
+
+Result = CatchUp | Freshness | Production | Memory
+
+
+def document(machine: Machine, options: Options, results: Mapping[str, Result]) -> dict[str, Any]:
+    """What `--json` writes. Names nothing of the machine but its kind."""
+    sizes = {name: value for name, value in asdict(options).items() if name not in ("json_file", "keep")}
+    return {
+        "machine": asdict(machine),
+        "options": sizes,
+        "results": {name: asdict(result) for name, result in results.items()},
+        "goals": [asdict(goal) | {"part": name, "met": goal.met} for name, r in results.items() for goal in r.goals()],
+    }
+
+
+def show(console: Console, machine: Machine, results: Mapping[str, Result]) -> None:
+    """All tables."""
+    console.print()
+    for result in results.values():
+        console.print(_drawn(result))
+        console.print()
+    console.print(_goals(goal for result in results.values() for goal in result.goals()))
+    packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
+    console.print(
+        Text(
+            f"\n{machine.cores} cores, {machine.memory_gb:g} GB, {machine.system}, Python {machine.python}, "
+            f"load {machine.load:g} before the run; {packages}",
+            style="dim",
+        )
+    )
+
+
+def _drawn(result: Result) -> RenderableType:
+    match result:
+        case CatchUp():
+            return _catch_up(result)
+        case Freshness():
+            return _freshness(result)
+        case Production():
+            return _production(result)
+        case Memory():
+            return _memory(result)
+
+
+def _catch_up(result: CatchUp) -> RenderableType:
+    table = _table(f"catch-up: {result.events:,} events that are in the log already")
+    for name in ("", "events/s", "min", "max", "CPU s per million", "peak MB", "cells proved"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, turns in result.turns.items():
+        speeds = result.speeds(name)
+        table.add_row(
+            BY_NAME[name].title,
+            f"[bold]{median(speeds):,.0f}[/bold]",
+            f"{min(speeds):,.0f}",
+            f"{max(speeds):,.0f}",
+            f"{median(turn.speed.cpu_s_per_million for turn in turns):.1f}",
+            f"{max(turn.speed.peak_mb for turn in turns):,.0f}",
+            f"{min(turn.proof.cells for turn in turns):,}",
+        )
+    ratios = _table("")
+    for name in ("", "events/s", "CPU"):
+        ratios.add_column(name, justify="left" if not name else "right")
+    for title, one, other, _ in RATIOS:
+        if result.turns.get(one) and result.turns.get(other):
+            by_speed = next(goal.figure for goal in result.goals() if goal.name == title)
+            ratios.add_row(title, f"{by_speed:.2f}x", f"{result.cpu_ratio(one, other):.2f}x")
+    notes = [
+        "From the first to the last movement of the positions in Redis: starting and joining are left out.",
+        "The median of the rounds. Kafka and Redis share the cores with the contenders, two workers included.",
+        "CPU: how many times less the first one uses for an event; it minds a busy machine less than events/s do.",
+    ]
+    if "stock" in result.turns:
+        counted = min(turn.proof.records for turn in result.turns["stock"])
+        notes.append(f"The stock agent is measured, and proved, on the first {counted:,} records that it counts.")
+    return Group(table, ratios, *(Text(note, style="dim") for note in notes))
+
+
+def _freshness(result: Freshness) -> RenderableType:
+    table = _table(f"freshness: append to visible in Redis, one worker, {result.seconds:g} s at each rate")
+    for name in ("events/s", "records", "p50 ms", "p99 ms", "max ms", "worker's cores", "prober's longest gap ms"):
+        table.add_column(name, justify="right")
+    for at in result.rates:
+        table.add_row(
+            f"{at.rate:,.0f}",
+            f"{at.latency.records:,}",
+            f"{at.latency.p50_ms:.1f}",
+            f"[bold]{at.latency.p99_ms:.1f}[/bold]",
+            f"{at.latency.max_ms:.1f}",
+            f"{at.cpu_share:.2f}",
+            f"{at.longest_gap_ms:.1f}",
+        )
+    return table
+
+
+def _production(result: Production) -> RenderableType:
+    table = _table("producer: one process, as fast as possible, dirt and headers and all, acknowledged")
+    for name in ("events/s", "CPU s per million", "peak MB", "records proved", "duplicates", "rejected"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"[bold]{result.speed.events_per_s:,.0f}[/bold]",
+        f"{result.speed.cpu_s_per_million:.1f}",
+        f"{result.speed.peak_mb:,.0f}",
+        f"{result.records:,}",
+        f"{result.duplicates:,}",
+        f"{result.rejected:,}",
+    )
+    return table
+
+
+def _memory(result: Memory) -> RenderableType:
+    table = _table(f"memory: one worker, {result.events:,} events at {result.rate:,.0f} events/s")
+    table.add_column("events", justify="right")
+    table.add_column("MB", justify="right")
+    table.add_column("")
+    most = max((megabytes for _, megabytes in result.points), default=1.0)
+    for counted, megabytes in result.points:
+        table.add_row(f"{counted:,}", f"{megabytes:,.0f}", "█" * round(40 * megabytes / most))
+    slope = f"slope of the last two thirds {result.slope_mb_per_million:+.2f} MB per million events"
+    return Group(table, Text(f"{slope}; exact in {result.proof.cells:,} cells", style="dim"))
+
+
+def _goals(goals: Iterable[Goal]) -> RenderableType:
+    table = _table("goals")
+    for name in ("", "measured", "goal", ""):
+        table.add_column(name, justify="right" if name else "left")
+    for goal in goals:
+        digits = 2 if goal.bound < 100 else 0
+        table.add_row(
+            goal.name,
+            f"[bold]{goal.figure:,.{digits}f}[/bold]{goal.unit}",
+            f"{goal.kind} {goal.bound:,g}{goal.unit}",
+            "[green]met[/green]" if goal.met else "[yellow]not met[/yellow]",
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)

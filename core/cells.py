@@ -1,0 +1,62 @@
+"""Cells: what was counted, at (minute of event time, dimension, value). A commutative monoid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+#: `all` has the one value "". The order is the order of columns in every view.
+DIMENSIONS: Final = ("all", "campaign", "product", "country")
+MEASURES: Final = ("clicks", "sales", "units", "revenue_cents")
+#: Cells are a minute of event time wide.
+MINUTE_MS: Final = 60_000
+
+
+class CellKey(NamedTuple):
+    """Where something is counted. `minute` is minutes since 1970 in UTC."""
+
+    minute: int
+    dimension: str
+    value: str
+
+
+class Cell(NamedTuple):
+    """The measures of one cell: counts, and integer cents."""
+
+    clicks: int = 0
+    sales: int = 0
+    units: int = 0
+    revenue_cents: int = 0
+
+    def plus(self, other: Cell) -> Cell:
+        """The sum, measure by measure."""
+        return Cell(
+            self.clicks + other.clicks,
+            self.sales + other.sales,
+            self.units + other.units,
+            self.revenue_cents + other.revenue_cents,
+        )
+
+
+ZERO: Final = Cell()
+Cells = dict[CellKey, Cell]
+
+
+def merge(*parts: Mapping[CellKey, Cell]) -> Cells:
+    """The sum of views. Associative and commutative; the empty mapping is its identity."""
+    out: Cells = {}
+    for part in parts:
+        for key, cell in part.items():
+            old = out.get(key)
+            out[key] = cell if old is None else old.plus(cell)
+    return out
+
+
+def totals(cells: Mapping[CellKey, Cell], dimension: str = "all") -> dict[str, Cell]:
+    """Sums over all minutes, by value of one dimension."""
+    out: dict[str, Cell] = {}
+    for key, cell in cells.items():
+        if key.dimension == dimension:
+            old = out.get(key.value)
+            out[key.value] = cell if old is None else old.plus(cell)
+    return out

@@ -1,0 +1,250 @@
+"""The truth ledger: what the log ought to count for, at any offset vector.
+
+Made from headers, offsets and append times alone. Two truths, both exact: *ideal* counts each
+event once; *horizon* counts what the horizon rule must give (a repetition within the current or
+the H previous epochs of its partition is a duplicate, a later one is not recognised).
+Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.fold`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core import truth
+from core.cells import MEASURES, MINUTE_MS, Cell, CellKey, Cells
+from core.position import PartitionKey
+
+Ints = npt.NDArray[np.int64]
+
+UNAUDITED: Final = "unaudited"
+_COUNTER: Final = "counter"
+_IDEAL, _HORIZON = 1, 2
+#: Bytes of memory that a run of numbers takes at once: few, since garbage may scatter them.
+_BLOCK: Final = 1 << 10
+
+
+class Slot(NamedTuple):
+    """One number of the truth: a measure of a cell in an epoch, or a counter of an epoch."""
+
+    epoch: int
+    minute: int
+    dimension: str
+    value: str
+    measure: str
+
+
+class ForgottenError(Exception):
+    """The ledger was told to forget the log below a vector and is asked about an earlier one."""
+
+
+@dataclass(slots=True)
+class _PartitionLog:
+    """Entries of one partition in offset order, and what decides the next ones."""
+
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    slots: array[int] = field(default_factory=lambda: array("l"))
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    truths: array[int] = field(default_factory=lambda: array("b"))
+    #: forgotten below; a log that begins later, or with a gap, has forgotten nothing
+    base: int = 0
+    epoch: int = -1
+    newest_ms: int = 0
+    last_epoch: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+class Ledger:
+    """Takes the log's records in offset order of each partition; answers for any vector."""
+
+    def __init__(self, *, epoch_ms: int, horizon: int, lateness_ms: int) -> None:
+        self._epoch_ms = epoch_ms
+        self._horizon = horizon
+        self._lateness_ms = lateness_ms
+        self._logs: dict[PartitionKey, _PartitionLog] = {}
+        self._slots: list[Slot] = []
+        self._slot_numbers: dict[Slot, int] = {}
+        self._runs: dict[str, int] = {}
+        #: by run and block of numbers: one byte for each event that was met
+        self._seen: dict[tuple[int, int], bytearray] = {}
+        #: epochs below it may lack records that retention removed before they were read
+        self.sound_from = 0
+        self._base = {_IDEAL: np.zeros(0, np.int64), _HORIZON: np.zeros(0, np.int64)}
+
+    def add(self, source: PartitionKey, offset: int, append_ms: int, header: bytes | None) -> None:
+        """One record: its place, its append time in ms, and the value of its truth header."""
+        log = self._logs.get(source)
+        if log is None:
+            log = self._logs[source] = _PartitionLog()
+        epoch = append_ms // self._epoch_ms
+        if log.epoch < 0 and offset:
+            self.sound_from = max(self.sound_from, epoch + self._horizon + 1)
+        if epoch > log.epoch:
+            log.epoch = epoch
+            oldest = epoch - self._horizon
+            log.last_epoch = {who: e for who, e in log.last_epoch.items() if e >= oldest}
+        epoch = log.epoch
+        claim = truth.decode(header) if header is not None else None
+        if claim is None:
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, UNAUDITED, "count"), 1)
+            return
+        if claim.verdict == "rejected":
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, f"rejected:{claim.reason}", "count"), 1)
+            return
+        self._accept(log, offset, append_ms, claim)
+
+    def forget(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> None:
+        """Keeps only sums below `vector`, and of epochs at and above `floor`."""
+        for source, offset in vector.items():
+            log = self._logs.get(source)
+            if log is None or offset <= log.base:
+                continue
+            until = int(np.searchsorted(np.frombuffer(log.offsets, np.int64), offset))
+            for which in (_IDEAL, _HORIZON):
+                self._base[which] = self._grown(which) + self._sums(log, until, which)
+            for column in (log.offsets, log.slots, log.numbers, log.truths):
+                del column[:until]
+            log.base = offset
+        if floor and sum(slot.epoch < floor for slot in self._slots) > len(self._slots) // 2:
+            self._drop_below(floor)
+
+    def ideal(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> Truth:
+        """Each event once, as of `vector`, in epochs at and above `floor`."""
+        return self._at(vector, floor, _IDEAL)
+
+    def horizon(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> Truth:
+        """What the horizon rule must give as of `vector`, in epochs at and above `floor`."""
+        return self._at(vector, floor, _HORIZON)
+
+    def _accept(self, log: _PartitionLog, offset: int, append_ms: int, claim: truth.Claim) -> None:
+        epoch = log.epoch
+        late = claim.time_ms < log.newest_ms - self._lateness_ms
+        log.newest_ms = max(log.newest_ms, min(claim.time_ms, append_ms))
+        run = self._runs.setdefault(claim.run, len(self._runs))
+        who = (run, claim.number)
+        repeated = who in log.last_epoch
+        log.last_epoch[who] = epoch
+        first = self._first(run, claim.number)
+        truths = (_IDEAL if first else 0) | (0 if repeated else _HORIZON)
+        count = Slot(epoch, -1, _COUNTER, "accepted", "count")
+        if truths:
+            self._enter(log, offset, count, 1, truths)
+            minute = claim.time_ms // MINUTE_MS
+            measures = (claim.clicks, claim.sales, claim.units, claim.revenue_cents)
+            for dimension, value in (
+                ("all", ""),
+                ("campaign", claim.campaign),
+                ("product", claim.product),
+                ("country", claim.country),
+            ):
+                for measure, number in zip(MEASURES, measures, strict=True):
+                    if number:
+                        slot = Slot(epoch, minute, dimension, value, measure)
+                        self._enter(log, offset, slot, number, truths)
+        if late and not repeated:
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "late", "count"), 1, _HORIZON)
+        if repeated or not first:
+            duplicate = (0 if first else _IDEAL) | (_HORIZON if repeated else 0)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "duplicates", "count"), 1, duplicate)
+
+    def _first(self, run: int, number: int) -> bool:
+        block, place = divmod(number, _BLOCK)
+        seen = self._seen.get((run, block))
+        if seen is None:
+            seen = self._seen[run, block] = bytearray(_BLOCK)
+        known = seen[place]
+        seen[place] = 1
+        return not known
+
+    def _enter(self, log: _PartitionLog, offset: int, slot: Slot, number: int, truths: int = _IDEAL | _HORIZON) -> None:
+        at = self._slot_numbers.get(slot)
+        if at is None:
+            at = self._slot_numbers[slot] = len(self._slots)
+            self._slots.append(slot)
+        log.offsets.append(offset)
+        log.slots.append(at)
+        log.numbers.append(number)
+        log.truths.append(truths)
+
+    def _grown(self, which: int) -> Ints:
+        base = self._base[which]
+        return np.concatenate([base, np.zeros(len(self._slots) - len(base), np.int64)])
+
+    def _sums(self, log: _PartitionLog, until: int, which: int) -> Ints:
+        sums = np.zeros(len(self._slots), np.int64)
+        if until:
+            chosen = (np.frombuffer(log.truths, np.int8)[:until] & which).astype(bool)
+            slots = np.frombuffer(log.slots, np.int64)[:until][chosen]
+            np.add.at(sums, slots, np.frombuffer(log.numbers, np.int64)[:until][chosen])
+        return sums
+
+    def _at(self, vector: Mapping[PartitionKey, int], floor: int, which: int) -> Truth:
+        sums = self._grown(which)
+        for source, log in self._logs.items():
+            offset = vector.get(source)
+            if offset is None:
+                continue
+            if offset < log.base:
+                raise ForgottenError(f"{source} is asked at {offset}, forgotten below {log.base}")
+            until = int(np.searchsorted(np.frombuffer(log.offsets, np.int64), offset))
+            sums += self._sums(log, until, which)
+        return Truth(self._slots, sums, floor)
+
+    def _drop_below(self, floor: int) -> None:
+        kept = [at for at, slot in enumerate(self._slots) if slot.epoch >= floor]
+        moved = np.full(len(self._slots), -1, np.int64)
+        moved[kept] = np.arange(len(kept))
+        for which in (_IDEAL, _HORIZON):
+            self._base[which] = self._grown(which)[kept]
+        for log in self._logs.values():
+            slots = moved[np.frombuffer(log.slots, np.int64)] if log.slots else np.zeros(0, np.int64)
+            keep = slots >= 0
+            log.slots = array("l", slots[keep].tolist())
+            log.offsets = _kept(log.offsets, keep)
+            log.numbers = _kept(log.numbers, keep)
+            log.truths = _kept(log.truths, keep)
+        self._slots = [self._slots[at] for at in kept]
+        self._slot_numbers = {slot: at for at, slot in enumerate(self._slots)}
+
+
+def _kept(column: array[int], keep: npt.NDArray[Any]) -> array[int]:
+    return array(column.typecode, [number for number, stays in zip(column, keep, strict=True) if stays])
+
+
+class Truth:
+    """The true numbers at one vector."""
+
+    def __init__(self, slots: Iterable[Slot], sums: Ints, floor: int) -> None:
+        self._numbers = [
+            (slot, number) for slot, number in zip(slots, sums.tolist(), strict=True) if number and slot.epoch >= floor
+        ]
+
+    def cells(self) -> Cells:
+        """The true cells, summed over epochs."""
+        sums: dict[CellKey, list[int]] = {}
+        for slot, number in self._numbers:
+            if slot.dimension != _COUNTER:
+                key = CellKey(slot.minute, slot.dimension, slot.value)
+                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(slot.measure)] += number
+        return {key: Cell(*numbers) for key, numbers in sums.items()}
+
+    def totals(self) -> dict[tuple[str, str], Cell]:
+        """The true sums over minutes, by (dimension, value)."""
+        sums: dict[tuple[str, str], list[int]] = {}
+        for slot, number in self._numbers:
+            if slot.dimension != _COUNTER:
+                key = (slot.dimension, slot.value)
+                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(slot.measure)] += number
+        return {key: Cell(*numbers) for key, numbers in sums.items()}
+
+    def counters(self) -> dict[str, int]:
+        """accepted, duplicates, late, rejected:<reason>, unaudited; those that are not zero."""
+        sums: dict[str, int] = {}
+        for slot, number in self._numbers:
+            if slot.dimension == _COUNTER:
+                sums[slot.value] = sums.get(slot.value, 0) + number
+        return sums

@@ -1,0 +1,71 @@
+"""The position of one partition: how far it is counted, and what the fold remembers of it.
+
+Stored beside the cells and compared as a whole string before each step (compare-and-set), so
+that a step is applied once, whoever repeats it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+
+class PartitionKey(NamedTuple):
+    """A partition of a topic. Text form: `clicks:3`."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`. Raises `ValueError`."""
+        topic, partition = text.rsplit(":", 1)
+        return cls(topic, int(partition))
+
+
+class Position(NamedTuple):
+    """All numbers are cumulative since `first`.
+
+    Conservation: `next == first + accepted + duplicates + rejected + gaps + lost`.
+    """
+
+    #: The next offset to count.
+    next: int = 0
+    #: Running maximum of floor(append time / epoch length); -1 before the first record.
+    epoch: int = -1
+    #: The largest event time seen, in ms, never ahead of its append time.
+    newest_ms: int = 0
+    #: The append time of the last record counted, in ms.
+    appended_ms: int = 0
+    #: The first offset that was counted.
+    first: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    #: Offsets without a record for us: control records, aborted or compacted ones.
+    gaps: int = 0
+    #: Offsets that retention removed before they were counted.
+    lost: int = 0
+
+    def encode(self) -> str:
+        """Ten integers, separated by commas."""
+        return ",".join(map(str, self))
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """The inverse of `encode`. Raises `ValueError` for anything else."""
+        numbers = [int(part) for part in text.split(",")]
+        if len(numbers) != len(cls._fields):
+            raise ValueError(f"a position has {len(cls._fields)} numbers, this has {len(numbers)}")
+        return cls(*numbers)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every offset between `first` and `next` is accounted for."""
+        counted = self.accepted + self.duplicates + self.rejected
+        return self.next == self.first + counted + self.gaps + self.lost
+
+
+Vector = dict[PartitionKey, int]

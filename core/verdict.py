@@ -1,0 +1,28 @@
+"""Why a record is rejected: a closed list, and the rejection that carries one of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Each rejected record has exactly one. The list is closed; views and alerts rely on it."""
+
+    NOT_JSON = "not_json"
+    UNKNOWN_TYPE = "unknown_type"
+    WRONG_TOPIC = "wrong_topic"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_FORMAT = "bad_format"
+    OUT_OF_RANGE = "out_of_range"
+    FROM_FUTURE = "from_future"
+    WRONG_CURRENCY = "wrong_currency"
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict, not an error of the program
+    """A record breaks the contract. `detail` is for people; `reason` is for counting."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

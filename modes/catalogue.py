@@ -1,0 +1,102 @@
+"""The catalogue: what each mode is made of. A mode is a row of data, not a branch in the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from core.errors import ConfigurationError
+
+
+class Role(StrEnum):
+    """A kind of process."""
+
+    PRODUCE = "produce"
+    PROCESS = "process"
+    BATCH = "batch"
+    SERVE = "serve"
+
+
+class Retention(StrEnum):
+    """How long Kafka keeps events."""
+
+    SHORT = "short"
+    UNTIL_ARCHIVED = "until archived"
+    EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One architecture.
+
+    `epoch_seconds` is the default length of an epoch. `speed_expires`: speed state goes when it
+    leaves the retention window; otherwise when it is covered by a batch view, or never.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    retention: Retention
+    archive: bool
+    epoch_seconds: int
+    speed_expires: bool
+    answer: str
+    built: bool
+
+
+MODES: Final = {
+    mode.name: mode
+    for mode in (
+        Mode(
+            "batch",
+            (Role.PRODUCE, Role.BATCH, Role.SERVE),
+            Retention.UNTIL_ARCHIVED,
+            archive=True,
+            epoch_seconds=10,
+            speed_expires=False,
+            answer="batch view",
+            built=False,
+        ),
+        Mode(
+            "streaming",
+            (Role.PRODUCE, Role.PROCESS),
+            Retention.SHORT,
+            archive=False,
+            epoch_seconds=30,
+            speed_expires=True,
+            answer="speed view",
+            built=True,
+        ),
+        Mode(
+            "lambda",
+            (Role.PRODUCE, Role.PROCESS, Role.BATCH, Role.SERVE),
+            Retention.UNTIL_ARCHIVED,
+            archive=True,
+            epoch_seconds=10,
+            speed_expires=False,
+            answer="batch view + speed epochs from the cut on",
+            built=False,
+        ),
+        Mode(
+            "kappa",
+            (Role.PRODUCE, Role.PROCESS, Role.SERVE),
+            Retention.EVERYTHING,
+            archive=False,
+            epoch_seconds=30,
+            speed_expires=False,
+            answer="active job version",
+            built=False,
+        ),
+    )
+}
+
+
+def mode_named(name: str) -> Mode:
+    """The row of a mode that can run. Raises `ConfigurationError` for any other."""
+    mode = MODES.get(name)
+    if mode is None:
+        raise ConfigurationError(f"FOURFOLD_MODE is {name!r}, but there are {', '.join(MODES)}: use one of them")
+    if not mode.built:
+        ready = ", ".join(m.name for m in MODES.values() if m.built)
+        raise ConfigurationError(f"the mode {name} is not built yet: use FOURFOLD_MODE={ready}")
+    return mode

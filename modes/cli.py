@@ -1,0 +1,385 @@
+"""The command line: `fourfold`. Exit codes: 0 done, 1 failed or not exact, 2 wrong use, 130 interrupted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live as Screen
+from rich.table import Table
+from rich.text import Text
+
+from adapters.embedded import launch
+from adapters.kafka.dead_letters import read_dead_letters
+from core.errors import FourfoldError
+from core.rfc3339 import to_text
+from core.schemas import documents
+from modes import logs, roles, running
+from modes.provenance import provenance
+from modes.settings import Settings, load
+from modes.supervisor import Supervisor
+from modes.up import TICK_S, Up, environment
+from modes.verdict import judge, snapshot_of, verdict_lines
+from modes.wiring import auditor, embedded, located, speed_reader, topics, wait_for_topics
+from serving.auditor import LiveAuditor
+from serving.live import Live, counts_document
+from serving.plain import line, money, safe
+from serving.terminal import draw
+
+app = typer.Typer(
+    name="fourfold",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="One stream of clicks and sales, four architectures, numbers that prove they are right.",
+    epilog="Settings come from the environment and .env (prefix FOURFOLD_). Start with: fourfold up",
+)
+embedded_app = typer.Typer(no_args_is_help=True, help="Start, stop and see the embedded Kafka and Redis.")
+app.add_typer(embedded_app, name="embedded", rich_help_panel="Run")
+
+RUN, LOOK, ROLES = "Run", "Look", "Roles, one by one"
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
+) -> None:
+    """Options of every command."""
+    _state.debug = debug
+
+
+class _State:
+    debug = False
+
+
+_state = _State()
+
+
+@app.command(rich_help_panel=RUN)
+def up(
+    rate: Annotated[float | None, typer.Option(help="Records per second; 0: as fast as possible.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds to produce; then stop and verify.", min=0.1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", min=1)] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
+) -> None:
+    """Start everything that the mode needs and show live counts."""
+    settings = _settings(rate=rate, seed=seed, workers=workers)
+    flat = plain or duration is not None or not sys.stdout.isatty()
+    console = Console(highlight=False)
+    raise typer.Exit(Up(settings, console, plain=flat, duration_s=duration).run())
+
+
+@app.command(name="topics", rich_help_panel=ROLES)
+def topics_command() -> None:
+    """Make the topics, or check those that exist."""
+    settings = located(_settings(role=True))
+    wait_for_topics(settings)
+    for state in topics(settings).states().values():
+        print(f"{state.name}: {state.partitions} partitions")
+
+
+@app.command(rich_help_panel=ROLES)
+def produce(
+    rate: Annotated[float | None, typer.Option(help="Records per second; 0: as fast as possible.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds to produce.", min=0.1)] = None,
+    profile: Annotated[str | None, typer.Option(help="Day profile: module-01.")] = None,
+) -> None:
+    """Send clicks and sales of a synthetic shop to Kafka."""
+    settings = located(_settings(role=True, rate=rate, seed=seed, profile=profile))
+    stats = roles.produce(settings, duration)
+    if stats.lost or stats.failed:
+        raise FourfoldError(f"{stats.lost + stats.failed:,} records were not acknowledged by Kafka")
+
+
+@app.command(rich_help_panel=ROLES)
+def process(
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", min=1)] = None,
+) -> None:
+    """Count what is in Kafka into Redis: Faust workers."""
+    settings = located(_settings(role=True, workers=workers))
+    if settings.workers == 1:
+        raise typer.Exit(roles.process(settings))
+    raise typer.Exit(_process_many(settings))
+
+
+def _process_many(settings: Settings) -> int:
+    """Supervises workers until SIGTERM or SIGINT. Raises `FourfoldError` if one cannot run."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    supervisor = Supervisor({**environment(settings), "FOURFOLD_WORKERS": "1"})
+    try:
+        for number in range(1, settings.workers + 1):
+            log_file = settings.data_dir / "logs" / f"process-{number}.log"
+            supervisor.start(f"process-{number}", ["process"], log_file)
+        while not stop.wait(TICK_S):
+            supervisor.tick()
+            for child in supervisor.children:
+                if child.state == "failed":
+                    raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
+    finally:
+        supervisor.stop()
+    return 0
+
+
+@app.command(rich_help_panel=ROLES)
+def watch(
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two lines.", min=0.1)] = 2.0,
+) -> None:
+    """Show live counts of what runs."""
+    settings = located(_settings())
+    flat = plain or not sys.stdout.isatty()
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    reader = speed_reader(settings)
+    follower = LiveAuditor(lambda: auditor(settings))
+    follower.start()
+    live = Live(reader, follower)
+    title = f"fourfold · {settings.mode} · view {settings.namespace}"
+    try:
+        if flat:
+            while not stop.wait(every):
+                print(line(live.look()), flush=True)
+        else:
+            with Screen(auto_refresh=False, transient=True) as screen:
+                while not stop.wait(TICK_S):
+                    known = running.read(settings.data_dir) or {}
+                    states = [(r["name"], r["state"]) for r in known.get("roles", [])]
+                    hint = "Ctrl-C ends the watch"
+                    view = draw(live.look(), title, states, hint, height=screen.console.height)
+                    screen.update(view, refresh=True)
+    finally:
+        follower.stop()
+        reader.close()
+
+
+@app.command(rich_help_panel=LOOK)
+def counts(as_json: Json = False) -> None:
+    """The counts now, with their provenance."""
+    settings = located(_settings())
+    document = _counts(settings)
+    if as_json:
+        print(json.dumps(document))
+        return
+    totals, quality, source = document["totals"], document["quality"], document["provenance"]
+    print(
+        f"clicks {totals['clicks']:,}  sales {totals['sales']:,}  units {totals['units']:,}  "
+        f"revenue {money(totals['revenue_cents'])} EUR"
+    )
+    print(
+        f"accepted {quality['accepted']:,}  duplicates {quality['duplicates']:,}  late {quality['late']:,}"
+        f"  rejected {sum(quality['rejected'].values()):,}"
+    )
+    for reason, number in quality["rejected"].items():
+        print(f"  {safe(reason)} {number:,}")
+    print(
+        f"from the speed view {source['namespace']} "
+        f"({source['mode']}), lag {source['lag_events']} records, watermark {source['watermark']}"
+    )
+
+
+def _counts(settings: Settings) -> dict[str, Any]:
+    snapshot = snapshot_of(settings)
+    return counts_document(snapshot, provenance(settings, snapshot, _log_ends(settings)))
+
+
+def _log_ends(settings: Settings) -> Any:
+    with auditor(settings) as witness:
+        return witness.ends_now()
+
+
+@app.command(rich_help_panel=LOOK)
+def verify(as_json: Json = False) -> None:
+    """Compare the counts with the truth ledger, cell by cell. Exit code 1 if they differ."""
+    settings = located(_settings())
+    with Console(stderr=True).status("reading the log") as status:
+        _, verdict = judge(settings, lambda n: status.update(f"reading the log: {n:,} records"))
+    if as_json:
+        print(json.dumps(verdict.as_json()))
+    else:
+        print("\n".join(verdict_lines(verdict)))
+    raise typer.Exit(0 if verdict.exact else 1)
+
+
+@app.command(rich_help_panel=LOOK)
+def deadletters(
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option(help="How many to list, the newest; 0: all.", min=0)] = 20,
+) -> None:
+    """Rejected records: where they were, why they were rejected, their bytes."""
+    settings = located(_settings())
+    letters = list(read_dead_letters(settings.access))
+    shown = letters[-limit:] if limit else letters
+    if as_json:
+        by_reason: dict[str, int] = {}
+        for letter in letters:
+            by_reason[letter.reason] = by_reason.get(letter.reason, 0) + 1
+        entries = [
+            {
+                "topic": letter.source.topic,
+                "partition": letter.source.partition,
+                "offset": letter.offset,
+                "appended": to_text(letter.append_ms),
+                "reason": letter.reason,
+                "detail": letter.detail,
+                "value_base64": None if letter.value is None else _base64(letter.value),
+            }
+            for letter in shown
+        ]
+        print(json.dumps({"count": len(letters), "by_reason": by_reason, "letters": entries}))
+        return
+    table = Table(box=None, header_style="dim", expand=False)
+    for name in ("record", "appended", "reason", "detail", "bytes"):
+        table.add_column(name, overflow="fold" if name == "detail" else "ellipsis", no_wrap=name != "detail")
+    for letter in shown:
+        value = "null" if letter.value is None else letter.value[:200].decode("utf-8", "replace")
+        table.add_row(
+            f"{letter.source}:{letter.offset}",
+            to_text(letter.append_ms),
+            safe(letter.reason),
+            _plain_cell(letter.detail, 60),
+            _plain_cell(value, 40),
+        )
+    Console(highlight=False, markup=False).print(table)
+    print(f"{len(letters):,} dead letters" + (f", the last {len(shown)} shown" if len(shown) < len(letters) else ""))
+
+
+@app.command(rich_help_panel=LOOK)
+def contract(
+    write: Annotated[Path | None, typer.Option(help="Folder to write the documents to.")] = None,
+) -> None:
+    """JSON Schema of the events and AsyncAPI of the topics, generated from the code."""
+    if write is None:
+        print(documents()["asyncapi.json"], end="")
+        return
+    write.mkdir(parents=True, exist_ok=True)
+    for name, text in documents().items():
+        (write / name).write_text(text)
+        print(write / name)
+
+
+@app.command(rich_help_panel=LOOK)
+def status(as_json: Json = False) -> None:
+    """Addresses, roles with their process ids, lag per partition."""
+    settings = _settings()
+    found = running.read(settings.data_dir)
+    settings = located(settings)
+    document: dict[str, Any] = {
+        "mode": found["mode"] if found else settings.mode,
+        "addresses": {"kafka": settings.kafka, "redis": _no_password(settings.redis), "lake": None, "api": None},
+        "roles": found["roles"] if found else [],
+        "lag": None,
+        "versions": [],
+        "namespace": settings.namespace,
+        "trouble": [],
+    }
+    try:
+        document["lag"] = _counts(settings)["provenance"]["lag"]
+    except FourfoldError as error:
+        document["trouble"].append(str(error))
+    if as_json:
+        print(json.dumps(document))
+        return
+    print(f"mode {document['mode']}, view {settings.namespace}")
+    for name, address in document["addresses"].items():
+        print(f"  {name:6} {address or '-'}")
+    for role in document["roles"]:
+        print(f"  {role['name']:10} {role['state']:8} pid {role['pid']}  restarts {role['restarts']}  {role['log']}")
+    if not document["roles"]:
+        print("  no roles started by `fourfold up` here")
+    for partition, lag in (document["lag"] or {}).items():
+        print(f"  lag {partition:10} {lag:,}")
+    for trouble in document["trouble"]:
+        print(f"  trouble: {trouble}")
+
+
+@embedded_app.command(name="start")
+def embedded_start() -> None:
+    """Start Kafka and Redis; they go on when this command ends."""
+    settings = _settings()
+    console = Console(stderr=True, highlight=False)
+    addresses = embedded(settings, console.print).start(detached=True)
+    print(f"FOURFOLD_KAFKA={addresses.kafka}")
+    print(f"FOURFOLD_REDIS={addresses.redis}")
+
+
+@embedded_app.command(name="stop")
+def embedded_stop() -> None:
+    """Stop Kafka and Redis. Their data stay."""
+    embedded(_settings()).stop()
+    print("stopped")
+
+
+@embedded_app.command(name="status")
+def embedded_status(as_json: Json = False) -> None:
+    """Addresses, process ids and health of Kafka and Redis."""
+    found = embedded(_settings()).status()
+    if as_json:
+        print(json.dumps([asdict(server) for server in found], default=str))
+        return
+    for server in found:
+        state = "healthy" if server.healthy else "stopped" if server.pid is None else "not answering"
+        memory = f"{server.memory_bytes / 1e6:.0f} MB" if server.memory_bytes else "-"
+        print(
+            f"{server.name:6} {server.version:8} {state:14} {server.address or '-':28} "
+            f"pid {server.pid or '-'}  {memory}  {server.log}"
+        )
+
+
+@embedded_app.command(name="prepare")
+def embedded_prepare() -> None:
+    """Download what the embedded servers need and make their start-up caches."""
+    console = Console(stderr=True, highlight=False)
+    embedded(_settings(), console.print).prepare()
+
+
+def main() -> None:
+    """The console command."""
+    owner = os.environ.get("FOURFOLD_OWNER")
+    if owner:
+        launch.die_with(int(owner))
+    try:
+        app()
+    except FourfoldError as error:
+        if _state.debug:
+            raise
+        print(f"fourfold: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _settings(*, role: bool = False, **overrides: object) -> Settings:
+    """`role`: a process whose log somebody keeps; the others speak only when something is wrong."""
+    settings = load(**overrides)
+    level = "debug" if _state.debug else settings.log_level if role else "warning"
+    logs.configure(level, settings.log_format)
+    # every command refuses a mode that cannot run, before it does anything
+    _ = settings.mode_row
+    return settings
+
+
+def _plain_cell(text: str, width: int) -> Any:
+    return Text(safe(text, width))
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _no_password(address: str) -> str:
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

@@ -1,0 +1,148 @@
+"""Settings: the only place that reads the environment and `.env`. One prefix, `FOURFOLD_`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adapters.kafka.access import KafkaAccess
+from core.errors import ConfigurationError
+from core.rules import Rules
+from modes.catalogue import Mode, mode_named
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _own_or_tenth(seconds: float) -> float:
+    if seconds and seconds < 0.1:  # noqa: PLR2004 - said in the message
+        raise ValueError("an epoch has at least 0.1 seconds, and 0 is the mode's own length")
+    return seconds
+
+
+OwnOrTenth = Annotated[float, Field(ge=0), AfterValidator(_own_or_tenth)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Options of the command line override them."""
+
+    model_config = SettingsConfigDict(env_prefix="FOURFOLD_", env_file=".env", extra="ignore", validate_default=True)
+
+    mode: str = Field("streaming", description="batch, streaming, lambda or kappa")
+
+    kafka: str = Field("", description="Kafka's address, host:port; empty: embedded")
+    kafka_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
+    kafka_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_username: str = Field("", description="user name for SASL")
+    kafka_password: str = Field("", description="password for SASL", repr=False)
+    kafka_ca_file: str = Field("", description="PEM file of the authority that Kafka's TLS uses")
+    kafka_cert_file: str = Field("", description="PEM file of the client's certificate")
+    kafka_key_file: str = Field("", description="PEM file of the client's key")
+    redis: str = Field("", description="Redis' address, redis:// or rediss://; empty: embedded", repr=False)
+
+    data_dir: Path = Field(Path(".fourfold"), description="data and logs of embedded servers")
+    kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
+    redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
+
+    namespace: str = Field(
+        "v1", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="name of the view; another one begins anew"
+    )
+    group: str = Field("fourfold", min_length=1, description="consumer group of the workers")
+    partitions: int = Field(4, ge=1, le=1000, description="partitions of each topic that is made")
+    replication: int = Field(1, ge=1, le=9, description="replicas of each topic that is made")
+    workers: int = Field(1, ge=1, le=64, description="worker processes")
+
+    epoch_seconds: OwnOrTenth = Field(0, le=86400, description="length of an epoch; 0: the mode's own")
+    horizon_epochs: int = Field(1, ge=0, le=1000, description="earlier epochs searched for duplicates")
+    lateness_seconds: float = Field(
+        60, ge=0, le=31_536_000, description="how late an event may be and not count as late"
+    )
+    window_hours: float = Field(6, ge=0.01, le=87_600, description="how long streaming keeps speed state")
+
+    rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
+    seed: int = Field(7, description="the same seed gives the same events")
+    run: str = Field("", description="identity of the producer's run; empty: a new one each start")
+    profile: Literal["", "module-01"] = Field("", description="day profile instead of the endless shop")
+    day_seconds: float = Field(120, ge=0, allow_inf_nan=False, description="length of the profile's day; 0: no limit")
+
+    dirt_duplicates: Share = Field(0.01, description="share of events sent twice")
+    dirt_late: Share = Field(0.005, description="share of events more than a minute late")
+    dirt_out_of_order: Share = Field(0.03, description="share of events out of order")
+    dirt_missing_field: Share = Field(0.001, description="share without a field")
+    dirt_wrong_type: Share = Field(0.001, description="share with a value of another type")
+    dirt_bad_format: Share = Field(0.001, description="share with a value in another format")
+    dirt_out_of_range: Share = Field(0.001, description="share with a value out of range")
+    dirt_unknown_type: Share = Field(0.001, description="share of an unknown event type")
+    dirt_wrong_topic: Share = Field(0.001, description="share on the wrong topic")
+    dirt_wrong_currency: Share = Field(0.001, description="share in another currency")
+    dirt_from_future: Share = Field(0.001, description="share from the future")
+    dirt_broken_json: Share = Field(0.001, description="share of broken JSON")
+    dirt_garbage: Share = Field(0.001, description="share of binary garbage")
+
+    metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port for metrics and health; 0: a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from which level on")
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+
+    @property
+    def mode_row(self) -> Mode:
+        """The mode's row. Raises `ConfigurationError` where it cannot run."""
+        return mode_named(self.mode)
+
+    @property
+    def access(self) -> KafkaAccess:
+        """How to reach Kafka. Raises `ConfigurationError` where the settings do not fit."""
+        return KafkaAccess(
+            self.kafka,
+            self.kafka_protocol,
+            self.kafka_mechanism,
+            self.kafka_username,
+            self.kafka_password,
+            self.kafka_ca_file,
+            self.kafka_cert_file,
+            self.kafka_key_file,
+        )
+
+    @property
+    def rules(self) -> Rules:
+        """The numbers that decide what counts, in the mode's own where not set."""
+        mode = self.mode_row
+        epoch_ms = int((self.epoch_seconds or mode.epoch_seconds) * 1000)
+        window_ms = int(self.window_hours * 3_600_000)
+        return Rules(
+            epoch_ms=epoch_ms,
+            horizon=self.horizon_epochs,
+            lateness_ms=int(self.lateness_seconds * 1000),
+            keep_epochs=-(-window_ms // epoch_ms) if mode.speed_expires else 0,
+        )
+
+    @property
+    def retention_ms(self) -> int:
+        """How long Kafka keeps events in ms, -1 for good.
+
+        In streaming the window and what the auditor needs before it: the log outlives the view.
+        """
+        if not self.mode_row.speed_expires:
+            return -1
+        rules = self.rules
+        return (rules.keep_epochs + rules.horizon + 2) * rules.epoch_ms + 3_600_000
+
+
+def load(**overrides: object) -> Settings:
+    """The settings, with options of the command line that are not None.
+
+    Raises `ConfigurationError` that names the first setting that is wrong.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f".env cannot be read ({error}): mend it or remove it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise ConfigurationError(
+            f"FOURFOLD_{name} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        ) from None

@@ -1,0 +1,138 @@
+"""The supervisor: starts roles as processes, starts those again that died, and stops them all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 10.0
+#: After so long a life a death counts as the first one again.
+STEADY_S: Final = 30.0
+STOP_BOUND_S: Final = 3.0
+#: Wrong configuration: starting again would not help.
+GIVE_UP_CODE: Final = 2
+
+
+@dataclass(slots=True)
+class Child:
+    """One role process. `state`: running, waiting (to be started again), done or failed."""
+
+    name: str
+    arguments: Sequence[str]
+    log_file: Path
+    #: whether an exit with code 0 is its natural end
+    ends: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    state: str = "new"
+    restarts: int = 0
+    last_code: int | None = None
+    started_at: float = 0.0
+    retry_at: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self.process.pid if self.process and self.state == "running" else None
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        try:
+            lines = self.log_file.read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps children running. Call `tick` a few times a second, from the main thread.
+
+    Children live in sessions of their own (a terminal's Ctrl-C is the owner's business) and get
+    SIGTERM from the kernel if the owner vanishes (Linux).
+    """
+
+    environment: Mapping[str, str]
+    clock: Callable[[], float] = time.monotonic
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, name: str, arguments: Sequence[str], log_file: Path, *, ends: bool = False) -> Child:
+        """Starts a role: `fourfold ARGUMENTS`, its output appended to `log_file`."""
+        child = Child(name, arguments, log_file, ends)
+        self.children.append(child)
+        self._launch(child)
+        return child
+
+    def tick(self) -> None:
+        """Notices deaths and starts again what is due."""
+        now = self.clock()
+        for child in self.children:
+            if child.state == "running":
+                assert child.process is not None
+                code = child.process.poll()
+                if code is not None:
+                    self._ended(child, code, now)
+            elif child.state == "waiting" and now >= child.retry_at:
+                child.restarts += 1
+                self._launch(child)
+
+    def stop(self, bound_s: float = STOP_BOUND_S) -> None:
+        """SIGTERM to all, SIGKILL after `bound_s` seconds to those that still run."""
+        running = [c for c in self.children if c.process and c.process.poll() is None]
+        for child in running:
+            child.state = "done"
+            _signal(child, signal.SIGTERM)
+        end = self.clock() + bound_s
+        for child in running:
+            assert child.process is not None
+            try:
+                child.process.wait(max(0.05, end - self.clock()))
+            except subprocess.TimeoutExpired:
+                _signal(child, signal.SIGKILL)
+                child.process.wait()
+            child.last_code = child.process.returncode
+        for child in self.children:
+            if child.state != "failed":
+                child.state = "done"
+
+    def _launch(self, child: Child) -> None:
+        child.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with child.log_file.open("ab") as output:
+            child.process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "modes", *child.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**self.environment, "FOURFOLD_OWNER": str(os.getpid())},
+                start_new_session=True,
+            )
+        child.state = "running"
+        child.started_at = self.clock()
+
+    def _ended(self, child: Child, code: int, now: float) -> None:
+        child.last_code = code
+        if code == 0 and child.ends:
+            child.state = "done"
+        elif code == GIVE_UP_CODE:
+            child.state = "failed"
+        else:
+            if now - child.started_at > STEADY_S:
+                child.pause_s = FIRST_PAUSE_S
+            child.state = "waiting"
+            child.retry_at = now + child.pause_s
+            child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _signal(child: Child, number: int) -> None:
+    assert child.process is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.process.pid, number)

@@ -1,0 +1,203 @@
+"""`fourfold up`: starts what the mode needs, shows the counts, and stops it all again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live as Screen
+
+from core.errors import FourfoldError, UnavailableError
+from modes import running
+from modes.catalogue import Role
+from modes.settings import Settings
+from modes.supervisor import Child, Supervisor
+from modes.verdict import judge, verdict_lines
+from modes.wiring import auditor, embedded, speed_reader, wait_for_topics
+from serving.auditor import LiveAuditor
+from serving.live import Live, Picture
+from serving.plain import line, money
+from serving.terminal import draw
+
+TICK_S = 0.25
+LINE_EVERY_S = 2.0
+#: After the producers' end the view may take so long to catch up.
+CATCH_UP_S = 120.0
+
+
+class Up:
+    """One run of everything that the mode needs."""
+
+    def __init__(self, settings: Settings, console: Console, *, plain: bool, duration_s: float | None) -> None:
+        self._settings = settings
+        self._console = console
+        self._plain = plain
+        self._duration_s = duration_s
+        self._stop = threading.Event()
+        self._began = time.monotonic()
+
+    def run(self) -> int:
+        """Runs until Ctrl-C, SIGTERM or the end of the duration. The exit code.
+
+        Raises `FourfoldError` where it cannot start or a role cannot go on.
+        """
+        handlers = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with ExitStack() as stack:
+                return self._run(stack)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _run(self, stack: ExitStack) -> int:
+        settings = self._settings
+        # an unbuilt mode must say so before anything is started
+        row = settings.mode_row
+        stack.enter_context(running.only_one(settings.data_dir))
+        if not (settings.kafka and settings.redis):
+            servers = embedded(settings, self._say)
+            addresses = servers.start()
+            stack.callback(servers.close)
+            settings = settings.model_copy(
+                update={
+                    "kafka": settings.kafka or addresses.kafka,
+                    "redis": settings.redis or addresses.redis,
+                }
+            )
+        if self._stop.is_set():
+            return 130
+        wait_for_topics(settings)
+        supervisor = Supervisor(environment(settings))
+        stack.callback(supervisor.stop)
+        logs = settings.data_dir / "logs"
+        producer: Child | None = None
+        for role in row.roles:
+            if role is Role.PRODUCE:
+                more = [] if self._duration_s is None else ["--duration", str(self._duration_s)]
+                producer = supervisor.start("produce", ["produce", *more], logs / "produce.log", ends=True)
+            elif role is Role.PROCESS:
+                for number in range(1, settings.workers + 1):
+                    name = f"process-{number}" if settings.workers > 1 else "process"
+                    supervisor.start(name, ["process"], logs / f"{name}.log")
+        follower = LiveAuditor(lambda: auditor(settings))
+        follower.start()
+        stack.callback(follower.stop)
+        reader = speed_reader(settings)
+        stack.callback(reader.close)
+        live = Live(reader, follower)
+        self._say(
+            f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {_shown(settings.redis)}"
+        )
+        picture = self._watch(supervisor, producer, live, settings)
+        interrupted = self._stop.is_set()
+        supervisor.stop()
+        if interrupted and self._duration_s is None:
+            self._console.print(f"stopped. {line(picture)}", highlight=False)
+            self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
+            return 130
+        follower.stop()
+        return self._conclude(settings)
+
+    def _watch(self, supervisor: Supervisor, producer: Child | None, live: Live, settings: Settings) -> Picture:
+        title = f"fourfold · {settings.mode} · view {settings.namespace}"
+        show, close = self._screen(title)
+        picture = Picture()
+        end: float | None = None
+        try:
+            while not self._stop.is_set():
+                supervisor.tick()
+                running.write(settings.data_dir, settings.mode, supervisor.children)
+                picture = live.look()
+                show(picture, roles_of(supervisor))
+                _raise_if_failed(supervisor)
+                if self._duration_s is not None and producer is not None and producer.state == "done":
+                    end = end or time.monotonic() + CATCH_UP_S
+                    if picture.lag == 0 and not picture.trouble:
+                        break
+                    if time.monotonic() > end:
+                        raise UnavailableError(
+                            f"the view is still {picture.lag or '?'} records behind after "
+                            f"{CATCH_UP_S:g} s: see the logs in {settings.data_dir / 'logs'}"
+                        )
+                self._stop.wait(TICK_S)
+        finally:
+            close()
+        return picture
+
+    def _screen(self, title: str) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
+        if self._plain:
+            next_line = 0.0
+
+            def show_line(picture: Picture, roles: list[tuple[str, str]]) -> None:
+                nonlocal next_line
+                if time.monotonic() >= next_line:
+                    next_line = time.monotonic() + LINE_EVERY_S
+                    down = [f"{name} {state}" for name, state in roles if state not in ("up", "done")]
+                    print(line(picture) + (f"  [{', '.join(down)}]" if down else ""), flush=True)
+
+            return show_line, lambda: None
+        screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)
+        screen.start()
+
+        def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
+            hint = "Ctrl-C stops everything; counts are kept.  fourfold verify · counts · deadletters · status"
+            view = draw(picture, title, roles, hint, height=self._console.height)
+            screen.update(view, refresh=True)
+
+        return show, screen.stop
+
+    def _conclude(self, settings: Settings) -> int:
+        """Verifies what is in the store, with the servers still up."""
+        snapshot, verdict = judge(settings)
+        totals = snapshot.totals.get(("all", ""))
+        if totals is not None:
+            print(
+                f"clicks {totals.clicks:,}  sales {totals.sales:,}  units {totals.units:,}  "
+                f"revenue {money(totals.revenue_cents)} EUR"
+            )
+        print("\n".join(verdict_lines(verdict)), flush=True)
+        return 0 if verdict.exact else 1
+
+    def _say(self, message: str) -> None:
+        self._console.print(f"[dim]{message}[/dim]", highlight=False)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop.set()
+
+
+def environment(settings: Settings) -> Mapping[str, str]:
+    """The environment of role processes: ours, with every setting as it is in force here."""
+    values = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        values[f"FOURFOLD_{name.upper()}"] = str(value.absolute()) if isinstance(value, Path) else str(value)
+    # each role takes a free port of its own
+    return {**os.environ, **values, "FOURFOLD_METRICS_PORT": "0"}
+
+
+def roles_of(supervisor: Supervisor) -> list[tuple[str, str]]:
+    """(name, state in words) of each child."""
+    words = {"running": "up", "waiting": "restarting"}
+    return [
+        (c.name, words.get(c.state, c.state) + (f" (restarted {c.restarts}x)" if c.restarts else ""))
+        for c in supervisor.children
+    ]
+
+
+def _raise_if_failed(supervisor: Supervisor) -> None:
+    for child in supervisor.children:
+        if child.state == "failed":
+            raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
+
+
+def _shown(address: str) -> str:
+    """A Redis address without its password."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

@@ -1,0 +1,124 @@
+"""The composition root: the only place that knows which parts are put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from adapters.embedded.servers import EmbeddedServers
+from adapters.kafka.topics import Topics
+from adapters.speed.redis_reader import RedisReader
+from adapters.speed.redis_sink import RedisSink
+from core.errors import ConfigurationError, UnavailableError
+from modes.settings import Settings
+from producers.dirt import DirtShares
+from serving.auditor import Auditor
+
+log = structlog.get_logger(__name__)
+
+REDIS_TIMEOUT_S = 3.0
+
+
+def embedded(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> EmbeddedServers:
+    """The embedded servers of the data directory, those whose address is not set."""
+    return EmbeddedServers(
+        settings.data_dir,
+        kafka_port=settings.kafka_port or None,
+        redis_port=settings.redis_port or None,
+        with_kafka=not settings.kafka,
+        with_redis=not settings.redis,
+        progress=progress,
+    )
+
+
+def located(settings: Settings) -> Settings:
+    """The settings with the addresses of embedded servers where none are set.
+
+    Raises `UnavailableError` where they do not run.
+    """
+    if settings.kafka and settings.redis:
+        return settings
+    running = embedded(settings).running()
+    if running is None:
+        raise UnavailableError(
+            f"nothing runs in {settings.data_dir}: start with `fourfold up`, or set "
+            "FOURFOLD_KAFKA and FOURFOLD_REDIS to servers of your own"
+        )
+    return settings.model_copy(
+        update={
+            "kafka": settings.kafka or running.kafka,
+            "redis": settings.redis or running.redis,
+        }
+    )
+
+
+def topics(settings: Settings) -> Topics:
+    """The topics' administration."""
+    return Topics(settings.access)
+
+
+def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float = 0.5) -> None:
+    """Makes the topics, waiting for Kafka where it is away. Raises as `Topics.ensure`."""
+    end = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            made = topics(settings).ensure(
+                partitions=settings.partitions,
+                retention_ms=settings.retention_ms,
+                replication=settings.replication,
+            )
+        except UnavailableError as error:
+            if time.monotonic() > end:
+                raise
+            if not told:
+                log.warning("waiting", reason=str(error))
+            told = True
+            time.sleep(pause_s)
+        else:
+            if made:
+                log.info("topics made", topics=made)
+            return
+
+
+def speed_reader(settings: Settings) -> RedisReader:
+    """A reader of the speed view. Raises `ConfigurationError` for an address that is none."""
+    try:
+        client = Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+    except ValueError as error:
+        raise _bad_redis(error) from None
+    return RedisReader(client, settings.namespace)
+
+
+def speed_sink(settings: Settings) -> RedisSink:
+    """A writer of the speed view. Raises `ConfigurationError` for an address that is none."""
+    try:
+        client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
+    except ValueError as error:
+        raise _bad_redis(error) from None
+    return RedisSink(client, settings.namespace)
+
+
+def auditor(settings: Settings) -> Auditor:
+    """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
+    return Auditor(settings.access, topics(settings).partitions(), settings.rules)
+
+
+def dirt(settings: Settings) -> DirtShares:
+    """The shares of dirt."""
+    shares = {
+        name.removeprefix("dirt_"): getattr(settings, name)
+        for name in type(settings).model_fields
+        if name.startswith("dirt_")
+    }
+    return DirtShares(**shares)
+
+
+def _bad_redis(error: ValueError) -> ConfigurationError:
+    return ConfigurationError(
+        f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://"
+    )

@@ -1,0 +1,54 @@
+"""Ends a worker that stands still while there is something to count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.position import PartitionKey
+
+#: The exit code of a worker that ended itself because it stood still (EX_TEMPFAIL).
+STALLED_EXIT_CODE: Final = 75
+LIMIT_S: Final = 20.0
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Compares log ends with positions; the list of partitions comes from the store.
+
+    The client's own list is empty in the very state that this guards against.
+    """
+
+    clock: Callable[[], float]
+    limit_s: float = LIMIT_S
+    _since: dict[PartitionKey, float] = field(default_factory=dict)
+    _last: dict[PartitionKey, int] = field(default_factory=dict)
+
+    def stalled(
+        self,
+        ends: Mapping[PartitionKey, int],
+        positions: Mapping[PartitionKey, int],
+        mine: Iterable[PartitionKey],
+    ) -> list[PartitionKey]:
+        """Partitions that lag and have not moved for the limit.
+
+        Only those of this worker, unless all partitions stand still: then nobody works.
+        """
+        now = self.clock()
+        for source, end in ends.items():
+            position = positions.get(source, -1)
+            if position >= end or self._last.get(source) != position:
+                self._since.pop(source, None)
+            else:
+                self._since.setdefault(source, now)
+            self._last[source] = position
+        late = [source for source, since in self._since.items() if now - since > self.limit_s]
+        if len(late) == len(ends):
+            return late
+        owned = set(mine)
+        return [source for source in late if source in owned]
+
+    def reset(self) -> None:
+        """The broker or the store is away: that is not this worker's stall."""
+        self._since.clear()

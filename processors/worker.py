@@ -1,0 +1,188 @@
+"""One Faust worker: the application, its agent and its timers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
+from faust.worker import Worker
+
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.topics import Topics, log_identity, topics_made_anew
+from adapters.speed.port import SpeedSink
+from core.events import TOPICS
+from core.position import PartitionKey, Position
+from core.rules import Rules
+from processors.book import Book
+from processors.faust_overrides import BatchApp, ThreadOffsets, install
+from processors.processor import DeadLetterSink, Processor
+from processors.watchdog import STALLED_EXIT_CODE, Watchdog
+
+log = structlog.get_logger(__name__)
+
+POLL_RECORDS: Final = 20_000
+WATCH_EVERY_S: Final = 2.0
+DISPLAY_COMMIT_EVERY_S: Final = 5.0
+#: Session time-out and what depends on it: about 6 s is the floor for a takeover.
+SESSION_S: Final = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker needs to know. Workers with the same `group` share the partitions."""
+
+    access: KafkaAccess
+    group: str
+    rules: Rules
+    poll_records: int = POLL_RECORDS
+
+
+class FaustWorker:
+    """A Faust worker that folds into `sink`. One a process."""
+
+    def __init__(self, settings: WorkerSettings, sink: SpeedSink, letters: DeadLetterSink) -> None:
+        install()
+        self._settings = settings
+        self._sink = sink
+        self._topics = Topics(settings.access)
+        self.book = Book(sink, settings.rules, log_identity(self._topics.states()))
+        self.app = _make_app(settings)
+        self.app.book = self.book
+        self.processor = Processor(
+            self.book,
+            sink,
+            letters,
+            settings.rules,
+            reject=self._reject,
+        )
+        self._watchdog = Watchdog(time.monotonic)
+        self._wire()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker has joined its group and is not waiting for anything."""
+        return self.book.restores > 0 and not self.processor.work.waiting
+
+    def run(self) -> int:
+        """Runs until SIGTERM or SIGINT; the exit code. Raises `FourfoldError` if it cannot go on."""
+        worker = Worker(
+            self.app,
+            loglevel="WARNING",
+            redirect_stdouts=False,
+            override_logging=False,
+            quiet=True,
+        )
+        # it would write escape codes into logs
+        worker.spinner = None
+        code = 0
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        if self.app.failure is not None:
+            raise self.app.failure
+        return code
+
+    def _reject(self) -> None:
+        self.app.batch_consumer.reject()
+
+    def _wire(self) -> None:
+        app, processor = self.app, self.processor
+        topic = app.topic(*TOPICS, value_serializer="raw", key_serializer="raw")
+
+        async def count(stream: Any) -> None:
+            async for fetched in stream.noack():
+                try:
+                    await processor.take(fetched)
+                except Exception as error:  # noqa: BLE001 - not swallowed: it ends the worker
+                    app.fail(error)
+                    return
+
+        app.agent(topic, name="count")(count)
+        app.timer(WATCH_EVERY_S)(self._watch)
+        app.timer(DISPLAY_COMMIT_EVERY_S)(self._commit_for_display)
+
+    async def _watch(self) -> None:
+        consumer = self.app.batch_consumer
+        try:
+            texts = await self._sink.all_positions()
+            positions = {source: Position.decode(text).next for source, text in texts.items()}
+            ends = await asyncio.wait_for(ThreadOffsets(consumer).ends(positions), 4)
+        except Exception as error:  # noqa: BLE001 - away, which is not this worker's stall
+            log.debug("watchdog cannot look", error=repr(error))
+            self._watchdog.reset()
+            return
+        await self._check_topics()
+        if self.processor.work.waiting:
+            # not standing still: it says what it waits for
+            self._watchdog.reset()
+            return
+        mine = consumer.sources()
+        if stalled := self._watchdog.stalled(ends, positions, mine):
+            log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])
+            os._exit(STALLED_EXIT_CODE)
+
+    async def _check_topics(self) -> None:
+        try:
+            states = await asyncio.to_thread(self._topics.states)
+        except Exception as error:  # noqa: BLE001 - Kafka is away; its client may also just time out
+            log.debug("watchdog cannot look at the topics", error=repr(error))
+            return
+        if states and log_identity(states) != self.book.identity:
+            self.app.fail(topics_made_anew())
+
+    async def _commit_for_display(self) -> None:
+        if self.app.rebalancing or self.book.generation < 0:
+            return
+        offsets: dict[PartitionKey, int] = {
+            source: held.fold.position.next for source, held in self.book.held.items() if held.clean
+        }
+        consumer = self.app.batch_consumer
+        try:
+            await consumer.call(consumer.thread.commit_for_display, offsets)
+        except Exception as error:  # noqa: BLE001 - shown lag is late, nothing else
+            log.debug("cannot commit for display", error=repr(error))
+
+
+def _make_app(settings: WorkerSettings) -> BatchApp:
+    access = settings.access
+    return BatchApp(
+        settings.group,
+        broker="kafka://" + ";kafka://".join(access.bootstrap.split(",")),
+        broker_credentials=_credentials(access),
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="none",
+        web_enabled=False,
+        stream_wait_empty=False,
+        store="memory://",
+        stream_buffer_maxsize=4,
+        broker_max_poll_records=settings.poll_records,
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=SESSION_S / 4,
+        broker_rebalance_timeout=8.0,
+        # above the rebalance time-out: a JoinGroup may block that long
+        broker_request_timeout=12.0,
+        # 0: round robin. Faust's own assignor left one of three workers idle
+        table_standby_replicas=0,
+        consumer_metadata_max_age_ms=5000,
+        consumer_max_fetch_size=4 << 20,
+    )
+
+
+def _credentials(access: KafkaAccess) -> CredentialsT | None:
+    context = access.ssl_context()
+    if access.protocol.startswith("SASL"):
+        return SASLCredentials(
+            username=access.username,
+            password=access.password,
+            ssl_context=context,
+            mechanism=access.mechanism,
+        )
+    return SSLCredentials(context) if context is not None else None

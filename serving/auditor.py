@@ -1,0 +1,185 @@
+"""The auditor: a plain consumer of headers, offsets and append times that knows the truth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.log import Entry, LogReader
+from core import truth
+from core.errors import UnavailableError
+from core.ledger import ForgottenError, Ledger, Truth
+from core.position import PartitionKey
+from core.rules import Rules
+
+#: Entries between two condensations of the ledger while it reads towards a vector.
+CONDENSE_EVERY: Final = 500_000
+#: How often a follower asks whether Kafka is there, in seconds.
+ASK_EVERY_S: Final = 2.0
+
+
+class Auditor:
+    """Reads the log from its start into a ledger. Methods may be called from one thread."""
+
+    def __init__(self, access: KafkaAccess, sources: list[PartitionKey], rules: Rules) -> None:
+        self._access = access
+        self._sources = sources
+        self._rules = rules
+        self._open()
+
+    def _open(self) -> None:
+        rules = self._rules
+        self.ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+        self._reader = LogReader(self._access, self._sources)
+        self._ends: dict[PartitionKey, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._reader.close()
+
+    def restart(self) -> None:
+        """Begins again at the log's start: a view went back behind what was condensed."""
+        self.close()
+        self._open()
+
+    def advance(self, timeout_s: float) -> int:
+        """Takes what has arrived; the number of records. Waits up to `timeout_s` for the first."""
+        got = self._reader.read(timeout_s)
+        for entry in got:
+            if isinstance(entry, Entry):
+                header = next((value for name, value in entry.headers if name == truth.HEADER), None)
+                self.ledger.add(entry.source, entry.offset, entry.append_ms, header)
+                self._ends[entry.source] = entry.offset + 1
+            else:
+                self._ends[entry.source] = entry.offset
+        return len(got)
+
+    def reached(self, vector: Mapping[PartitionKey, int]) -> bool:
+        """Whether everything below `vector` has been read."""
+        return all(self._ends.get(source, 0) >= offset for source, offset in vector.items())
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether Kafka answers within `timeout_s`."""
+        return self._reader.answers(timeout_s)
+
+    def ends_now(self) -> dict[PartitionKey, int]:
+        """The end of each partition, asked of Kafka. Raises `UnavailableError`."""
+        return {source: end for source, (_, end) in self._reader.bounds().items()}
+
+    def log_ends(self) -> dict[PartitionKey, int]:
+        """The end of each partition as the last fetch saw it, or how far it was read if later."""
+        ends = self._reader.cached_ends()
+        return {s: max(ends.get(s, 0), self._ends.get(s, 0)) for s in self._sources}
+
+    def read_until(
+        self,
+        vector: Mapping[PartitionKey, int],
+        *,
+        quiet_s: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Reads up to `vector`, condensing on the way.
+
+        Raises `UnavailableError` where nothing arrives for `quiet_s` seconds before that.
+        """
+        last, taken, condensed = clock(), 0, 0
+        while not self.reached(vector):
+            got = self.advance(0.5)
+            if got:
+                last = clock()
+                taken += got
+                progress(taken)
+            elif clock() - last > quiet_s:
+                raise UnavailableError(
+                    f"the log gave nothing for {quiet_s:g} s: the truth at the view's offsets "
+                    "cannot be read (is Kafka up, has retention removed records?)"
+                )
+            if taken - condensed > CONDENSE_EVERY:
+                condensed = taken
+                self.condense(vector)
+
+    def condense(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> None:
+        """Keeps sums only below `vector`, as far as the log has been read."""
+        ends = self._ends
+        self.ledger.forget({s: min(ends.get(s, 0), o) for s, o in vector.items()}, floor)
+
+
+class LiveAuditor(threading.Thread):
+    """An auditor that follows the log in a thread of its own and answers for recent vectors."""
+
+    def __init__(self, make: Callable[[], Auditor]) -> None:
+        """`make` connects; it is called in the thread and again after Kafka was away."""
+        super().__init__(name="auditor", daemon=True)
+        self._make = make
+        self._lock = threading.Lock()
+        self._auditor: Auditor | None = None
+        self._away = True
+        self._ended = threading.Event()
+        self._restart = threading.Event()
+
+    def run(self) -> None:
+        """Follows the log until `stop`."""
+        while not self._ended.is_set():
+            try:
+                with self._make() as auditor:
+                    self._auditor = auditor
+                    self._follow(auditor)
+            except UnavailableError:
+                self._ended.wait(1.0)
+            finally:
+                with self._lock:
+                    self._auditor = None
+
+    def _follow(self, auditor: Auditor) -> None:
+        asked = float("-inf")
+        while not self._ended.is_set():
+            if time.monotonic() - asked > ASK_EVERY_S:
+                # without the lock: an answer may take a while, and pictures go on
+                self._away = not auditor.answers(ASK_EVERY_S)
+                asked = time.monotonic()
+            if self._restart.is_set():
+                self._restart.clear()
+                with self._lock:
+                    auditor.restart()
+            with self._lock:
+                auditor.advance(0.02)
+            self._ended.wait(0.01)
+
+    def stop(self) -> None:
+        """Ends the thread, within a second or so."""
+        self._ended.set()
+        self.join(5)
+
+    def log_ends(self) -> dict[PartitionKey, int] | None:
+        """The end of each partition; None while Kafka is away."""
+        with self._lock:
+            return None if self._auditor is None or self._away else self._auditor.log_ends()
+
+    def truth(self, vector: Mapping[PartitionKey, int], floor: int) -> tuple[Truth, Truth] | None:
+        """(ideal, horizon) at `vector`; None while the log has not been read so far."""
+        with self._lock:
+            auditor = self._auditor
+            if auditor is None or not auditor.reached(vector):
+                return None
+            ledger = auditor.ledger
+            floor = max(floor, ledger.sound_from)
+            try:
+                answer = ledger.ideal(vector, floor), ledger.horizon(vector, floor)
+            except ForgottenError:
+                self._restart.set()
+                return None
+            auditor.condense(vector, floor)
+        return answer

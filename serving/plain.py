@@ -1,0 +1,55 @@
+"""Text without colours or movement: one line a picture, and tables at the end."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from serving.live import Picture
+
+
+def safe(text: str, width: int = 40) -> str:
+    """Text from an event, harmless on a terminal: no control characters, no more than `width`.
+
+    Characters of the categories C* (control, format, surrogate, private) and those that end a line
+    or a paragraph become `·`.
+    """
+    shown = "".join("·" if unicodedata.category(c).startswith(("C", "Zl", "Zp")) else c for c in text[: width + 1])
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def money(cents: int) -> str:
+    """Integer cents as euros: `1,234.56`."""
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
+
+
+def seconds(age_s: float | None) -> str:
+    """An age for people: `12 ms`, `3.4 s`, `5 min`; `-` for none."""
+    if age_s is None:
+        return "-"
+    if age_s < 1:
+        return f"{age_s * 1000:.0f} ms"
+    if age_s < 120:  # noqa: PLR2004 - two minutes
+        return f"{age_s:.1f} s"
+    return f"{age_s / 60:.0f} min"
+
+
+def error_text(picture: Picture) -> str:
+    """The live error in words."""
+    if picture.error is None:
+        return "being audited"
+    if picture.error:
+        return f"OFF BY {picture.error:,}"
+    return "0 (exact)"
+
+
+def line(picture: Picture) -> str:
+    """One compact line."""
+    t = picture.totals
+    text = (
+        f"clicks {t.clicks:,}  sales {t.sales:,}  revenue {money(t.revenue_cents)} EUR  "
+        f"{picture.rate:,.0f} events/s  lag {'-' if picture.lag is None else f'{picture.lag:,}'}  "
+        f"age {seconds(picture.age_s)}  rejected {sum(picture.rejected.values()):,}  "
+        f"duplicates {picture.duplicates:,}  late {picture.late:,}  error {error_text(picture)}"
+    )
+    return f"{text}  [{'; '.join(picture.trouble)}]" if picture.trouble else text

@@ -1,0 +1,80 @@
+"""Fixtures that every kind of test may ask for."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from redis import Redis
+
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.topics import Topics
+from core.events import DEAD_LETTERS, TOPICS
+from modes.settings import Settings
+from tests.support import servers as test_servers
+from tests.support.servers import Servers
+from tests.support.waiting import until
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"fourfold: integration tests use {test_servers.kind()} servers"
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Settings of whoever runs the tests do not reach them."""
+    for name in [n for n in os.environ if n.startswith("FOURFOLD_")]:
+        if not name.startswith(("FOURFOLD_TEST_", "FOURFOLD_CHAOS_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A Kafka and a Redis, the same for all tests of a run."""
+    with test_servers.started(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(servers: Servers) -> str:
+    return servers.kafka
+
+
+@pytest.fixture
+def access(servers: Servers) -> KafkaAccess:
+    return KafkaAccess(servers.kafka)
+
+
+@pytest.fixture
+def fresh_topics(access: KafkaAccess) -> KafkaAccess:
+    """Empty topics: what was there is deleted and made anew."""
+    admin = AdminClient(access.confluent())
+    names = [*TOPICS, DEAD_LETTERS]
+    for future in admin.delete_topics(names).values():
+        try:
+            future.result(10)
+        except KafkaException as error:
+            assert error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    until(lambda: not set(names) & set(admin.list_topics(timeout=5).topics), within_s=15, what="topics to go")
+    Topics(access).ensure(partitions=4, retention_ms=-1)
+    return access
+
+
+@pytest.fixture
+def settings(servers: Servers, fresh_topics: KafkaAccess, tmp_path: object) -> Settings:
+    """Settings of a view of its own on empty topics."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    return Settings(
+        kafka=servers.kafka, redis=servers.redis, namespace=name, group=name, data_dir=tmp_path, _env_file=None
+    )
+
+
+@pytest.fixture
+def redis_client(servers: Servers) -> Iterator[Redis]:
+    client = Redis.from_url(servers.redis)
+    yield client
+    client.close()

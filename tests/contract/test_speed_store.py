@@ -1,0 +1,659 @@
+"""What a store of speed views must do: the same cases on the twin in memory and on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from adapters.speed.memory import MemoryStore
+from adapters.speed.port import Move, Outcome, Snapshot, SpeedReader, SpeedSink, Step
+from adapters.speed.redis_reader import RedisReader
+from adapters.speed.redis_sink import RedisSink
+from core.cells import DIMENSIONS, Cell, CellKey
+from core.errors import ConfigurationError, UnavailableError
+from core.position import PartitionKey, Position
+from core.rules import Rules
+from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at, delta_of
+
+ALL = ("all", "")
+ODD = [
+    "",
+    "|",
+    ":",
+    "a:b",
+    "q",
+    "-1",
+    "0",
+    "ü",
+    "中文",
+    "😀",
+    "\x00",
+    "\n\r\t",
+    "\x1b[31m",
+    "[red]",
+    "{v1}",
+    " ",
+    "x" * 64,
+]
+
+
+class Store:
+    """A sink and any number of readers of one view. Calls of the sink run in one event loop."""
+
+    def __init__(self, sink: SpeedSink, reader: Callable[[], SpeedReader], flush: Callable[[], Any]) -> None:
+        self.sink = sink
+        self.reader = reader
+        self.flush = flush
+        self._runner = asyncio.Runner()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(work)
+
+    def apply(self, *moves: Move, floor: int = 0, **delta: Any) -> Outcome:
+        outcome: Outcome = self.run(self.sink.apply(Step(moves, delta_of(**delta), floor)))
+        return outcome
+
+    def read(self) -> Snapshot:
+        """As a reader sees it that knows nothing yet."""
+        reader = self.reader()
+        try:
+            return reader.read()
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        self.run(self.sink.close())
+        self._runner.close()
+
+
+def in_memory() -> Store:
+    store = MemoryStore()
+    return Store(store, store.reader, store.flush)
+
+
+def in_redis(address: str) -> Store:
+    """A view of its own in the Redis at `address`."""
+    namespace = f"t{uuid.uuid4().hex[:12]}"
+    admin = Redis.from_url(address)
+
+    def reader() -> RedisReader:
+        return RedisReader(Redis.from_url(address), namespace)
+
+    return Store(RedisSink(AsyncRedis.from_url(address), namespace), reader, admin.flushall)
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+def make(request: pytest.FixtureRequest) -> Callable[[], Store]:
+    """Makes an empty store."""
+    if request.param == "memory":
+        return in_memory
+    address = request.getfixturevalue("servers").redis
+    return lambda: in_redis(address)
+
+
+@pytest.fixture
+def store(make: Callable[[], Store]) -> Iterator[Store]:
+    made = make()
+    yield made
+    made.close()
+
+
+def first(source: PartitionKey = CLICKS_0, offset: int = 1) -> Move:
+    return Move(source, "", at(offset))
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+def test_an_empty_view_has_nothing(store: Store) -> None:
+    snapshot = store.read()
+    assert snapshot == Snapshot({}, 0, {}, {}, {}, {})
+    assert snapshot.merged() == {}
+    assert store.run(store.sink.positions([CLICKS_0])) == {CLICKS_0: None}
+    assert store.run(store.sink.all_positions()) == {}
+    assert store.reader().rules() is None
+    assert store.reader().distinct_users(range(10)) == 0
+
+
+def test_a_step_moves_positions_and_adds_everything(store: Store) -> None:
+    new = at(3, 7)
+    outcome = store.apply(
+        Move(CLICKS_0, "", new),
+        Move(SALES_0, "", at(2, 7)),
+        cells={(7, 100): {ALL: Cell(3, 2, 5, 900), ("country", "DE"): Cell(1)}},
+        quality={7: {"accepted": 5, "late": 1}},
+    )
+    assert outcome is Outcome.APPLIED
+    snapshot = store.read()
+    assert snapshot.positions == {CLICKS_0: Position.decode(new), SALES_0: Position.decode(at(2, 7))}
+    assert snapshot.vector == {CLICKS_0: 3, SALES_0: 2}
+    assert snapshot.cells == {
+        (7, 100): {CellKey(100, *ALL): Cell(3, 2, 5, 900), CellKey(100, "country", "DE"): Cell(1)}
+    }
+    assert snapshot.totals == {ALL: Cell(3, 2, 5, 900), ("country", "DE"): Cell(1)}
+    assert snapshot.quality == {7: {"accepted": 5, "late": 1}}
+    assert snapshot.counters == {"accepted": 5, "late": 1}
+    assert store.run(store.sink.positions([CLICKS_0, CLICKS_1])) == {CLICKS_0: new, CLICKS_1: None}
+    assert store.run(store.sink.all_positions()) == {CLICKS_0: new, SALES_0: at(2, 7)}
+
+
+def test_steps_add_to_what_is_there(store: Store) -> None:
+    store.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, quality={1: {"accepted": 1}})
+    store.apply(
+        Move(CLICKS_0, at(1), at(2)),
+        cells={(1, 5): {ALL: Cell(2)}, (2, 5): {ALL: Cell(4)}},
+        quality={1: {"accepted": 2}, 2: {"late": 3}},
+    )
+    snapshot = store.read()
+    assert snapshot.cells == {(1, 5): {CellKey(5, *ALL): Cell(3)}, (2, 5): {CellKey(5, *ALL): Cell(4)}}
+    assert snapshot.merged() == {CellKey(5, *ALL): Cell(7)}
+    assert snapshot.counters == {"accepted": 3, "late": 3}
+
+
+def test_the_same_step_again_is_known_and_adds_nothing(store: Store) -> None:
+    step: dict[str, Any] = {"cells": {(1, 5): {ALL: Cell(1)}}, "quality": {1: {"accepted": 1}}}
+    assert store.apply(first(), **step) is Outcome.APPLIED
+    before = store.read()
+    assert store.apply(first(), **step) is Outcome.ALREADY
+    assert store.read() == before
+
+
+@pytest.mark.parametrize("old", ["", at(1, 9), at(2), "garbage"])
+def test_a_step_from_another_position_is_a_conflict_and_changes_nothing(store: Store, old: str) -> None:
+    store.apply(first(), cells={(1, 5): {ALL: Cell(1)}})
+    before = store.read()
+    assert store.apply(Move(CLICKS_0, old, at(3)), cells={(1, 5): {ALL: Cell(1)}}, floor=1) is Outcome.CONFLICT
+    assert store.read() == before
+
+
+def test_a_step_on_a_view_that_was_emptied_is_a_conflict(store: Store) -> None:
+    assert store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}}) is Outcome.CONFLICT
+    assert store.read() == Snapshot({}, 0, {}, {}, {}, {})
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_step_of_which_one_partition_has_moved_on_is_a_conflict_as_a_whole(
+    store: Store, order: tuple[int, int]
+) -> None:
+    store.apply(first(CLICKS_0), first(CLICKS_1))
+    store.apply(Move(CLICKS_0, at(1), at(5)))
+    before = store.read()
+    moves = [Move(CLICKS_0, at(1), at(2)), Move(CLICKS_1, at(1), at(2))]
+    assert store.apply(*(moves[i] for i in order), cells={(1, 5): {ALL: Cell(1)}}) is Outcome.CONFLICT
+    assert store.read() == before
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_step_of_which_one_partition_is_there_already_is_a_conflict_as_a_whole(
+    store: Store, order: tuple[int, int]
+) -> None:
+    store.apply(first(CLICKS_0), first(CLICKS_1))
+    store.apply(Move(CLICKS_0, at(1), at(2)))
+    before = store.read()
+    moves = [Move(CLICKS_0, at(1), at(2)), Move(CLICKS_1, at(1), at(2))]
+    assert store.apply(*(moves[i] for i in order), cells={(1, 5): {ALL: Cell(1)}}) is Outcome.CONFLICT
+    assert store.read() == before
+
+
+def test_views_of_other_namespaces_are_apart(make: Callable[[], Store]) -> None:
+    one, other = make(), make()
+    one.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, floor=1)
+    assert other.read() == Snapshot({}, 0, {}, {}, {}, {})
+    one.close()
+    other.close()
+
+
+# --- the floor -----------------------------------------------------------------------------------
+
+
+def test_raising_the_floor_drops_the_epochs_below_it(store: Store) -> None:
+    store.apply(
+        first(),
+        cells={(e, 5): {ALL: Cell(1)} for e in range(5)},
+        users={(e, 5): [f"u{e}"] for e in range(5)},
+        quality={e: {"accepted": 1} for e in range(5)},
+    )
+    store.apply(Move(CLICKS_0, at(1), at(2)), floor=3)
+    snapshot = store.read()
+    assert snapshot.floor == 3
+    assert set(snapshot.cells) == {(3, 5), (4, 5)}
+    assert set(snapshot.quality) == {3, 4}
+    assert snapshot.totals == {ALL: Cell(2)}
+    assert snapshot.counters == {"accepted": 2}
+    reader = store.reader()
+    reader.read()
+    assert reader.distinct_users([5]) == 2
+
+
+def test_the_floor_is_never_lowered(store: Store) -> None:
+    store.apply(first(), floor=3)
+    store.apply(Move(CLICKS_0, at(1), at(2)), floor=1, cells={(2, 5): {ALL: Cell(1)}})
+    snapshot = store.read()
+    assert (snapshot.floor, snapshot.cells) == (3, {})
+
+
+def test_cells_of_epochs_below_the_floor_are_skipped_and_the_position_moves(store: Store) -> None:
+    store.apply(
+        first(),
+        floor=3,
+        cells={(2, 5): {ALL: Cell(1)}, (3, 5): {ALL: Cell(10)}},
+        users={(2, 5): ["old"], (3, 5): ["new"]},
+        quality={2: {"accepted": 1}, 3: {"accepted": 10}},
+    )
+    snapshot = store.read()
+    assert snapshot.cells == {(3, 5): {CellKey(5, *ALL): Cell(10)}}
+    assert snapshot.counters == {"accepted": 10}
+    assert snapshot.vector == {CLICKS_0: 1}
+
+
+# --- numbers and values --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cents", [2**53 - 1, 2**53, 2**53 + 1, 2**62])
+def test_revenue_is_exact_beyond_what_a_float_holds(store: Store, cents: int) -> None:
+    store.apply(first(), cells={(1, 5): {ALL: Cell(revenue_cents=cents)}})
+    store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1, 1, 1, 1)}})
+    assert store.read().totals == {ALL: Cell(1, 1, 1, cents + 1)}
+
+
+def test_large_sums_of_many_epochs_are_exact(store: Store) -> None:
+    store.apply(first(), cells={(e, 5): {ALL: Cell(revenue_cents=2**62 + e)} for e in range(8)})
+    assert store.read().totals == {ALL: Cell(revenue_cents=8 * 2**62 + 28)}
+
+
+def test_any_value_of_a_dimension_comes_back_as_it_was(store: Store) -> None:
+    part = {(d, v): Cell(i + 1, i, i, i) for d in DIMENSIONS for i, v in enumerate(ODD) if d != "all"}
+    store.apply(first(), cells={(1, 5): part}, users={(1, 5): ODD})
+    snapshot = store.read()
+    assert snapshot.cells == {(1, 5): {CellKey(5, *where): cell for where, cell in part.items()}}
+    assert dict(snapshot.totals) == part
+    reader = store.reader()
+    reader.read()
+    assert reader.distinct_users([5]) == len(ODD)
+
+
+@pytest.mark.parametrize("minute", [0, -1, 15_778_080, 4_223_371_679])
+def test_any_minute_comes_back_as_it_was(store: Store, minute: int) -> None:
+    store.apply(first(), cells={(1, minute): {ALL: Cell(1)}})
+    assert store.read().merged() == {CellKey(minute, *ALL): Cell(1)}
+
+
+def test_more_cells_than_a_script_takes_arguments(store: Store) -> None:
+    part = {("campaign", f"c{n}"): Cell(n + 1) for n in range(10_000)}
+    store.apply(first(), cells={(1, 5): part}, users={(1, 5): [f"u{n}" for n in range(10_000)]})
+    assert dict(store.read().totals) == part
+
+
+# --- distinct users ------------------------------------------------------------------------------
+
+
+def test_few_distinct_users_are_exact(store: Store) -> None:
+    store.apply(first(), cells={}, users={(1, 5): ["a", "b"], (2, 5): ["b", "c"], (1, 6): ["d"], (1, 7): ["e"]})
+    reader = store.reader()
+    reader.read()
+    assert reader.distinct_users([5]) == 3
+    assert reader.distinct_users([5, 6]) == 4
+    assert reader.distinct_users([8]) == 0
+    assert reader.distinct_users([]) == 0
+
+
+@pytest.mark.parametrize("count", [1_000, 60_000])
+def test_many_distinct_users_are_estimated_within_three_percent(store: Store, count: int) -> None:
+    for part in range(3):
+        users = {(part, 5): [f"user-{n}" for n in range(part * count // 6, count)]}
+        store.apply(Move(CLICKS_0, at(part) if part else "", at(part + 1)), users=users)
+    reader = store.reader()
+    reader.read()
+    assert reader.distinct_users([5]) == pytest.approx(count, rel=0.03)
+
+
+# --- what a view is bound to ---------------------------------------------------------------------
+
+
+def test_beginning_again_under_the_same_rules_is_fine(store: Store) -> None:
+    rules = Rules(epoch_ms=10_000, horizon=2)
+    for keep in (0, 5):
+        store.run(store.sink.begin(Rules(10_000, 2, 60_000, keep), "log-1"))
+    assert store.reader().rules() == rules
+
+
+@pytest.mark.parametrize("rules", [Rules(20_000), Rules(horizon=2), Rules(lateness_ms=1)])
+def test_a_view_is_not_continued_under_other_rules(store: Store, rules: Rules) -> None:
+    store.run(store.sink.begin(Rules(), "log-1"))
+    with pytest.raises(ConfigurationError, match=r"was begun with .* the settings now say .* FOURFOLD_NAMESPACE"):
+        store.run(store.sink.begin(rules, "log-1"))
+    assert store.reader().rules() == Rules()
+
+
+def test_a_view_is_not_continued_on_another_log(store: Store) -> None:
+    store.run(store.sink.begin(Rules(), "log-1"))
+    with pytest.raises(ConfigurationError, match=r"counts a log that is gone .* FOURFOLD_NAMESPACE"):
+        store.run(store.sink.begin(Rules(), "log-2"))
+    store.run(store.sink.begin(Rules(), "log-1"))
+
+
+# --- readers -------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_later(store: Store) -> None:
+    reader = store.reader()
+    store.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, quality={1: {"accepted": 1}})
+    old = reader.read()
+    same = store.read()
+    store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}}, quality={1: {"accepted": 1}}, floor=1)
+    reader.read()
+    assert old == same
+
+
+def test_a_reader_sees_that_the_store_was_emptied(store: Store) -> None:
+    reader = store.reader()
+    store.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, users={(1, 5): ["a"]})
+    reader.read()
+    store.flush()
+    assert reader.read() == Snapshot({}, 0, {}, {}, {}, {})
+    assert reader.distinct_users([5]) == 0
+
+
+def test_a_reader_sees_that_the_store_was_emptied_and_filled_again_in_between(store: Store) -> None:
+    reader = store.reader()
+    store.apply(
+        first(),
+        cells={(1, 5): {ALL: Cell(1), ("country", "DE"): Cell(1)}, (2, 6): {ALL: Cell(7)}},
+        quality={1: {"accepted": 1, "late": 1}, 2: {"accepted": 7}},
+    )
+    reader.read()
+    store.flush()
+    store.apply(first(SALES_0), cells={(1, 5): {ALL: Cell(3)}}, quality={1: {"accepted": 3}})
+    snapshot = reader.read()
+    assert snapshot == store.read()
+    assert snapshot.totals == {ALL: Cell(3)}
+    assert snapshot.counters == {"accepted": 3}
+
+
+class Change(NamedTuple):
+    """Something that happens to a store between reads."""
+
+    kind: str
+    source: PartitionKey
+    by: int
+    epoch: int
+    minute: int
+    value: str
+    cell: Cell
+    floor: int
+
+
+CHANGES = st.builds(
+    Change,
+    kind=st.sampled_from(["apply"] * 8 + ["again", "conflict", "flush", "read", "read"]),
+    source=st.sampled_from([CLICKS_0, CLICKS_1, SALES_0]),
+    by=st.integers(1, 5),
+    epoch=st.integers(0, 6),
+    minute=st.integers(0, 3),
+    value=st.sampled_from(["a", "b", "|", "ü"]),
+    cell=st.builds(Cell, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.sampled_from([0, 1, 2**53 + 1])),
+    floor=st.sampled_from([0, 0, 0, 1, 3, 5]),
+)
+
+
+def carry_out(change: Change, store: Store, positions: dict[PartitionKey, str]) -> Outcome | None:
+    if change.kind == "flush":
+        store.flush()
+        return None
+    old = positions.get(change.source, "")
+    new = at((Position.decode(old).next if old else 0) + change.by, change.epoch)
+    if change.kind == "again" and old:
+        old, new = "whatever it was", old
+    elif change.kind == "conflict":
+        old = at(999)
+    return store.apply(
+        Move(change.source, old, new),
+        floor=change.floor,
+        cells={(change.epoch, change.minute): {ALL: change.cell, ("campaign", change.value): change.cell}},
+        users={(change.epoch, change.minute): [change.value]},
+        quality={change.epoch: {"accepted": change.by}},
+    )
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(changes=st.lists(CHANGES, min_size=2, max_size=25))
+def test_a_reader_that_takes_changes_only_sees_what_a_new_one_sees(
+    make: Callable[[], Store], changes: list[Change]
+) -> None:
+    store, twin = make(), in_memory()
+    reader = store.reader()
+    for change in changes:
+        positions = twin.run(twin.sink.all_positions())
+        assert carry_out(change, store, positions) == carry_out(change, twin, positions)
+        if change.kind == "read":
+            seen = reader.read()
+            assert seen == store.read()
+            assert filled(seen) == filled(twin.read())
+            assert reader.distinct_users(range(4)) == twin.reader().distinct_users(range(4))
+    assert reader.read() == store.read()
+    reader.close()
+    store.close()
+    twin.close()
+
+
+def filled(snapshot: Snapshot) -> Snapshot:
+    """Without places and cells that hold zeros only: a store need not keep them."""
+    cells = {p: {k: c for k, c in part.items() if any(c)} for p, part in snapshot.cells.items()}
+    return Snapshot(
+        snapshot.positions,
+        snapshot.floor,
+        {place: part for place, part in cells.items() if part},
+        snapshot.quality,
+        snapshot.totals,
+        snapshot.counters,
+    )
+
+
+# --- Redis alone ---------------------------------------------------------------------------------
+
+
+class Interrupted:
+    """A client of Redis; before each pipeline of a reader something happens to the store."""
+
+    def __init__(self, client: Redis, happens: Callable[[int], None]) -> None:
+        self._client = client
+        self._happens = happens
+        self.pipelines = 0
+
+    def pipeline(self, **options: Any) -> Any:
+        self._happens(self.pipelines)
+        self.pipelines += 1
+        return self._client.pipeline(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.fixture
+def redis_store(servers: Any) -> Iterator[Store]:
+    store = in_redis(servers.redis)
+    yield store
+    store.close()
+
+
+HASHES = 900
+
+
+def fill(store: Store) -> None:
+    cells = {(e, m): {ALL: Cell(e + m)} for e in range(1, 4) for m in range(HASHES // 3)}
+    store.apply(first(), cells=cells, quality={1: {"accepted": 1}})
+
+
+@contextmanager
+def interrupted_reader(store: Store, happens: Callable[[int], None]) -> Iterator[RedisReader]:
+    reader = store.reader()
+    assert isinstance(reader, RedisReader)
+    client = Interrupted(reader._client, happens)
+    reader._client = client
+    yield reader
+    assert client.pipelines >= 4
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_new_reader_of_many_hashes_misses_nothing_that_is_written_meanwhile(redis_store: Store) -> None:
+    fill(redis_store)
+
+    def write(number: int) -> None:
+        cells = {(1, 0): {ALL: Cell(1)}, (3, 299): {ALL: Cell(1)}, (4, 1000 + number): {ALL: Cell(1)}}
+        redis_store.apply(Move(CLICKS_0, at(number + 1), at(number + 2)), cells=cells)
+
+    with interrupted_reader(redis_store, write) as reader:
+        assert reader.read() == redis_store.read()
+
+
+@pytest.mark.integration
+def test_a_new_reader_of_many_hashes_sees_what_expires_meanwhile(redis_store: Store) -> None:
+    fill(redis_store)
+
+    def expire(number: int) -> None:
+        redis_store.apply(Move(CLICKS_0, at(number + 1), at(number + 2)), floor=2 + number // 3)
+
+    with interrupted_reader(redis_store, expire) as reader:
+        assert reader.read() == redis_store.read()
+        assert {epoch for epoch, _ in reader.read().cells} == {3}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("refill", [False, True])
+def test_a_new_reader_of_many_hashes_sees_that_the_store_is_emptied_meanwhile(redis_store: Store, refill: bool) -> None:
+    fill(redis_store)
+
+    def empty(number: int) -> None:
+        if number == 2:
+            redis_store.flush()
+            if refill:
+                redis_store.apply(first(SALES_0), cells={(1, 0): {ALL: Cell(5)}})
+
+    with interrupted_reader(redis_store, empty) as reader:
+        snapshot = reader.read()
+    assert snapshot == redis_store.read()
+    assert snapshot.totals == ({ALL: Cell(5)} if refill else {})
+
+
+@pytest.mark.integration
+def test_expired_epochs_leave_nothing_behind_in_redis(redis_store: Store, servers: Any) -> None:
+    fill(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    client = Redis.from_url(servers.redis)
+    assert len(list(client.scan_iter(f"{sink._tag}:cells:*", count=1000))) == HASHES + 1
+    for number in range(1, 8):
+        redis_store.apply(Move(CLICKS_0, at(number), at(number + 1)), floor=4)
+    assert list(client.scan_iter(f"{sink._tag}:cells:*", count=1000)) == []
+    assert client.zcard(f"{sink._tag}:epochs") == client.zcard(f"{sink._tag}:changed") == 0
+    client.close()
+
+
+@pytest.mark.integration
+def test_all_keys_of_a_view_share_one_slot_of_a_cluster(redis_store: Store, servers: Any) -> None:
+    redis_store.run(redis_store.sink.begin(Rules(), "log"))
+    redis_store.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, users={(1, 5): ["a"]}, quality={1: {"late": 1}}, floor=1)
+    client = Redis.from_url(servers.redis)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    keys = [key.decode() for key in client.scan_iter("*", count=1000)]
+    mine = [key for key in keys if sink._tag.strip("{}") in key]
+    assert len(mine) >= 8
+    assert all(key.startswith(f"{sink._tag}:") for key in mine)
+    client.close()
+
+
+# --- the server is away --------------------------------------------------------------------------
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    yield port
+
+
+@contextmanager
+def silence() -> Iterator[int]:
+    """A port at which somebody listens who never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def hang_up() -> Iterator[int]:
+    """A port at which somebody hangs up on everybody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+AWAY = pytest.mark.parametrize("away", [nobody, silence, hang_up])
+
+
+@AWAY
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda sink: sink.begin(Rules(), "log"),
+        lambda sink: sink.positions([CLICKS_0]),
+        lambda sink: sink.all_positions(),
+        lambda sink: sink.apply(Step([first()], delta_of())),
+    ],
+    ids=["begin", "positions", "all_positions", "apply"],
+)
+def test_a_writer_says_that_the_server_is_away(away: Any, act: Callable[[SpeedSink], Any]) -> None:
+    async def attempt(port: int) -> None:
+        sink = RedisSink(AsyncRedis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1, retry=None), "v1")
+        try:
+            with pytest.raises(UnavailableError, match="Redis does not"):
+                await act(sink)
+        finally:
+            await sink.close()
+
+    with away() as port:
+        asyncio.run(attempt(port))
+
+
+@AWAY
+@pytest.mark.parametrize("act", [lambda reader: reader.read(), lambda reader: reader.rules()], ids=["read", "rules"])
+def test_a_reader_says_that_the_server_is_away(away: Any, act: Callable[[SpeedReader], Any]) -> None:
+    with away() as port:
+        reader = RedisReader(Redis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1, retry=None), "v1")
+        with pytest.raises(UnavailableError, match="Redis does not answer"):
+            act(reader)
+        reader.close()
+
+
+def test_counting_users_says_that_the_server_is_away() -> None:
+    with nobody() as port:
+        reader = RedisReader(Redis(port=port, retry=None), "v1")
+        reader._names = {(1, 5)}
+        with pytest.raises(UnavailableError, match="Redis does not answer"):
+            reader.distinct_users([5])
+        reader.close()

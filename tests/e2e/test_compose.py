@@ -1,0 +1,241 @@
+"""`docker compose up` as a person has it: live counts on a quiet terminal, exact, kept over a stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modes.catalogue import MODES
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+BUILD_S, UP_S, STOP_S = 400, 120, 15
+CLICKS = re.compile(r"clicks ([\d,]+)  sales ")
+#: A line that a service wrote: `watch-1  | clicks 12 ...`.
+OUTPUT = re.compile(r"^(?:\x1b\[2K)*([a-z]+)-\d+ +\| (.*)$", re.MULTILINE)
+
+
+def no_docker() -> str:
+    """Why compose cannot be tried; empty if it can."""
+    for command in (["docker", "version"], ["docker", "compose", "version"]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"`{' '.join(command)}`: {error}"
+        if done.returncode:
+            return f"`{' '.join(command)}`: {(done.stderr or done.stdout).strip()}"
+    return ""
+
+
+@dataclass
+class Stack:
+    """A compose project of its own, on host ports of its own."""
+
+    project: str
+    environment: dict[str, str]
+    kafka: str
+    redis: str
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            *("docker", "compose", "--project-name", self.project, "--env-file", os.devnull),
+            *("--file", str(ROOT / "docker-compose.yml"), *arguments),
+        ]
+
+    def run(
+        self, *arguments: str, timeout_s: float = UP_S, ok: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments),
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not ok or done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done
+
+    def fourfold(self, *arguments: str) -> dict[str, Any]:
+        """What a command that runs inside, beside `watch`, answers."""
+        document: dict[str, Any] = json.loads(self.run("exec", "-T", "watch", "fourfold", *arguments, "--json").stdout)
+        return document
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        lines = self.run("ps", "--all", "--format", "json").stdout.splitlines()
+        return {row["Service"]: row for row in map(json.loads, lines)}
+
+    def clicks_watched(self) -> list[int]:
+        """The clicks of each line that `watch` has printed."""
+        text = self.run("logs", "--no-log-prefix", "watch").stdout
+        return [int(number.replace(",", "")) for number in CLICKS.findall(text)]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    if reason := no_docker():
+        pytest.skip(f"no Docker engine with compose answers: {reason}")
+    kafka_port, redis_port = free_ports(2)
+    ours = {
+        "FOURFOLD_PUBLISHED_KAFKA_PORT": str(kafka_port),
+        "FOURFOLD_PUBLISHED_REDIS_PORT": str(redis_port),
+        "FOURFOLD_RATE": "300",
+        "COMPOSE_ANSI": "never",
+    }
+    foreign = ("FOURFOLD_", "COMPOSE_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | ours
+    made = Stack(
+        # .ci/run removes what a killed run of that name has left
+        f"fourfold-test-{os.environ.get('FOURFOLD_TEST_RUN') or uuid.uuid4().hex[:8]}",
+        environment,
+        f"127.0.0.1:{kafka_port}",
+        f"redis://127.0.0.1:{redis_port}/0",
+    )
+    try:
+        made.run("build", timeout_s=BUILD_S)
+        yield made
+    finally:
+        made.run("down", "--volumes", "--rmi", "local", "--timeout", "5", ok=False)
+
+
+@pytest.fixture(scope="module")
+def terminal(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What `docker compose up` has written so far, from the start until its Ctrl-C at the end."""
+    shown = tmp_path_factory.mktemp("terminal") / "output"
+    with shown.open("w") as file:
+        up = subprocess.Popen(stack.command("up"), env=stack.environment, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        yield shown
+    finally:
+        up.send_signal(signal.SIGINT)
+        try:
+            up.wait(60)
+        except subprocess.TimeoutExpired:
+            up.kill()
+            up.wait()
+
+
+@pytest.fixture
+def running(stack: Stack, terminal: Path) -> Stack:
+    """The stack with all services up, once its counts move."""
+    until(lambda: moves(lines_of("watch", terminal)), within_s=UP_S, what="growing clicks on the terminal")
+    return stack
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def lines_of(service: str, terminal: Path) -> list[str]:
+    return [line for name, line in OUTPUT.findall(terminal.read_text()) if name == service]
+
+
+def moves(lines: list[str]) -> bool:
+    """Whether three lines have each more clicks than the one before."""
+    clicks = [int(found[1].replace(",", "")) for line in lines if (found := CLICKS.search(line))]
+    return any(0 < a < b < c for a, b, c in zip(clicks, clicks[1:], clicks[2:], strict=False))
+
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(BUILD_S + UP_S + 180)]
+
+
+def test_the_terminal_shows_live_counts_and_else_nothing(running: Stack, terminal: Path) -> None:
+    by_service = {name: lines_of(name, terminal) for name in ("kafka", "redis", "topics", "produce", "process")}
+    # Kafka tells that it starts
+    alarms = [line for line in by_service.pop("kafka") if re.search(r"\b(WARN|ERROR|FATAL)\b", line)]
+    assert not alarms
+    assert by_service == {"redis": [], "topics": [], "produce": [], "process": []}
+    services = running.services()
+    assert services.pop("topics")["ExitCode"] == 0
+    assert {row["State"] for row in services.values()} == {"running"}
+
+
+def test_counts_and_verify_inside(running: Stack) -> None:
+    counts = running.fourfold("counts")
+    assert counts["totals"]["clicks"] > 0
+    assert counts["provenance"]["mode"] == "streaming"
+    verdict = running.fourfold("verify")
+    assert verdict["exact"], verdict["differences"]
+    assert verdict["compared_cells"] > 0
+    assert verdict["unaudited"] == 0
+
+
+def test_roles_become_healthy(running: Stack) -> None:
+    def health() -> bool:
+        services = running.services()
+        return all(services[name]["Health"] == "healthy" for name in ("kafka", "redis", "produce", "process"))
+
+    until(health, within_s=40, every_s=1, what="all health checks to pass")
+
+
+def test_the_servers_answer_on_this_machine(running: Stack) -> None:
+    done = subprocess.run(
+        [ROOT / ".venv/bin/python", "-m", "modes", "counts", "--json"],
+        env=running.environment | {"FOURFOLD_KAFKA": running.kafka, "FOURFOLD_REDIS": running.redis},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totals"]["clicks"] > 0
+
+
+def test_a_mode_that_cannot_run_says_so_in_one_line(running: Stack) -> None:
+    unbuilt = [mode.name for mode in MODES.values() if not mode.built]
+    name = unbuilt[0] if unbuilt else "none"
+    done = running.run("run", "--rm", "-T", "--no-deps", "topics", ok=False, FOURFOLD_MODE=name)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"fourfold: .*{name}.*: use .*\n", done.stderr)
+
+
+def test_a_stop_is_quick_and_a_start_goes_on_from_the_same_counts(running: Stack) -> None:
+    running.run("stop", "produce")
+    assert running.services()["produce"]["ExitCode"] == 0, "not everything was delivered"
+    until(
+        lambda: running.fourfold("counts")["provenance"]["lag_events"] == 0, within_s=60, what="the worker to catch up"
+    )
+    before = running.fourfold("counts")
+
+    began = time.monotonic()
+    running.run("stop")
+    assert time.monotonic() - began < STOP_S
+    codes = {name: row["ExitCode"] for name, row in running.services().items() if name != "kafka"}
+    assert set(codes.values()) == {0}, codes
+
+    # everything but the producer
+    running.run("up", "--detach", "process", "watch")
+    after = running.fourfold("counts")
+    assert after["totals"] == before["totals"]
+    assert after["quality"] == before["quality"]
+    assert after["provenance"]["offsets"] == before["provenance"]["offsets"]
+
+    running.run("up", "--detach")
+    clicks = before["totals"]["clicks"]
+    until(
+        lambda: (seen := running.clicks_watched()) and seen[-1] > clicks,
+        within_s=UP_S,
+        every_s=0.5,
+        what=f"more than {clicks} clicks",
+    )
+    verdict = running.fourfold("verify")
+    assert verdict["exact"], verdict["differences"]

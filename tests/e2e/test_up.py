@@ -1,0 +1,128 @@
+"""`fourfold up` whole: embedded servers, producers, workers, verdict."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.e2e
+
+
+def fourfold(directory: Path, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "modes", *arguments],
+        cwd=directory,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def _environment() -> dict[str, str]:
+    root = str(Path(__file__).parents[2])
+    return {**os.environ, "PYTHONPATH": root, "FOURFOLD_EPOCH_SECONDS": "5"}
+
+
+def _left_running(directory: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
+        if any(str(directory) in word for word in words):
+            found.append(" ".join(words)[:120])
+    return found
+
+
+def _clicks(output: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in re.findall(r"clicks ([\d,]+)", output)]
+
+
+def test_run_of_a_duration_ends_exact_and_the_next_goes_on(tmp_path):
+    first = fourfold(tmp_path, "up", "--rate", "2000", "--duration", "6", "--seed", "7")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "verify: EXACT" in first.stdout
+    assert "accuracy" in first.stdout
+    assert _left_running(tmp_path) == []
+    counted = _clicks(first.stdout)[-1]
+    assert counted > 6000
+
+    second = fourfold(tmp_path, "up", "--rate", "500", "--duration", "2", "--seed", "7")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "verify: EXACT" in second.stdout
+    assert _clicks(second.stdout)[-1] > counted
+    assert min(c for c in _clicks(second.stdout) if c) >= counted
+
+
+def test_ctrl_c_stops_everything_within_five_seconds_and_loses_nothing(tmp_path):
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modes", "up", "--rate", "500"],
+            cwd=tmp_path,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        until(
+            lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 500,
+            within_s=60,
+            what="counts to move",
+        )
+        status = json.loads(fourfold(tmp_path, "status", "--json").stdout)
+        assert {role["name"] for role in status["roles"]} == {"produce", "process"}
+        assert all(psutil.pid_exists(role["pid"]) for role in status["roles"])
+        refused = fourfold(tmp_path, "up")
+        assert refused.returncode == 2
+        assert "already" in refused.stderr
+        counts = json.loads(fourfold(tmp_path, "counts", "--json").stdout)
+        assert counts["totals"]["clicks"] > 500
+        assert counts["provenance"]["mode"] == "streaming"
+
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(10) == 130
+        assert time.monotonic() - began < 5
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+    until(lambda: not _left_running(tmp_path), within_s=2, what="every process to be gone")
+
+    again = fourfold(tmp_path, "up", "--rate", "100", "--duration", "1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "verify: EXACT" in again.stdout
+
+
+def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp_path):
+    started = fourfold(tmp_path, "embedded", "start")
+    try:
+        assert started.returncode == 0, started.stderr
+        assert "FOURFOLD_KAFKA=127.0.0.1:" in started.stdout
+        assert fourfold(tmp_path, "topics").returncode == 0
+        assert fourfold(tmp_path, "produce", "--duration", "1", "--rate", "100").returncode == 0
+        letters = json.loads(fourfold(tmp_path, "deadletters", "--json").stdout)
+        assert letters["count"] == 0
+        state = json.loads(fourfold(tmp_path, "embedded", "status", "--json").stdout)
+        assert all(server["healthy"] for server in state)
+    finally:
+        assert fourfold(tmp_path, "embedded", "stop").returncode == 0
+    assert _left_running(tmp_path) == []
+
+
+def test_commands_without_servers_say_what_to_do(tmp_path):
+    for command in ("counts", "verify", "watch", "deadletters", "process"):
+        done = fourfold(tmp_path, command)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "fourfold up" in done.stderr

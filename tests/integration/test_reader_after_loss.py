@@ -1,0 +1,54 @@
+"""A reader of the speed view where the store lost the view and began it again."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from adapters.speed.port import Move, Outcome, Step
+from adapters.speed.redis_reader import RedisReader
+from adapters.speed.redis_sink import RedisSink
+from core.cells import Cell, CellKey
+from core.delta import Delta, Minute
+from core.position import PartitionKey, Position
+from tests.support.servers import Servers
+
+pytestmark = pytest.mark.integration
+
+SOURCE = PartitionKey("clicks", 0)
+
+
+def step(minute: int, old: str, position: Position) -> Step:
+    delta = Delta()
+    delta.minutes[minute, minute] = Minute(cells={CellKey(minute, "all", ""): Cell(clicks=1)})
+    delta.count(minute, "accepted")
+    return Step([Move(SOURCE, old, position.encode())], delta)
+
+
+def apply(servers: Servers, namespace: str, wanted: Step) -> None:
+    async def once() -> Outcome:
+        sink = RedisSink(AsyncRedis.from_url(servers.redis), namespace)
+        try:
+            return await sink.apply(wanted)
+        finally:
+            await sink.close()
+
+    assert asyncio.run(once()) is Outcome.APPLIED
+
+
+def test_a_view_that_was_emptied_and_begun_again_is_read_anew(servers: Servers, redis_client: Redis) -> None:
+    namespace = f"t{uuid.uuid4().hex[:8]}"
+    reader = RedisReader(redis_client, namespace)
+    apply(servers, namespace, step(1, "", Position(next=1)))
+    assert set(reader.read().merged()) == {CellKey(1, "all", "")}
+    # no read between the loss and the first step after it: the change numbers have gone on
+    redis_client.delete(*redis_client.scan_iter(f"{{{namespace}}}*"))
+    apply(servers, namespace, step(2, "", Position(next=1)))
+    snapshot = reader.read()
+    assert set(snapshot.merged()) == {CellKey(2, "all", "")}
+    assert snapshot.totals == {("all", ""): Cell(clicks=1)}
+    assert snapshot.counters == {"accepted": 1}

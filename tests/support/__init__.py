@@ -1,0 +1,1 @@
+"""What tests share: servers, waiting on conditions, running the command line."""

@@ -1,0 +1,112 @@
+"""The stage of the chaos test: servers of its own, topics, and producers that do not stop."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from adapters.embedded.servers import EmbeddedServers
+from core.events import TOPICS
+from core.position import PartitionKey
+from modes.settings import Settings
+from modes.wiring import wait_for_topics
+from tests.support.chaos_audit import Audit
+from tests.support.chaos_crew import Crew
+from tests.support.chaos_transactions import TransactionalShop
+from tests.support.waiting import until
+
+PARTITIONS: Final = 4
+SOURCES: Final = [PartitionKey(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+TRANSACTIONAL_RATE: Final = 200
+WINDOW_S: Final = 90
+DRAIN_BOUND_S: Final = 60.0
+
+
+class Stage:
+    """Servers and producers in one directory; any number of views count their log."""
+
+    def __init__(self, directory: Path, seed: int, rate: int) -> None:
+        """`rate`: events a second, `TRANSACTIONAL_RATE` more come in transactions."""
+        self._directory = directory
+        self._seed = seed
+        self._rate = rate
+        self._stack = ExitStack()
+        self.servers = EmbeddedServers(directory)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self.servers)
+            settings = self.view("producers")
+            wait_for_topics(settings)
+            self._crew = stack.enter_context(self.crew(settings))
+            self._producer = self._crew.start("produce", ends=True)
+            self._shop = TransactionalShop(
+                settings.access, self._seed, f"tx-{uuid.uuid4().hex[:8]}", TRANSACTIONAL_RATE
+            )
+            self._shop.start()
+            stack.callback(self._shop.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def view(self, namespace: str) -> Settings:
+        """The settings of a view: short epochs, so that they end and are remembered all the time."""
+        addresses = self.servers.running()
+        assert addresses is not None
+        return Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            kafka=addresses.kafka,
+            redis=addresses.redis,
+            data_dir=self._directory,
+            namespace=namespace,
+            group=namespace,
+            partitions=PARTITIONS,
+            epoch_seconds=5,
+            horizon_epochs=1,
+            lateness_seconds=60,
+            # epochs expire during the run
+            window_hours=WINDOW_S / 3600,
+            seed=self._seed,
+            rate=self._rate,
+            dirt_duplicates=0.05,
+            dirt_late=0.01,
+            dirt_out_of_order=0.05,
+            dirt_broken_json=0.003,
+            dirt_garbage=0.003,
+        )
+
+    def crew(self, settings: Settings, command: Sequence[str] = ()) -> Crew:
+        """Processes with these settings; see `Crew`."""
+        return Crew(settings, self._directory / "logs" / settings.namespace, command)
+
+    def audit(self, settings: Settings) -> Audit:
+        """An audit of the log under the rules of a view."""
+        return Audit(settings.access, SOURCES, settings.rules)
+
+    def end_producers(self) -> None:
+        """Returns when all that was produced is in the log."""
+        self._shop.stop()
+        producer = self._producer
+        self._crew.send(producer, signal.SIGTERM)
+        until(lambda: producer.state != "running", within_s=DRAIN_BOUND_S, what="the producer's end")
+        assert producer.state == "done", producer.last_words()
+
+    @property
+    def notes(self) -> list[str]:
+        """What went wrong with the producers without our doing."""
+        return self._crew.notes
+
+    @property
+    def transactions(self) -> str:
+        """What the transactional producer did, in words."""
+        shop = self._shop
+        return f"{shop.committed} transactions committed, {shop.aborted} aborted, {shop.failed} broken by faults"

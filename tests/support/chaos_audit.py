@@ -1,0 +1,152 @@
+"""The audit: samples and dead letters against the truth that the log's headers tell."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.dead_letters import read_dead_letters
+from adapters.kafka.log import Entry, LogReader
+from adapters.speed.port import Snapshot
+from core import truth
+from core.ledger import UNAUDITED, Ledger
+from core.position import PartitionKey
+from core.rules import Rules
+from tests.support.chaos_pulse import Look
+
+#: A log that gives nothing for so long will give nothing more.
+QUIET_S: Final = 30.0
+
+
+class Rejection(NamedTuple):
+    """What a dead letter must say."""
+
+    reason: str
+    value: bytes | None
+
+
+class Audit:
+    """Reads the log into a ledger that forgets nothing."""
+
+    def __init__(self, access: KafkaAccess, sources: Sequence[PartitionKey], rules: Rules) -> None:
+        self._access = access
+        self._reader = LogReader(access, sources)
+        self._read = dict.fromkeys(sources, 0)
+        self._offsets = {source: array("q") for source in sources}
+        self._appended = {source: array("q") for source in sources}
+        self._rejected: dict[tuple[PartitionKey, int], Rejection] = {}
+        self._ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+        self.records = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+    def ends(self) -> dict[PartitionKey, int]:
+        """The end of each partition, as Kafka says now."""
+        return {source: end for source, (_, end) in self._reader.bounds().items()}
+
+    def read_to(self, vector: Mapping[PartitionKey, int]) -> None:
+        """Reads everything below `vector`."""
+        last = time.monotonic()
+        while any(self._read[source] < offset for source, offset in vector.items()):
+            if self._read_some():
+                last = time.monotonic()
+            assert time.monotonic() - last < QUIET_S, f"the log gives nothing more: read {self._read}, wanted {vector}"
+
+    def differences(self, snapshot: Snapshot) -> list[str]:
+        """Every number of a snapshot that is not the true one at the snapshot's own vector."""
+        true = self._ledger.horizon(snapshot.vector, snapshot.floor)
+        ever = self._ledger.horizon(snapshot.vector).counters() if snapshot.floor else true.counters()
+        positions = snapshot.positions.values()
+        return [
+            *_unequal("cell", snapshot.merged(), true.cells()),
+            *_unequal("total", snapshot.totals, true.totals()),
+            *_unequal("counter", _summed(snapshot.quality.values()), true.counters()),
+            *_unequal("counter kept by the reader", snapshot.counters, true.counters()),
+            *_unequal(
+                "sum over positions",
+                {
+                    "accepted": sum(p.accepted for p in positions),
+                    "duplicates": sum(p.duplicates for p in positions),
+                    "rejected": sum(p.rejected for p in positions),
+                },
+                {
+                    "accepted": ever.get("accepted", 0),
+                    "duplicates": ever.get("duplicates", 0),
+                    "rejected": sum(number for name, number in ever.items() if name.startswith("rejected:")),
+                },
+            ),
+            *(f"conservation of {source}: {p}" for source, p in snapshot.positions.items() if not p.conserved),
+            *(f"{UNAUDITED}: {number}" for name, number in ever.items() if name == UNAUDITED),
+        ]
+
+    def dead_letter_differences(self) -> list[str]:
+        """Dead letters that are missing, too many, or not what was rejected."""
+        found: dict[tuple[PartitionKey, int], Rejection] = {}
+        for letter in read_dead_letters(self._access):
+            found[letter.source, letter.offset] = Rejection(letter.reason, letter.value)
+        return list(_unequal("dead letter", found, self._rejected))
+
+    @property
+    def rejected(self) -> int:
+        """How many records must be rejected."""
+        return len(self._rejected)
+
+    def longest_wait(self, looks: Iterable[Look]) -> float:
+        """The longest that a record was in the log before it was counted for the first time, in s."""
+        worst = 0.0
+        counted = dict.fromkeys(self._offsets, 0)
+        for look in looks:
+            for source, offsets in self._offsets.items():
+                position = look.positions.get(source)
+                counted[source] = max(counted[source], position.next if position else 0)
+                first_left = bisect_left(offsets, counted[source])
+                if first_left < len(offsets):
+                    worst = max(worst, look.at - self._appended[source][first_left] / 1000)
+        return worst
+
+    def _read_some(self) -> int:
+        got = self._reader.read(0.2)
+        for entry in got:
+            if isinstance(entry, Entry):
+                self._take(entry)
+                self._read[entry.source] = entry.offset + 1
+            else:
+                self._read[entry.source] = max(self._read[entry.source], entry.offset)
+        return len(got)
+
+    def _take(self, entry: Entry) -> None:
+        header = next((value for name, value in entry.headers if name == truth.HEADER), None)
+        self._ledger.add(entry.source, entry.offset, entry.append_ms, header)
+        self._offsets[entry.source].append(entry.offset)
+        self._appended[entry.source].append(entry.append_ms)
+        claim = truth.decode(header) if header is not None else None
+        if claim is not None and claim.verdict == "rejected":
+            self._rejected[entry.source, entry.offset] = Rejection(claim.reason, entry.value)
+        self.records += 1
+
+
+def _summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for part in parts:
+        for name, number in part.items():
+            sums[name] = sums.get(name, 0) + number
+    return sums
+
+
+def _unequal(what: str, seen: Mapping[Any, Any], true: Mapping[Any, Any]) -> Iterator[str]:
+    if seen == true:
+        return
+    for key in seen.keys() | true.keys():
+        if seen.get(key) != true.get(key):
+            yield f"{what} {key}: {seen.get(key)}, truth {true.get(key)}"

@@ -1,0 +1,95 @@
+"""The product's own processes, started by tests as its supervisor starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from adapters.speed.port import Snapshot
+from core.errors import UnavailableError
+from modes.settings import Settings
+from modes.supervisor import Supervisor
+from modes.up import environment
+from modes.wiring import auditor, speed_reader
+from serving.verify import Verdict, compare
+from tests.support.waiting import until
+
+
+@contextmanager
+def supervised(settings: Settings) -> Iterator[Supervisor]:
+    """A supervisor whose children are stopped at the end."""
+    supervisor = Supervisor(environment(settings))
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+@contextmanager
+def worker(settings: Settings, name: str = "process") -> Iterator[Supervisor]:
+    """One worker process."""
+    with supervised(settings) as supervisor:
+        supervisor.start(name, ["process"], settings.data_dir / "logs" / f"{name}.log")
+        yield supervisor
+
+
+def run(settings: Settings, *arguments: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+    """Runs `fourfold ARGUMENTS` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "modes", *arguments],
+        env={**os.environ, **environment(settings)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def produce(settings: Settings, seconds: float, rate: float) -> None:
+    """Produces for so long; fails the test if Kafka did not take everything."""
+    done = run(settings, "produce", "--duration", str(seconds), "--rate", str(rate))
+    assert done.returncode == 0, done.stderr
+
+
+def snapshot(settings: Settings) -> Snapshot | None:
+    """The view now; None while the store is away."""
+    reader = speed_reader(settings)
+    try:
+        return reader.read()
+    except UnavailableError:
+        return None
+    finally:
+        reader.close()
+
+
+def lag(settings: Settings) -> int:
+    """Records that are not counted yet."""
+    with auditor(settings) as witness:
+        ends = witness.ends_now()
+    seen = snapshot(settings)
+    vector = seen.vector if seen else {}
+    return sum(end - vector.get(source, 0) for source, end in ends.items())
+
+
+def caught_up(settings: Settings, within_s: float = 40) -> None:
+    """Waits until everything in the log is counted."""
+    until(lambda: lag(settings) == 0, within_s=within_s, what="the view to catch up")
+
+
+def verdict(settings: Settings) -> Verdict:
+    """The view against the truth."""
+    seen = snapshot(settings)
+    assert seen is not None
+    with auditor(settings) as witness:
+        witness.read_until(seen.vector)
+        return compare(seen, witness.ledger)
+
+
+def assert_exact(settings: Settings) -> Verdict:
+    """Fails the test with the differences unless the view equals the truth."""
+    found = verdict(settings)
+    assert found.exact, "\n".join(map(str, found.differences[:10]))
+    return found

@@ -1,0 +1,22 @@
+"""Waiting on conditions, with a bound; no test sleeps for a time that it guesses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+_never = threading.Event()
+
+
+def until(condition: Callable[[], T], *, within_s: float, what: str, every_s: float = 0.05) -> T:
+    """The first true value of `condition`. Fails the test where there is none `within_s` seconds."""
+    end = time.monotonic() + within_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {within_s:g} s in vain for {what}; last: {value!r}"
+        _never.wait(every_s)

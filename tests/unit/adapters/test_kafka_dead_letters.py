@@ -1,0 +1,166 @@
+"""Dead letters: published with everything that tells where they were, or not counted as published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Self
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from adapters.kafka import dead_letters
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.dead_letters import DeadLetterProducer, FoundLetter, read_dead_letters
+from adapters.kafka.log import Entry
+from core.delta import DeadLetter
+from core.errors import UnavailableError
+from core.position import PartitionKey
+from core.verdict import Reason
+from tests.support.events import CLICKS_0, NOW_MS
+
+
+class FakeProducer:
+    """A client of Kafka that keeps what it is given and fails as the test says."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.sent: list[dict[str, Any]] = []
+        self.trouble: list[Exception] = []
+        self.delivery_error: Any = None
+        self.unanswered = 0
+        self.polls = 0
+        self._waiting: list[Callable[[Any, Any], None]] = []
+
+    def produce(self, topic: str, **message: Any) -> None:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self._waiting.append(message.pop("on_delivery"))
+        self.sent.append({"topic": topic, **message})
+
+    def poll(self, _timeout: float) -> int:
+        self.polls += 1
+        return 0
+
+    def flush(self, _timeout: float) -> int:
+        for report in self._waiting:
+            report(self.delivery_error, None)
+        self._waiting.clear()
+        return self.unanswered
+
+
+@pytest.fixture
+def producer(monkeypatch: pytest.MonkeyPatch) -> DeadLetterProducer:
+    monkeypatch.setattr(dead_letters, "Producer", FakeProducer)
+    return DeadLetterProducer(KafkaAccess("h:1"))
+
+
+def letter(value: bytes | None = b"\xff\x00", offset: int = 7, detail: str = "no JSON") -> DeadLetter:
+    return DeadLetter(CLICKS_0, offset, NOW_MS, b"key", value, Reason.NOT_JSON, detail)
+
+
+def publish(producer: DeadLetterProducer, *letters: DeadLetter) -> FakeProducer:
+    asyncio.run(producer.publish(letters))
+    return client_of(producer)
+
+
+def client_of(producer: DeadLetterProducer) -> FakeProducer:
+    client = producer._producer
+    assert isinstance(client, FakeProducer)
+    return client
+
+
+def test_a_letter_has_the_bytes_and_where_they_were(producer: DeadLetterProducer) -> None:
+    (sent,) = publish(producer, letter()).sent
+    assert sent["topic"] == "dead-letters"
+    assert sent["key"] == "clicks:0:7"
+    assert sent["value"] == b"\xff\x00"
+    headers = dict(sent["headers"])
+    assert headers["reason"] == "not_json"
+    assert headers["append-ms"] == str(NOW_MS)
+    assert (headers["source-topic"], headers["source-partition"], headers["source-offset"]) == ("clicks", "0", "7")
+    assert (headers["source-key"], headers["null-value"]) == (b"key", "false")
+
+
+def test_the_same_letter_has_the_same_key(producer: DeadLetterProducer) -> None:
+    sent = publish(producer, letter(), letter(offset=8), letter()).sent
+    assert [message["key"] for message in sent] == ["clicks:0:7", "clicks:0:8", "clicks:0:7"]
+
+
+def test_a_letter_without_a_value_is_no_tombstone(producer: DeadLetterProducer) -> None:
+    (sent,) = publish(producer, letter(None)).sent
+    assert sent["value"] == b""
+    assert dict(sent["headers"])["null-value"] == "true"
+
+
+@pytest.mark.parametrize("detail", ["x" * 100_000, "\ud800 surrogate", "\x00\n"])
+def test_any_detail_fits_a_header(producer: DeadLetterProducer, detail: str) -> None:
+    (sent,) = publish(producer, letter(detail=detail)).sent
+    assert len(dict(sent["headers"])["detail"]) <= 2_000
+
+
+def test_a_full_buffer_is_waited_for(producer: DeadLetterProducer) -> None:
+    client_of(producer).trouble = [BufferError(), BufferError()]
+    client = publish(producer, letter())
+    assert (len(client.sent), client.polls) == (1, 2)
+
+
+def test_a_refusal_is_said(producer: DeadLetterProducer) -> None:
+    client_of(producer).trouble = [KafkaException(KafkaError(KafkaError._FATAL))]
+    with pytest.raises(UnavailableError, match="Kafka takes no dead letters"):
+        publish(producer, letter())
+
+
+def test_a_letter_that_is_not_acknowledged_is_said(producer: DeadLetterProducer) -> None:
+    client_of(producer).delivery_error = KafkaError(KafkaError._MSG_TIMED_OUT)
+    with pytest.raises(UnavailableError, match=r"Kafka takes no dead letters: .*timed out"):
+        publish(producer, letter())
+
+
+def test_letters_without_an_answer_are_said(producer: DeadLetterProducer) -> None:
+    client_of(producer).unanswered = 1
+    with pytest.raises(UnavailableError, match="Kafka takes no dead letters: no answer"):
+        publish(producer, letter())
+
+
+def test_after_a_failure_the_next_try_is_judged_on_its_own(producer: DeadLetterProducer) -> None:
+    client_of(producer).delivery_error = KafkaError(KafkaError._MSG_TIMED_OUT)
+    with pytest.raises(UnavailableError):
+        publish(producer, letter())
+    client_of(producer).delivery_error = None
+    assert len(publish(producer, letter()).sent) == 2
+
+
+class FakeReader:
+    """A reader of a log that the test gives."""
+
+    entries: list[Entry] = []  # noqa: RUF012 - set by the test
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def read_to_end(self) -> list[Entry]:
+        return self.entries
+
+
+def test_letters_are_read_back_once_each(monkeypatch: pytest.MonkeyPatch, producer: DeadLetterProducer) -> None:
+    sent = publish(producer, letter(), letter(None, 8), letter(b"", 9), letter()).sent
+    topic = PartitionKey("dead-letters", 0)
+    FakeReader.entries = [
+        Entry(topic, at, NOW_MS, message["key"].encode(), message["value"], _as_read(message["headers"]))
+        for at, message in enumerate(sent)
+    ]
+    monkeypatch.setattr(dead_letters, "LogReader", FakeReader)
+    assert list(read_dead_letters(KafkaAccess("h:1"))) == [
+        FoundLetter(CLICKS_0, 7, NOW_MS, "not_json", "no JSON", b"\xff\x00"),
+        FoundLetter(CLICKS_0, 8, NOW_MS, "not_json", "no JSON", None),
+        FoundLetter(CLICKS_0, 9, NOW_MS, "not_json", "no JSON", b""),
+    ]
+
+
+def _as_read(headers: list[tuple[str, Any]]) -> list[tuple[str, bytes]]:
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers]

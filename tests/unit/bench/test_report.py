@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.catch_up import CatchUp, Turn
+from bench.cli import parse
+from bench.freshness import AtRate, Freshness
+from bench.goals import Goal
+from bench.latency import Latency
+from bench.machine import Machine
+from bench.memory import Memory
+from bench.options import DEFAULT_PARTS, Options
+from bench.producer import Production
+from bench.proof import Proof
+from bench.report import Result, document, show
+from bench.samples import Speed
+
+MACHINE = Machine(2, 8.0, "Linux x86_64", "3.11.9", 0.1, {"fourfold": "0.1.0"})
+
+
+def turn(events_per_s: float, cpu: float = 6.0) -> Turn:
+    return Turn(Proof(1000, 50), Speed(1000, 1.0, events_per_s, cpu, 120.0))
+
+
+def results() -> dict[str, Result]:
+    turns = {
+        "shipped": [turn(100_000), turn(200_000), turn(150_000)],
+        "stock": [turn(5_000, 60), turn(20_000, 120), turn(10_000, 90)],
+        "bare": [turn(100_000), turn(200_000), turn(200_000)],
+    }
+    at = AtRate(50.0, Latency(1500, 5.0, 12.0, 70.0), 0.1, 9000, 4.0)
+    return {
+        "catch-up": CatchUp(1_000_000, turns),
+        "freshness": Freshness(30.0, Proof(1000, 50), [at]),
+        "producer": Production(Speed(1000, 1.0, 99_000.0, 8.0, 60.0), 1000, 10, 10),
+        "memory": Memory(10_000_000, 50_000.0, Proof(1000, 50), [(1_000_000, 200.0)], 0.5, 5.1),
+    }
+
+
+def test_ratios_are_taken_within_a_round():
+    goals = {goal.name: goal for goal in results()["catch-up"].goals()}
+    assert goals["fourfold / stock Faust"].figure == 15
+    assert goals["fourfold / stock Faust"].met
+    assert goals["fourfold / bare loop"].figure == 1
+    assert "two workers / one" not in goals
+
+
+@pytest.mark.parametrize(
+    ("figure", "kind", "met"), [(5, "at least", True), (4, "at least", False), (6, "at most", False)]
+)
+def test_goals(figure: float, kind: str, met: bool):
+    assert Goal("g", figure, kind, 5).met is met  # type: ignore[arg-type]
+
+
+def test_the_tables_name_every_result():
+    screen = Console(file=io.StringIO(), width=120)
+    show(screen, MACHINE, results())
+    text = screen.file.getvalue()  # type: ignore[attr-defined]
+    for expected in (
+        "stock Faust agent",
+        "150,000",
+        "15.00x",
+        "not met",
+        "at least 100,000 events/s",
+        "12.0",
+        "5.10 %",
+    ):
+        assert expected in text
+
+
+def test_the_document_is_json_and_names_no_path():
+    options = Options(json_file=Path("somewhere") / "out.json")
+    text = json.dumps(document(MACHINE, options, results()))
+    assert "somewhere" not in text
+    goals = {goal["name"]: goal["met"] for goal in json.loads(text)["goals"]}
+    assert goals["one producing process"] is False
+
+
+def test_options_default_to_all_but_memory():
+    options = parse([])
+    assert options.parts == DEFAULT_PARTS
+    assert options == Options()
+    assert parse(["memory", "--memory-events", "2_000_000"]).memory_events == 2_000_000
+
+
+@pytest.mark.parametrize(
+    "arguments", [["speed"], ["--contenders", "stock,other"], ["--events", "0"], ["--rates", "many"]]
+)
+def test_wrong_options_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse(arguments)
+    assert end.value.code == 2
+    assert "error" in capsys.readouterr().err

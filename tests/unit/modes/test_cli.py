@@ -1,0 +1,148 @@
+"""The command line: what is wrong is said in one line on standard error, with exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core.errors import ConfigurationError, FourfoldError, InexactError, UnavailableError
+from modes import cli
+from modes.catalogue import MODES
+
+ROOT = Path(cli.__file__).parent.parent
+UNBUILT = [mode.name for mode in MODES.values() if not mode.built]
+#: Commands that take no further arguments.
+COMMANDS = ["up", "topics", "produce", "process", "watch", "counts", "verify", "deadletters", "status"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    # the command line configures logs for its own process
+    monkeypatch.setattr(cli.logs, "configure", lambda *_: None)
+
+
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """`fourfold ARGUMENTS` in this process: exit code, standard output and error."""
+    monkeypatch.setattr(sys, "argv", ["fourfold", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0, out, err
+
+
+@pytest.mark.parametrize("mode", UNBUILT)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_mode_that_is_not_built_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, mode: str, command: str
+) -> None:
+    monkeypatch.setenv("FOURFOLD_MODE", mode)
+    code, out, err = main(monkeypatch, capsys, command)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [err.rstrip("\n")]
+    assert err.startswith(f"fourfold: the mode {mode} is not built yet: use FOURFOLD_MODE=")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_setting_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setenv("FOURFOLD_PARTITIONS", "0")
+    code, out, err = main(monkeypatch, capsys, command)
+    assert (code, out) == (2, "")
+    assert err == "fourfold: FOURFOLD_PARTITIONS is '0': input should be greater than or equal to 1\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["topics", "produce", "process", "watch", "counts", "verify", "deadletters"])
+def test_without_servers_a_command_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code, out, err = main(monkeypatch, capsys, command)
+    assert (code, out) == (1, "")
+    assert len(err.splitlines()) == 1
+    assert "start with `fourfold up`" in err
+
+
+def test_up_in_a_directory_that_cannot_be_written_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FOURFOLD_DATA_DIR", str(tmp_path / "file" / "data"))
+    code, _, err = main(monkeypatch, capsys, "up", "--plain", "--duration", "1")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "cannot be written" in err
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOURFOLD_MODE", "kappa")
+    monkeypatch.setattr(sys, "argv", ["fourfold", "--debug", "counts"])
+    monkeypatch.setattr(cli._state, "debug", False)
+    with pytest.raises(ConfigurationError):
+        cli.main()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["up", "--rate", "fast"], ["up", "--workers", "0"], ["counts", "--xml"]]
+)
+def test_wrong_use_ends_with_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    code, out, err = main(monkeypatch, capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(FourfoldError, 1), (UnavailableError, 1), (InexactError, 1), (ConfigurationError, 2)]
+)
+def test_each_kind_of_error_has_its_exit_code(error: type[FourfoldError], code: int) -> None:
+    assert error("x").exit_code == code
+
+
+def test_every_command_has_help_with_one_line_at_least() -> None:
+    runner = CliRunner()
+    for command in COMMANDS:
+        done = runner.invoke(cli.app, [command, "--help"])
+        assert done.exit_code == 0, command
+        assert len(done.output) > 80, command
+
+
+def test_status_without_anything_running_is_a_document_with_the_trouble_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOURFOLD_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("FOURFOLD_REDIS", "redis://user:secret@127.0.0.1:1/0")
+    monkeypatch.setattr(sys, "argv", ["fourfold", "status", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert ended.value.code in (0, None)
+    assert document["addresses"]["redis"] == "redis://127.0.0.1:1/0"
+    assert document["trouble"]
+    assert document["roles"] == []
+    assert "secret" not in out + err
+
+
+def test_the_real_process_says_it_the_same_way(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "modes", "process"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "FOURFOLD_MODE": "lambda"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "fourfold: the mode lambda is not built yet: use FOURFOLD_MODE=streaming\n"

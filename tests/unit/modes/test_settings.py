@@ -1,0 +1,179 @@
+"""Settings: a wrong value is refused in one line that names the setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigurationError
+from core.rules import Rules
+from modes.catalogue import MODES, mode_named
+from modes.settings import Settings, load
+from modes.wiring import speed_reader, speed_sink
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No `.env` of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(**overrides: object) -> str:
+    """The one line with which the settings are refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(**overrides)
+    assert caught.value.exit_code == 2
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+WRONG = [
+    ("kafka_port", -1),
+    ("kafka_port", 65536),
+    ("redis_port", "http"),
+    ("namespace", ""),
+    ("namespace", "two words"),
+    ("namespace", "v1\n"),
+    ("namespace", "{v1}"),
+    ("namespace", "x" * 33),
+    ("group", ""),
+    ("partitions", 0),
+    ("partitions", 1001),
+    ("replication", 0),
+    ("workers", 0),
+    ("workers", 65),
+    ("workers", "two"),
+    ("workers", 1.5),
+    ("epoch_seconds", -1),
+    ("epoch_seconds", 0.0004),
+    ("epoch_seconds", 86401),
+    ("epoch_seconds", "nan"),
+    ("epoch_seconds", "inf"),
+    ("horizon_epochs", -1),
+    ("horizon_epochs", 1001),
+    ("lateness_seconds", -1),
+    ("lateness_seconds", "inf"),
+    ("lateness_seconds", "nan"),
+    ("lateness_seconds", 1e300),
+    ("window_hours", 0),
+    ("window_hours", 1e-9),
+    ("window_hours", "inf"),
+    ("window_hours", "nan"),
+    ("window_hours", 1e300),
+    ("rate", -1),
+    ("rate", "inf"),
+    ("rate", "nan"),
+    ("rate", "fast\nvery"),
+    ("seed", "seven"),
+    ("profile", "module-02"),
+    ("day_seconds", "inf"),
+    ("dirt_late", 1.01),
+    ("dirt_duplicates", -0.1),
+    ("dirt_garbage", "nan"),
+    ("metrics_port", 70000),
+    ("log_level", "loud"),
+    ("log_format", "xml"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(name: str, value: object) -> None:
+    message = refused(**{name: value})
+    assert message.startswith(f"FOURFOLD_{name.upper()} is {value!r}: ")
+    assert len(message) > len(f"FOURFOLD_{name.upper()} is {value!r}: ") + 10
+
+
+def test_a_wrong_value_in_the_environment_is_refused_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOURFOLD_WORKERS", "many")
+    assert refused().startswith("FOURFOLD_WORKERS is 'many': ")
+
+
+def test_a_wrong_value_in_the_file_is_refused_the_same_way() -> None:
+    Path(".env").write_text("FOURFOLD_RATE=fast\n")
+    assert refused().startswith("FOURFOLD_RATE is 'fast': ")
+
+
+def test_a_file_that_is_no_text_is_refused_in_one_line() -> None:
+    Path(".env").write_bytes(b"\xff\xfe\x00FOURFOLD")
+    assert refused().startswith(".env cannot be read")
+
+
+def test_options_override_the_environment_which_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("FOURFOLD_RATE=1\nFOURFOLD_SEED=1\nFOURFOLD_WORKERS=1\nUNKNOWN=x\n")
+    monkeypatch.setenv("FOURFOLD_SEED", "2")
+    monkeypatch.setenv("FOURFOLD_WORKERS", "2")
+    settings = load(workers=3, run=None)
+    assert (settings.rate, settings.seed, settings.workers, settings.run) == (1, 2, 3, "")
+
+
+def test_every_setting_has_a_default_and_a_description() -> None:
+    load()
+    for name, field in Settings.model_fields.items():
+        assert not field.is_required(), name
+        assert field.description, name
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(load(kafka_password="secret-1", redis="redis://:secret-2@host"))
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize("name", ["", "Streaming", "streaming ", "gamma", "../etc", "\x1b[31m"])
+def test_an_unknown_mode_is_refused_with_the_names_of_all(name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _ = load(mode=name).mode_row
+    message = str(caught.value)
+    assert message == f"FOURFOLD_MODE is {name!r}, but there are {', '.join(MODES)}: use one of them"
+
+
+@pytest.mark.parametrize("name", [mode.name for mode in MODES.values() if not mode.built])
+def test_a_mode_that_is_not_built_is_refused_with_the_ones_that_are(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^the mode {name} is not built yet: use FOURFOLD_MODE="):
+        mode_named(name)
+
+
+def test_the_catalogue_has_the_four_modes_of_the_design() -> None:
+    assert list(MODES) == ["batch", "streaming", "lambda", "kappa"]
+    assert [name for name, mode in MODES.items() if mode.archive] == ["batch", "lambda"]
+    assert [name for name, mode in MODES.items() if "process" in mode.roles] == ["streaming", "lambda", "kappa"]
+    assert all(mode.roles[0] == "produce" for mode in MODES.values())
+
+
+def test_the_rules_are_those_of_the_mode_where_nothing_is_set() -> None:
+    assert load().rules == Rules(epoch_ms=30_000, horizon=1, lateness_ms=60_000, keep_epochs=720)
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "hours", "keep"), [(30, 6, 720), (7, 0.01, 6), (86400, 0.01, 1), (0.1, 24, 864_000)]
+)
+def test_the_window_is_covered_by_whole_epochs(epoch_s: float, hours: float, keep: int) -> None:
+    rules = load(epoch_seconds=epoch_s, window_hours=hours).rules
+    assert rules.keep_epochs == keep
+    assert rules.keep_epochs * rules.epoch_ms >= hours * 3_600_000
+
+
+def test_the_log_outlives_the_view() -> None:
+    settings = load(epoch_seconds=10, window_hours=1, horizon_epochs=5)
+    window_ms = settings.rules.keep_epochs * settings.rules.epoch_ms
+    assert settings.retention_ms >= window_ms + 5 * 10_000
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost",
+        "http://x",
+        "redis://h:port",
+        "redis://h:99999",
+        "redis://[::1",
+        "redis://h/0?socket_timeout=x",
+        "\0",
+    ],
+)
+@pytest.mark.parametrize("connect", [speed_reader, speed_sink])
+def test_an_address_that_is_no_redis_is_refused_in_one_line(address: str, connect: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^FOURFOLD_REDIS is no address of a Redis") as caught:
+        connect(load(redis=address))  # type: ignore[operator]
+    assert len(str(caught.value).splitlines()) == 1

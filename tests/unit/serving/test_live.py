@@ -1,0 +1,209 @@
+"""The live picture: rates, lag, age, error against the truth, and what is wrong in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pytest
+
+from adapters.speed.port import Snapshot
+from core.cells import Cell
+from core.errors import UnavailableError
+from core.ledger import Slot, Truth
+from core.position import PartitionKey, Position
+from core.rules import Rules
+from serving.live import Live, Picture, counts_document
+from serving.plain import line
+from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS
+
+ALL = ("all", "")
+
+
+def snapshot(
+    counted: int = 0, cells: Mapping[tuple[str, str], Cell] | None = None, appended_ms: int = 0, **counters: int
+) -> Snapshot:
+    position = Position(next=counted, accepted=counted, appended_ms=appended_ms)
+    return Snapshot({CLICKS_0: position}, 3, {}, {}, cells or {}, counters)
+
+
+class World:
+    """A store, a log and a truth as the test says, and two clocks."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.wall = NOW_MS / 1000
+        self.seen = snapshot()
+        self.away = False
+        self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 0}
+        self.told: tuple[Truth, Truth] | None = None
+        self.users_asked: list[list[int]] = []
+        self.live = Live(self, self, lambda: self.now, lambda: self.wall)
+
+    def read(self) -> Snapshot:
+        if self.away:
+            raise UnavailableError("away")
+        return self.seen
+
+    def distinct_users(self, minutes: Iterable[int]) -> int:
+        self.users_asked.append(list(minutes))
+        return 40 + len(self.users_asked)
+
+    def rules(self) -> Rules | None:
+        return None
+
+    def close(self) -> None: ...
+
+    def log_ends(self) -> dict[PartitionKey, int] | None:
+        return self.ends
+
+    def truth(self, vector: Mapping[PartitionKey, int], floor: int) -> tuple[Truth, Truth] | None:
+        assert (dict(vector), floor) == (self.seen.vector, self.seen.floor)
+        return self.told
+
+    def look(self, after_s: float = 0.25, counted: int | None = None) -> Picture:
+        self.now += after_s
+        self.wall += after_s
+        if counted is not None:
+            self.seen = snapshot(counted)
+        return self.live.look()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def truth(totals: Mapping[tuple[str, str], Cell] | None = None, duplicates: int = 0) -> Truth:
+    slots = [Slot(5, -1, "counter", "duplicates", "count")]
+    numbers = [duplicates]
+    for (dimension, value), cell in (totals or {}).items():
+        for measure, number in cell._asdict().items():
+            slots.append(Slot(5, NOW_MINUTE, dimension, value, measure))
+            numbers.append(number)
+    return Truth(slots, np.array(numbers, np.int64), 0)
+
+
+def test_the_picture_of_a_view_that_has_nothing(world: World) -> None:
+    picture = world.look()
+    assert picture.totals == Cell()
+    assert (picture.lag, picture.age_s, picture.rate, picture.error, picture.trouble) == (0, None, 0.0, None, ())
+
+
+def test_counts_and_rejections_the_largest_first(world: World) -> None:
+    cells = {
+        ALL: Cell(7, 2, 3, 400),
+        ("campaign", "b"): Cell(1),
+        ("campaign", "a"): Cell(6, 2),
+        ("country", "DE"): Cell(7, 2),
+    }
+    rejections = {"rejected:not_json": 1, "rejected:bad_format": 5, "rejected:from_future": 1}
+    world.seen = snapshot(16, cells, accepted=9, duplicates=3, late=2, **rejections)
+    picture = world.look()
+    assert picture.totals == Cell(7, 2, 3, 400)
+    assert list(picture.by["campaign"]) == ["a", "b"]
+    assert (picture.accepted, picture.duplicates, picture.late, picture.floor) == (9, 3, 2, 3)
+    assert list(picture.rejected.items()) == [("bad_format", 5), ("from_future", 1), ("not_json", 1)]
+
+
+def test_the_rate_is_the_mean_of_the_last_seconds(world: World) -> None:
+    world.look(counted=0)
+    for second in range(1, 11):
+        picture = world.look(after_s=1, counted=100 * second)
+    assert picture.rate == pytest.approx(100)
+    for _ in range(4):
+        picture = world.look(after_s=1, counted=1000)
+    assert picture.rate == 0
+
+
+def test_the_rate_is_right_from_the_second_look_on(world: World) -> None:
+    world.look(counted=1_000_000)
+    assert world.look(after_s=0.5, counted=1_000_050).rate == pytest.approx(100)
+
+
+def test_a_view_that_went_back_has_no_negative_rate(world: World) -> None:
+    world.look(counted=1000)
+    assert world.look(after_s=1, counted=10).rate == 0
+    assert world.look(after_s=1, counted=20).rate == pytest.approx(10)
+
+
+def test_the_lag_is_what_the_log_has_more_than_the_view(world: World) -> None:
+    world.ends = {CLICKS_0: 130, CLICKS_1: 7}
+    assert world.look(counted=100).lag == 37
+    # the view is ahead of what the auditor saw last
+    world.ends = {CLICKS_0: 90}
+    assert world.look(counted=100).lag == 0
+
+
+def test_the_age_is_that_of_the_last_counted_record(world: World) -> None:
+    world.seen = snapshot(5, appended_ms=NOW_MS)
+    assert world.look(after_s=2).age_s == pytest.approx(2)
+    # clocks differ
+    world.seen = snapshot(5, appended_ms=NOW_MS + 60_000)
+    assert world.look().age_s == 0
+
+
+def test_distinct_users_are_those_of_fifteen_minutes_and_asked_for_rarely(world: World) -> None:
+    first = world.look().users
+    assert world.users_asked == [list(range(NOW_MINUTE - 14, NOW_MINUTE + 1))]
+    for _ in range(7):
+        assert world.look(after_s=0.25).users == first
+    assert world.look(after_s=0.5).users == first + 1
+
+
+def test_the_error_is_the_distance_of_all_totals(world: World) -> None:
+    world.seen = snapshot(9, {ALL: Cell(7, 2, 3, 400), ("country", "DE"): Cell(7)})
+    assert world.look().error is None
+    right = {ALL: Cell(7, 2, 3, 400), ("country", "DE"): Cell(7)}
+    world.told = (truth(right), truth(right))
+    assert world.look().error == 0
+    world.told = (truth(right), truth({ALL: Cell(6, 2, 3, 405), ("country", "FR"): Cell(2)}))
+    assert world.look().error == 1 + 5 + 7 + 2
+
+
+def test_duplicates_beyond_the_horizon_are_told_apart(world: World) -> None:
+    world.told = (truth(duplicates=9), truth(duplicates=4))
+    assert world.look().beyond == 5
+
+
+def test_while_redis_is_away_the_last_picture_stays_with_the_trouble_said(world: World) -> None:
+    world.look(counted=0)
+    world.seen = snapshot(9, {ALL: Cell(7)})
+    before = world.look()
+    assert before.rate > 0
+    world.away = True
+    picture = world.look()
+    assert picture.trouble == ("Redis does not answer",)
+    assert (picture.totals, picture.rate) == (before.totals, 0.0)
+    world.away = False
+    assert world.look().trouble == ()
+
+
+@pytest.mark.parametrize("ends", [None, {}])
+def test_while_kafka_is_away_counts_go_on_with_the_trouble_said(
+    world: World, ends: dict[PartitionKey, int] | None
+) -> None:
+    world.ends = ends
+    world.seen = snapshot(9, {ALL: Cell(7)})
+    picture = world.look()
+    (trouble,) = picture.trouble
+    assert trouble.startswith("Kafka does not answer")
+    assert picture.totals == Cell(7)
+    world.away = True
+    assert len(world.look().trouble) == 2
+
+
+def test_without_ends_the_lag_is_unknown_and_not_zero(world: World) -> None:
+    world.ends = None
+    assert world.look().lag is None
+    assert "lag -" in line(world.look())
+
+
+def test_the_document_of_counts_has_every_number() -> None:
+    seen = snapshot(9, {ALL: Cell(7, 2, 3, 400)}, accepted=9, late=1, **{"rejected:not_json": 2})
+    assert counts_document(seen, {"mode": "streaming"}) == {
+        "totals": {"clicks": 7, "sales": 2, "units": 3, "revenue_cents": 400},
+        "quality": {"accepted": 9, "rejected": {"not_json": 2}, "duplicates": 0, "late": 1},
+        "provenance": {"mode": "streaming"},
+    }
+    assert counts_document(snapshot(), {})["totals"] == dict.fromkeys(("clicks", "sales", "units", "revenue_cents"), 0)
