@@ -49,8 +49,8 @@ soak: setup ## the chaos test for SECONDS (default 1800)
 	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) $(PYTEST) tests/integration/test_chaos.py -s --timeout=0
 
 lock: ## new locks from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt -q --custom-compile-command "make lock"
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt -q --custom-compile-command "make lock"
 
 clean: ## the embedded servers' data and the virtual environment
 	-$(BIN)/fourfold embedded stop

@@ -99,7 +99,7 @@ class EmbeddedKafka(EmbeddedServer):
         config = self.home / "format.properties"
         config.write_text(properties)
         command = java.command(
-            "kafka.tools.StorageTool", ["format", "-t", _cluster_id(self.home), "-c", config.name], [logging]
+            "kafka.tools.StorageTool", ["format", f"--cluster-id={cluster_id(self.home)}", "-c", config.name], [logging]
         )
         before = log_tail.size(self.console)
         with self.console.open("ab") as console:
@@ -113,6 +113,6 @@ class EmbeddedKafka(EmbeddedServer):
         config.unlink()
 
 
-def _cluster_id(home: Path) -> str:
-    """A cluster id as Kafka wants it (16 bytes in base64), the same for the same directory."""
+def cluster_id(home: Path) -> str:
+    """A cluster id as Kafka wants it (16 bytes in base64), the same for the same directory. May begin with a dash."""
     return base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, home.as_uri()).bytes).decode().rstrip("=")

@@ -16,6 +16,8 @@ from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
 from core.position import PartitionKey
 
 TIMEOUT_S: Final = 10.0
+#: Longer than the client's own limit, so that it is the client that gives up, and says why.
+ANSWER_LIMIT_S: Final = TIMEOUT_S + 2
 _EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
 _DEAD_LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
@@ -59,7 +61,7 @@ class Topics:
         if new:
             for name, future in self._admin.create_topics(new).items():
                 try:
-                    future.result(TIMEOUT_S)
+                    _answer(future)
                     made.append(name)
                 except KafkaException as error:
                     # somebody else made it in the meantime
@@ -78,7 +80,10 @@ class Topics:
         wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | {DEAD_LETTERS: _DEAD_LETTER_CONFIG}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
         for resource, future in self._admin.describe_configs(resources).items():
-            config = _result(future)
+            try:
+                config = _answer(future)
+            except KafkaException as error:
+                raise _away(error) from error
             for name, value in wanted[resource.name].items():
                 found = config[name].value
                 if found != value:
@@ -93,7 +98,7 @@ class Topics:
         found = {}
         for name, future in self._admin.describe_topics(TopicCollection(list(TOPICS))).items():
             try:
-                topic: Any = future.result(TIMEOUT_S)
+                topic = _answer(future)
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
@@ -135,11 +140,12 @@ def topics_made_anew() -> ConfigurationError:
     )
 
 
-def _result(future: Any) -> Any:
+def _answer(future: Any) -> Any:
+    """What Kafka answered. Raises `KafkaException`, `UnavailableError` where no answer came."""
     try:
-        return future.result(TIMEOUT_S)
-    except KafkaException as error:
-        raise _away(error) from error
+        return future.result(ANSWER_LIMIT_S)
+    except TimeoutError as error:
+        raise UnavailableError(f"Kafka has not answered for {ANSWER_LIMIT_S:g} s") from error
 
 
 def _away(error: KafkaException, where: str = "") -> UnavailableError:

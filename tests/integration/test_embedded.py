@@ -23,6 +23,7 @@ import adapters
 from adapters.embedded import Addresses, EmbeddedServers
 from adapters.embedded.jar_lock import make_lock, read_lock
 from adapters.embedded.jars import Jars
+from adapters.embedded.kafka import cluster_id
 from adapters.embedded.process import ProcessIdentity, living_in
 from adapters.embedded.waiting import wait_until
 from core.errors import UnavailableError
@@ -211,6 +212,13 @@ def test_an_interrupted_format_is_made_again(servers: EmbeddedServers) -> None:
     (half / "bootstrap.checkpoint").write_bytes(b"half")
     servers.kafka.start()
     assert not half.exists()
+
+
+def test_a_cluster_id_may_begin_with_a_dash(tmp_path: Path) -> None:
+    places = (tmp_path / str(number) for number in range(10_000))
+    home = next(place for place in places if cluster_id(place / "kafka").startswith("-"))
+    with EmbeddedServers(home, with_redis=False) as servers:
+        assert servers.kafka.healthy()
 
 
 def test_jars_from_an_empty_repository_and_then_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
