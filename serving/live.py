@@ -20,6 +20,8 @@ RATE_WINDOW_S: Final = 3.0
 #: Distinct users are those of so many minutes of event time.
 USERS_MINUTES: Final = 15
 USERS_EVERY_S: Final = 2.0
+#: The auditor is often a few records behind the view: its last verdict stands for so long.
+VERDICT_STANDS_S: Final = 3.0
 
 
 class TruthSource(Protocol):
@@ -37,8 +39,8 @@ class Picture:
     """The numbers at one instant.
 
     `error`: sum of absolute differences from the horizon truth at the view's own offsets, over
-    all totals; `beyond`: duplicates that the horizon rule lets through; both None while the
-    auditor has not got so far. `lag`: records not counted yet. `age_s`: since the last counted
+    all totals; `beyond`: duplicates that the horizon rule lets through; both of the last moment
+    that was audited, None where that is more than `VERDICT_STANDS_S` ago. `lag`: records not counted yet. `age_s`: since the last counted
     record was appended.
     """
 
@@ -77,6 +79,8 @@ class Live:
         self._moved: deque[tuple[float, int]] = deque()
         self._last = Picture()
         self._users_at = float("-inf")
+        self._audited: tuple[int | None, int | None] = (None, None)
+        self._audited_at = float("-inf")
 
     def look(self) -> Picture:
         """The picture now. While Redis is away, the last one with the trouble said."""
@@ -98,7 +102,7 @@ class Live:
         trouble: tuple[str, ...],
     ) -> Picture:
         vector = snapshot.vector
-        truth = self._truth.truth(vector, snapshot.floor)
+        error, beyond = self._audit(snapshot)
         counters = snapshot.counters
         lag = None
         if ends is not None:
@@ -115,11 +119,21 @@ class Live:
             lag=lag,
             age_s=max(0.0, self._wall() - appended / 1000) if appended else None,
             users=users,
-            error=None if truth is None else _error(snapshot, truth[1]),
-            beyond=None if truth is None else _beyond(*truth),
+            error=error,
+            beyond=beyond,
             floor=snapshot.floor,
             trouble=trouble,
         )
+
+    def _audit(self, snapshot: Snapshot) -> tuple[int | None, int | None]:
+        truth = self._truth.truth(snapshot.vector, snapshot.floor)
+        now = self._clock()
+        if truth is not None:
+            self._audited = _error(snapshot, truth[1]), _beyond(*truth)
+            self._audited_at = now
+        elif now - self._audited_at > VERDICT_STANDS_S:
+            self._audited = None, None
+        return self._audited
 
     def _rate(self, counted: int) -> float:
         now = self._clock()

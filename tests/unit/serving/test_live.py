@@ -161,6 +161,15 @@ def test_the_error_is_the_distance_of_all_totals(world: World) -> None:
     assert world.look().error == 1 + 5 + 7 + 2
 
 
+def test_the_last_verdict_stands_for_three_seconds(world: World) -> None:
+    right = {ALL: Cell(6, 2, 3, 400)}
+    world.told = (truth(right), truth(right))
+    known = world.look().error
+    world.told = None
+    assert world.look(after_s=2.9).error == known is not None
+    assert world.look(after_s=0.2).error is None
+
+
 def test_duplicates_beyond_the_horizon_are_told_apart(world: World) -> None:
     world.told = (truth(duplicates=9), truth(duplicates=4))
     assert world.look().beyond == 5
