@@ -1,0 +1,105 @@
+"""Finds the cut: one epoch boundary, seen in all partitions of the log, by the broker's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from adapters.kafka.access import KafkaAccess
+from core.cut import Cut, cut_epoch
+from core.errors import ConfigurationError, UnavailableError
+from core.position import PartitionKey
+
+#: A record that is appended here comes back with the broker's time.
+CLOCK: Final = "clock"
+TIMEOUT_S: Final = 10.0
+_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete", "retention.ms": "3600000"}
+
+
+class CutFinder:
+    """Keeps its connections from one cut to the next."""
+
+    def __init__(self, access: KafkaAccess, *, epoch_ms: int, margin_ms: int) -> None:
+        """`margin_ms`: how far the clocks of several brokers may differ, and how long an append may take.
+
+        A broker stamps a record before it shows it: with no margin a record of an epoch below the
+        cut may still come after it.
+        """
+        self._epoch_ms = epoch_ms
+        self._margin_ms = margin_ms
+        self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
+        self._producer = Producer(access.confluent(linger_ms=0, message_timeout_ms=int(TIMEOUT_S * 1000)))
+        self._consumer = Consumer(
+            access.confluent(
+                group_id="fourfold-cut",
+                enable_auto_commit=False,
+                # the cut must not stop at an open transaction
+                isolation_level="read_uncommitted",
+            )
+        )
+        self._clock_made = False
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._consumer.close()
+
+    def find(self, sources: Collection[PartitionKey]) -> Cut:
+        """The newest cut of these partitions.
+
+        Raises `UnavailableError` where Kafka does not answer, `ConfigurationError` where the topic
+        `clock` is not stamped by the broker.
+        """
+        epoch = cut_epoch(self._broker_ms(), self._margin_ms, self._epoch_ms)
+        try:
+            # the ends first: what is appended after them has a time after the cut's
+            ends = {s: self._consumer.get_watermark_offsets(TopicPartition(*s), TIMEOUT_S)[1] for s in sources}
+            times = [TopicPartition(*s, epoch * self._epoch_ms) for s in sources]
+            found = self._consumer.offsets_for_times(times, TIMEOUT_S)
+        except KafkaException as error:
+            raise _away(error.args[0]) from error
+        vector = {}
+        for answer in found:
+            if answer.error:
+                raise _away(answer.error)
+            source = PartitionKey(answer.topic, answer.partition)
+            # below zero: no record has that time yet
+            vector[source] = answer.offset if answer.offset >= 0 else ends[source]
+        return Cut(epoch, vector)
+
+    def _broker_ms(self) -> int:
+        if not self._clock_made:
+            self._make_clock()
+        answers: list[tuple[Any, Any]] = []
+        self._producer.produce(CLOCK, b"", on_delivery=lambda error, message: answers.append((error, message)))
+        self._producer.flush(TIMEOUT_S + 1)
+        if not answers:
+            raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s")
+        error, message = answers[0]
+        if error is not None:
+            self._clock_made = False
+            raise _away(error)
+        kind, append_ms = message.timestamp()
+        if kind != TIMESTAMP_LOG_APPEND_TIME:
+            raise ConfigurationError(
+                f"topic {CLOCK} is not stamped by the broker: kafka-configs.sh --alter --entity-type topics "
+                f"--entity-name {CLOCK} --add-config message.timestamp.type=LogAppendTime"
+            )
+        return int(append_ms)
+
+    def _make_clock(self) -> None:
+        future = self._admin.create_topics([NewTopic(CLOCK, 1, config=_CONFIG)])[CLOCK]
+        try:
+            future.result(TIMEOUT_S + 2)
+        except TimeoutError as error:
+            raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s") from error
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UnavailableError(f"Kafka cannot make the topic {CLOCK}: {error.args[0].str()}") from error
+        self._clock_made = True
+
+
+def _away(error: Any) -> UnavailableError:
+    return UnavailableError(f"Kafka does not answer: {error.str()}")

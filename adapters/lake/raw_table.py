@@ -1,0 +1,232 @@
+"""The raw master table: every record of the log as it came, once, and how far each partition is archived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from core.errors import FourfoldError
+from core.events import TOPICS
+from core.position import PartitionKey
+
+#: `append_ms` is the broker's append time. The truth header is not here: no layer may read it.
+SCHEMA: Final = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("append_ms", pa.int64()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+SCANNED: Final = ["offset", "append_ms", "key", "value"]
+SCAN_ROWS: Final = 65_536
+#: Compressed; about 400,000 events, 100 MiB in memory. A scan holds one such file at a time.
+COMPACT_BYTES: Final = 16 * 2**20
+#: Readers may hold a snapshot, and writers files that are not committed yet, for so long.
+KEEP_HOURS: Final = 1
+_WRITER: Final = WriterProperties(compression="ZSTD")
+_CONFIGURATION: Final = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": "offset,append_ms"}
+
+
+class ConcurrentArchiveError(FourfoldError):
+    """Somebody else changed the table meanwhile: nothing was written. Read the positions again and go on."""
+
+
+class RawTable:
+    """A Delta table, partitioned by topic and partition. Readers and writers in any process.
+
+    How far a partition is archived are application transactions in the commit that adds its rows,
+    whose versions are offsets: `archive/<topic>/<partition>` the next one, `first/...` the first
+    one, `lost/...` how many retention removed before. A transaction is found by name only, so
+    `partitions/<topic>` says how many there may be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._handle: DeltaTable | None = None
+
+    def positions(self) -> dict[PartitionKey, int]:
+        """The next offset to archive of each partition; empty before the first archive."""
+        return self._numbers("archive")
+
+    def firsts(self) -> dict[PartitionKey, int]:
+        """The first offset that was archived of each partition."""
+        return self._numbers("first")
+
+    def lost(self) -> dict[PartitionKey, int]:
+        """How many offsets of a partition retention removed before they were archived; 0 is left out."""
+        return self._numbers("lost")
+
+    def append(
+        self,
+        rows: pa.Table,
+        moves: Mapping[PartitionKey, tuple[int, int]],
+        lost: Mapping[PartitionKey, int] | None = None,
+    ) -> None:
+        """Adds rows of `SCHEMA` and moves partitions, in one commit.
+
+        `moves`: old and new next offset; a partition may move without rows. The old one of a
+        partition that is new here is its first offset. `lost`: how many offsets of a move are lost.
+        Raises `ConcurrentArchiveError` where the table is not at the old offsets, or changed meanwhile.
+        """
+        table = self._open() or self._create()
+        archived = _numbers(table, "archive")
+        for source, (old, _) in moves.items():
+            if archived.get(source, old) != old:
+                raise ConcurrentArchiveError(
+                    f"{source} is archived up to {archived[source]} in {self.path}, not {old}: "
+                    "another process archives too; read the positions again"
+                )
+        versions = {_name("archive", source): new for source, (_, new) in moves.items()}
+        versions |= {_name("first", source): old for source, (old, _) in moves.items() if source not in archived}
+        before = _numbers(table, "lost")
+        versions |= {_name("lost", source): before.get(source, 0) + count for source, count in (lost or {}).items()}
+        for topic in {source.topic for source in moves}:
+            count = max(source.partition for source in moves if source.topic == topic) + 1
+            if count > _count(table, topic):
+                versions[f"partitions/{topic}"] = count
+        try:
+            # through the handle whose positions were read, and never again on a newer table:
+            # otherwise the rows of two writers would both be taken
+            write_deltalake(
+                table,
+                rows,
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(
+                    max_commit_retries=0,
+                    app_transactions=[Transaction(name, version) for name, version in versions.items()],
+                ),
+            )
+        except CommitFailedError as error:
+            raise ConcurrentArchiveError(
+                f"{self.path} was changed while records were archived: read the positions again ({error})"
+            ) from error
+
+    def scan(self, source: PartitionKey, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        """The rows with `start` <= offset < `end`, in offset order, as batches of `SCANNED`.
+
+        In memory are one file of this partition, and what overlaps with it: compaction gathers files
+        that are no neighbours, and mixes their rows.
+        """
+        files = [file for file in self._data_files(source) if file.first < end and file.last >= start]
+        held: list[pa.Table] = []
+        for file, following in zip_longest(files, files[1:]):
+            # not `read_table`: it takes the folders' names for columns
+            read = pq.ParquetFile(file.path).read(columns=SCANNED)
+            table = _in_order(pa.concat_tables([*held, read]))
+            whole_until = min(end, following.first) if following else end
+            low, high = np.searchsorted(table["offset"].to_numpy(), [start, max(start, whole_until)])
+            yield from table.slice(low, high - low).to_batches(max_chunksize=SCAN_ROWS)
+            held = [table.slice(high)]
+
+    def files(self) -> list[str]:
+        """The absolute paths of the data files that count now. Other files in the folder are left-overs."""
+        return [file.path for file in self._data_files()]
+
+    def version(self) -> int:
+        """The number of the last commit; -1 before the first one."""
+        table = self._open()
+        return -1 if table is None else table.version()
+
+    def compact(self) -> None:
+        """Gathers small files. Raises `ConcurrentArchiveError` where another process changed the same ones."""
+        table = self._open()
+        if table is None:
+            return
+        try:
+            table.optimize.compact(target_size=COMPACT_BYTES, writer_properties=_WRITER)
+        except CommitFailedError as error:
+            raise ConcurrentArchiveError(f"{self.path} was changed while it was compacted: {error}") from error
+
+    def vacuum(self, *, alone: bool = False) -> int:
+        """Removes files that do not count; how many.
+
+        `alone`: nobody reads or writes the table now, so that young and half-written files go too.
+        """
+        table = self._open()
+        if table is None:
+            return 0
+        gone = table.vacuum(
+            retention_hours=0 if alone else KEEP_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+        )
+        # names of a writer that was killed while it wrote; Delta does not know them
+        torn = list(self.path.glob("*/*/*.parquet#*")) if alone else []
+        for file in torn:
+            file.unlink()
+        return len(gone) + len(torn)
+
+    def _open(self) -> DeltaTable | None:
+        """The table as it is now; None where there is none yet."""
+        if self._handle is None:
+            try:
+                self._handle = DeltaTable(self.path)
+            except TableNotFoundError:
+                return None
+        else:
+            self._handle.update_incremental()
+        return self._handle
+
+    def _create(self) -> DeltaTable:
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._handle = DeltaTable.create(
+                self.path, SCHEMA, partition_by=["topic", "partition"], configuration=_CONFIGURATION
+            )
+        except DeltaError:
+            # somebody else made it in the meantime
+            self._handle = DeltaTable(self.path)
+        return self._handle
+
+    def _numbers(self, kind: str) -> dict[PartitionKey, int]:
+        table = self._open()
+        return {} if table is None else _numbers(table, kind)
+
+    def _data_files(self, source: PartitionKey | None = None) -> list[_DataFile]:
+        """The files that count, of one partition or of all, by first offset."""
+        table = self._open()
+        if table is None:
+            return []
+        found = []
+        for add in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+            of = PartitionKey(add["partition.topic"], add["partition.partition"])
+            if source in (None, of):
+                found.append(_DataFile(add["min.offset"], add["max.offset"], str(self.path / add["path"])))
+        return sorted(found)
+
+
+class _DataFile(NamedTuple):
+    """A data file and its first and last offset."""
+
+    first: int
+    last: int
+    path: str
+
+
+def _name(kind: str, source: PartitionKey) -> str:
+    return f"{kind}/{source.topic}/{source.partition}"
+
+
+def _count(table: DeltaTable, topic: str) -> int:
+    return table.transaction_version(f"partitions/{topic}") or 0
+
+
+def _numbers(table: DeltaTable, kind: str) -> dict[PartitionKey, int]:
+    sources = [PartitionKey(topic, number) for topic in TOPICS for number in range(_count(table, topic))]
+    found = {source: table.transaction_version(_name(kind, source)) for source in sources}
+    return {source: number for source, number in found.items() if number is not None}
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    offsets = table["offset"].to_numpy()
+    return table if (offsets[1:] > offsets[:-1]).all() else table.sort_by("offset")
