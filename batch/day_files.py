@@ -1,0 +1,91 @@
+"""The files of one day: its cells and its users, sums of parts and of what the version before says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from adapters.lake.day_cells import SCHEMA as CELLS
+from batch.parquet_file import write_parquet
+from batch.spill import DayPart
+from batch.sums import CELL_SUMS, DIMENSION_CODES, USER_SUMS, add_up
+from core.cells import MEASURES
+
+#: The distinct users of each minute, sorted by both.
+USERS: Final = pa.schema([("minute", pa.int32()), ("user", pa.string())])
+_FIRST_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DayTask(NamedTuple):
+    """What is added to a day (days since 1970); the files of the version before, or None.
+
+    `run` makes names of new files in `folder` unique.
+    """
+
+    day: int
+    cells: Sequence[DayPart]
+    users: Sequence[DayPart]
+    old_cells: Path | None
+    old_users: Path | None
+    folder: Path
+    run: str
+
+
+class DayResult(NamedTuple):
+    """The names of the day's files; None where it has none."""
+
+    date: str
+    cells: str | None
+    users: str | None
+
+
+def date_of(day: int) -> str:
+    """The date (ISO, UTC) of days since 1970."""
+    return (_FIRST_DAY + timedelta(days=day)).date().isoformat()
+
+
+def write_day(task: DayTask) -> DayResult:
+    """Writes the files of a day, except where they would say what the old ones say."""
+    date = date_of(task.day)
+    return DayResult(
+        date,
+        _written(task, f"cells-{date}-{task.run}.parquet", _cells(task), task.old_cells),
+        _written(task, f"users-{date}-{task.run}.parquet", _users(task), task.old_users),
+    )
+
+
+def _written(task: DayTask, name: str, table: pa.Table | None, old: Path | None) -> str | None:
+    if table is None:
+        return None if old is None else old.name
+    write_parquet(task.folder / name, table)
+    return name
+
+
+def _cells(task: DayTask) -> pa.Table | None:
+    """None where nothing is added."""
+    sums = add_up(pa.Table.from_batches([part.read() for part in task.cells], CELL_SUMS))
+    if not len(sums):
+        return None
+    if task.old_cells is not None:
+        old = pq.read_table(task.old_cells, schema=CELLS)
+        codes = pc.index_in(old["dimension"], value_set=pa.array(DIMENSION_CODES)).cast(pa.int8())
+        sums = add_up(pa.concat_tables([sums, old.set_column(1, "dimension", codes)]))
+    names = pa.DictionaryArray.from_arrays(sums["dimension"].combine_chunks(), DIMENSION_CODES).cast(pa.string())
+    return pa.table([sums["minute"], names, sums["value"], *(sums[measure] for measure in MEASURES)], CELLS)
+
+
+def _users(task: DayTask) -> pa.Table | None:
+    sums = add_up(pa.Table.from_batches([part.read() for part in task.users], USER_SUMS))
+    if not len(sums):
+        return None
+    if task.old_users is not None:
+        old = pq.read_table(task.old_users, schema=USERS)
+        ones = pa.array([1] * len(old), pa.int64())
+        sums = add_up(pa.concat_tables([sums, pa.table([*old.columns, ones], USER_SUMS)]))
+    return pa.table([sums["minute"], sums["value"]], USERS)

@@ -1,0 +1,155 @@
+"""Recompute in SQL: the same batch view from the same raw table, by another road. The engine `duckdb`.
+
+The rules are written anew in `rules.sql` and the counting in `recompute.sql`, so that two engines
+that agree are two witnesses. It differs from `batch.recompute` in these inputs only:
+a name of the contract given twice in one object whose earlier value breaks the contract (accepted
+here, since the last one counts; rejected there); JSON nested deeper than Python's recursion limit
+in a field that is not ours (accepted here); a number beyond a double there (accepted here); and
+the *reason* of a document that is broken behind another fault (`not_json` here).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from adapters.lake.day_cells import SCHEMA as CELLS
+from adapters.lake.manifest import Manifest, PartitionState
+from adapters.lake.raw_table import SCHEMA, RawTable
+from batch.coverage import Coverage, not_zero
+from batch.day_files import USERS, date_of
+from batch.id_files import sorted_by_hash
+from batch.id_hash import id_hashes
+from batch.parquet_file import write_parquet
+from batch.scratch import Scratch
+from core.cut import Cut
+from core.errors import InexactError
+from core.position import PartitionKey
+from core.rules import LOGIC, Rules
+
+ENGINE: Final = "duckdb"
+
+_RULES: Final = files("batch").joinpath("rules.sql").read_text()
+_RECOMPUTE: Final = files("batch").joinpath("recompute.sql").read_text()
+_IDS_A_FILE: Final = 1_000_000
+#: Above it DuckDB goes on on the disk.
+_MEMORY: Final = "2GiB"
+_COUNTERS: Final = """
+    SELECT 'rejected:' || reason, count(*) FROM events WHERE reason IS NOT NULL GROUP BY ALL
+    UNION ALL SELECT 'accepted', count(*) FROM events WHERE counted
+    UNION ALL SELECT 'duplicates', count(*) FROM events WHERE reason IS NULL AND NOT counted
+    UNION ALL SELECT 'late', count(*) FROM events WHERE counted AND late
+"""
+_STATES: Final = """
+    SELECT topic, partition, max(epoch), coalesce(max(newest_ms), 0), arg_max(append_ms, "offset"), count(*)
+    FROM events GROUP BY topic, partition
+"""
+
+
+class DuckdbRecompute:
+    """The same as `batch.recompute.Recompute`, always in full."""
+
+    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int) -> None:
+        """`processes`: how many threads DuckDB may use."""
+        self._raw = raw
+        self._folder = folder
+        self._rules = rules
+        self._threads = processes
+
+    def run(
+        self,
+        cut: Cut,
+        previous: Manifest | None,  # noqa: ARG002 - engines have one signature
+        *,
+        version: int,
+        created_ms: int,
+        full: bool,  # noqa: ARG002
+    ) -> Manifest:
+        """Writes the files of a version, which is not published yet. Errors as in `batch.recompute`."""
+        coverage = Coverage(self._raw, cut)
+        run = f"{version:06}-{uuid.uuid4().hex[:8]}"
+        with Scratch(self._folder) as scratch, _connect(scratch.path, self._threads) as database:
+            self._load(database, cut)
+            numbers = {"epoch_ms": self._rules.epoch_ms, "lateness_ms": self._rules.lateness_ms}
+            for statement in database.extract_statements(_RULES + _RECOMPUTE):
+                database.execute(statement, {name: numbers[name] for name in statement.named_parameters})
+            found = {PartitionKey(*row[:2]): row[2:] for row in database.execute(_STATES).fetchall()}
+            partitions = {}
+            for source in coverage.sources:
+                *state, rows = found.get(source, (*PartitionState()[:3], 0))
+                partitions[source] = coverage.closed(source, PartitionState(*state), rows)
+                if partitions[source].epoch >= cut.epoch:
+                    raise InexactError(
+                        f"clocks too far apart: on {source} a record below the cut is of epoch "
+                        f"{partitions[source].epoch}, not below {cut.epoch}, so nothing is published; "
+                        "set FOURFOLD_CUT_MARGIN_SECONDS above the difference of the brokers' clocks"
+                    )
+            return Manifest(
+                version=version,
+                cut=cut,
+                rules=self._rules.encode(),
+                logic=LOGIC,
+                engine=ENGINE,
+                full=True,
+                created_ms=created_ms,
+                partitions=partitions,
+                counters=not_zero(dict(database.execute(_COUNTERS).fetchall())),
+                cells=self._write_days(database, "cells", CELLS, run),
+                users=self._write_days(database, "users", USERS, run),
+                ids=tuple(self._write_ids(database, run)),
+            )
+
+    def _load(self, database: duckdb.DuckDBPyConnection, cut: Cut) -> None:
+        paths = self._raw.files()
+        if paths:
+            raw = database.read_parquet(paths, hive_partitioning=True)
+        else:
+            raw = database.from_arrow(SCHEMA.empty_table())
+        raw.create_view("raw")
+        topics, partitions = [s.topic for s in cut.vector], [s.partition for s in cut.vector]
+        ends = list(cut.vector.values())
+        columns = [pa.array(topics, pa.string()), pa.array(partitions, pa.int32()), pa.array(ends, pa.int64())]
+        database.from_arrow(pa.table(columns, ["topic", "partition", "next"])).create("cut")
+
+    def _write_days(
+        self, database: duckdb.DuckDBPyConnection, kind: str, schema: pa.Schema, run: str
+    ) -> dict[str, str]:
+        days = database.execute(f"SELECT DISTINCT minute // 1440 AS day FROM {kind} ORDER BY day").fetchall()  # noqa: S608 - one of our two tables
+        written = {}
+        for (day,) in days:
+            query = f"SELECT * FROM {kind} WHERE minute // 1440 = ? ORDER BY ALL"  # noqa: S608
+            name = f"{kind}-{date_of(day)}-{run}.parquet"
+            write_parquet(self._folder / name, database.sql(query, params=[day]).to_arrow_table().cast(schema))
+            written[date_of(day)] = name
+        return written
+
+    def _write_ids(self, database: duckdb.DuckDBPyConnection, run: str) -> Iterator[str]:
+        batches: Any = database.sql("SELECT id FROM events WHERE counted").to_arrow_reader(_IDS_A_FILE)
+        held: list[pa.RecordBatch] = []
+        numbers = count()
+        for batch in chain(batches, [None]):
+            if held and (batch is None or sum(map(len, held)) + len(batch) > _IDS_A_FILE):
+                ids = pa.Table.from_batches(held)["id"].cast(pa.string()).combine_chunks()
+                name = f"ids-{next(numbers):03}-{run}.parquet"
+                write_parquet(self._folder / name, sorted_by_hash(pa.table({"hash": id_hashes(ids), "id": ids})))
+                yield name
+                held.clear()
+            held.append(batch)
+
+
+def _connect(scratch: Path, threads: int) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": _MEMORY,
+            "temp_directory": str(scratch),
+            "autoload_known_extensions": False,
+        }
+    )
