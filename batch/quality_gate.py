@@ -1,0 +1,50 @@
+"""The gate before a publication: the quality rules, run on what a new version covers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.lake.day_cells import DayCells
+from adapters.lake.manifest import Manifest
+from adapters.lake.raw_table import RawTable
+from batch.quality import check
+from batch.quality_frames import SAMPLE_ROWS, RawPart, hours_frame, sample_frames, totals_frame
+from batch.quality_rules import Rule
+from core.cells import Cell, CellKey
+
+
+class QualityGate:
+    """Calls are `batch.cycle.Quality`. Rules are read anew each time: users edit the file while it runs."""
+
+    def __init__(
+        self, raw: RawTable, folder: Path, rules: Callable[[], Sequence[Rule]], wall: Callable[[], float]
+    ) -> None:
+        """`folder`: where the files of versions are; `wall`: seconds since 1970."""
+        self._raw = raw
+        self._folder = folder
+        self._rules = rules
+        self._wall = wall
+
+    def __call__(self, manifest: Manifest) -> tuple[Mapping[str, Any], list[str]]:
+        """The report as JSON, and the failed checks that forbid the publication. Raises `ConfigurationError`."""
+        frames = sample_frames(self._newest(manifest))
+        frames["hours"] = hours_frame(self._minutes(manifest))
+        frames["totals"] = totals_frame(manifest.counters)
+        report = check(self._rules(), frames, now_ms=int(self._wall() * 1000))
+        return report.as_json(), [failed.text() for failed in report.blocking]
+
+    def _newest(self, manifest: Manifest) -> Iterator[RawPart]:
+        vector = manifest.cut.vector
+        for source, end in vector.items():
+            share = SAMPLE_ROWS // sum(other.topic == source.topic for other in vector)
+            yield RawPart(source.topic, source.partition, self._raw.scan(source, max(0, end - share), end))
+
+    def _minutes(self, manifest: Manifest) -> dict[int, Cell]:
+        """Minutes of the newest two dates: a day profile fits into them, a long history does not matter."""
+        minutes: dict[int, Cell] = {}
+        for date in sorted(manifest.cells)[-2:]:
+            cells = DayCells(self._folder / manifest.cells[date]).cells()
+            minutes |= {key.minute: cell for key, cell in cells.items() if key == CellKey(key.minute, "all", "")}
+        return minutes
