@@ -9,7 +9,7 @@ Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -120,6 +120,14 @@ class Ledger:
         """What the horizon rule must give as of `vector`, in epochs at and above `floor`."""
         return self._at(vector, floor, _HORIZON)
 
+    def expected(self, vector: Mapping[PartitionKey, int], cut_epoch: int, floor: int = 0) -> Truth:
+        """What a merged view must give as of `vector`: ideal in epochs below the cut, horizon from it on.
+
+        Without a batch view `cut_epoch` is 0. Every record below a cut is in an epoch below it.
+        """
+        ideal, horizon = self.ideal(vector, floor), self.horizon(vector, floor)
+        return ideal.below(cut_epoch).plus(horizon.since(cut_epoch))
+
     def _accept(self, log: _PartitionLog, offset: int, append_ms: int, claim: truth.Claim) -> None:
         epoch = log.epoch
         late = claim.time_ms < log.newest_ms - self._lateness_ms
@@ -145,8 +153,8 @@ class Ledger:
                     if number:
                         slot = Slot(epoch, minute, dimension, value, measure)
                         self._enter(log, offset, slot, number, truths)
-        if late and not repeated:
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "late", "count"), 1, _HORIZON)
+        if late and truths:
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "late", "count"), 1, truths)
         if repeated or not first:
             duplicate = (0 if first else _IDEAL) | (_HORIZON if repeated else 0)
             self._enter(log, offset, Slot(epoch, -1, _COUNTER, "duplicates", "count"), 1, duplicate)
@@ -192,7 +200,8 @@ class Ledger:
                 raise ForgottenError(f"{source} is asked at {offset}, forgotten below {log.base}")
             until = int(np.searchsorted(np.frombuffer(log.offsets, np.int64), offset))
             sums += self._sums(log, until, which)
-        return Truth(self._slots, sums, floor)
+        numbers = zip(self._slots, sums.tolist(), strict=True)
+        return Truth([(slot, number) for slot, number in numbers if number and slot.epoch >= floor])
 
     def _drop_below(self, floor: int) -> None:
         kept = [at for at, slot in enumerate(self._slots) if slot.epoch >= floor]
@@ -218,10 +227,21 @@ def _kept(column: array[int], keep: npt.NDArray[Any]) -> array[int]:
 class Truth:
     """The true numbers at one vector."""
 
-    def __init__(self, slots: Iterable[Slot], sums: Ints, floor: int) -> None:
-        self._numbers = [
-            (slot, number) for slot, number in zip(slots, sums.tolist(), strict=True) if number and slot.epoch >= floor
-        ]
+    def __init__(self, numbers: Sequence[tuple[Slot, int]]) -> None:
+        """`numbers`: those that are not zero."""
+        self._numbers = numbers
+
+    def below(self, epoch: int) -> Truth:
+        """The part in epochs below `epoch`."""
+        return Truth([entry for entry in self._numbers if entry[0].epoch < epoch])
+
+    def since(self, epoch: int) -> Truth:
+        """The part in epochs at and above `epoch`."""
+        return Truth([entry for entry in self._numbers if entry[0].epoch >= epoch])
+
+    def plus(self, other: Truth) -> Truth:
+        """Both together; their epochs differ."""
+        return Truth([*self._numbers, *other._numbers])
 
     def cells(self) -> Cells:
         """The true cells, summed over epochs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -33,10 +33,21 @@ class Held:
 class Book:
     """Restores partitions from the store, and says which batches may be counted."""
 
-    def __init__(self, sink: SpeedSink, rules: Rules, identity: str) -> None:
-        """`identity` is that of the log which the view counts (`adapters.kafka.topics`)."""
+    def __init__(
+        self,
+        sink: SpeedSink,
+        rules: Rules,
+        identity: str,
+        starts: Callable[[], Mapping[PartitionKey, Position]] = dict,
+    ) -> None:
+        """`identity` is that of the log which the view counts (`adapters.kafka.topics`).
+
+        `starts`: where a partition begins that has no position in the store (a cut, where a batch
+        view has one); those that it does not name begin at the log's start.
+        """
         self._sink = sink
         self._rules = rules
+        self._starts = starts
         self.identity = identity
         self._held: dict[PartitionKey, Held] = {}
         #: batches of any other generation are stale; -1: all are
@@ -68,14 +79,15 @@ class Book:
         held: dict[PartitionKey, Held] = {}
         cold: dict[PartitionKey, int] = {}
         positions: dict[PartitionKey, Position | None] = {}
+        begin = self._starts() if None in stored.values() else {}
         for source, text in stored.items():
             known = old.get(source)
             if known and known.clean and text == known.stored and known.cursor == known.fold.position.next:
                 held[source] = known
                 continue
-            positions[source] = None if text is None else Position.decode(text)
-            epoch = positions[source].epoch if text is not None else -1  # type: ignore[union-attr]
-            cold[source] = self._rules.warm_up_from(epoch)
+            found = begin.get(source) if text is None else Position.decode(text)
+            positions[source] = found
+            cold[source] = self._rules.warm_up_from(-1 if found is None else found.epoch)
         if cold:
             warm_from, starts = await log_offsets.offsets_at(cold)
             for source in cold:
@@ -112,6 +124,8 @@ class Book:
             )
         else:
             position = found
+            if text is None:
+                log.info("no position in the store, counting from the cut", partition=str(source), offset=found.next)
         new = position.encode()
         if new != text:
             step = Step([Move(source, text or "", new)], Delta())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,11 +36,15 @@ SESSION_S: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker needs to know. Workers with the same `group` share the partitions."""
+    """What a worker needs to know. Workers with the same `group` share the partitions.
+
+    `starts`: as `Book` takes it.
+    """
 
     access: KafkaAccess
     group: str
     rules: Rules
+    starts: Callable[[], Mapping[PartitionKey, Position]] = dict
     poll_records: int = POLL_RECORDS
 
 
@@ -51,7 +56,7 @@ class FaustWorker:
         self._settings = settings
         self._sink = sink
         self._topics = Topics(settings.access)
-        self.book = Book(sink, settings.rules, log_identity(self._topics.states()))
+        self.book = Book(sink, settings.rules, log_identity(self._topics.states()), settings.starts)
         self.app = _make_app(settings)
         self.app.book = self.book
         self.processor = Processor(

@@ -15,6 +15,7 @@ from core.errors import UnavailableError
 from core.ledger import ForgottenError, Ledger, Truth
 from core.position import PartitionKey
 from core.rules import Rules
+from serving.answer import Answer
 
 #: Entries between two condensations of the ledger while it reads towards a vector.
 CONDENSE_EVERY: Final = 500_000
@@ -168,18 +169,19 @@ class LiveAuditor(threading.Thread):
         with self._lock:
             return None if self._auditor is None or self._away else self._auditor.log_ends()
 
-    def truth(self, vector: Mapping[PartitionKey, int], floor: int) -> tuple[Truth, Truth] | None:
-        """(ideal, horizon) at `vector`; None while the log has not been read so far."""
+    def truth(self, answer: Answer) -> tuple[Truth, Truth] | None:
+        """(ideal truth, what the answer must be) at its vector; None while the log has not been read so far."""
+        vector = answer.vector
         with self._lock:
             auditor = self._auditor
             if auditor is None or not auditor.reached(vector):
                 return None
             ledger = auditor.ledger
-            floor = max(floor, ledger.sound_from)
+            floor = max(answer.floor, ledger.sound_from)
             try:
-                answer = ledger.ideal(vector, floor), ledger.horizon(vector, floor)
+                found = ledger.ideal(vector, floor), ledger.expected(vector, answer.cut_epoch, floor)
             except ForgottenError:
                 self._restart.set()
                 return None
             auditor.condense(vector, floor)
-        return answer
+        return found

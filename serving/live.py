@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from adapters.speed.port import Snapshot, SpeedReader
 from core.cells import MEASURES, MINUTE_MS, Cell
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
 from core.ledger import Truth
 from core.position import PartitionKey
+from serving.answer import Answer
+from serving.merge import NOBODY, Users
 
 #: Rates are means over so many seconds.
 RATE_WINDOW_S: Final = 3.0
@@ -27,8 +28,8 @@ VERDICT_STANDS_S: Final = 3.0
 class TruthSource(Protocol):
     """Who knows the truth and the log's ends (`serving.auditor.LiveAuditor`)."""
 
-    def truth(self, vector: Mapping[PartitionKey, int], floor: int) -> tuple[Truth, Truth] | None:
-        """(ideal, horizon) at `vector`; None while unknown."""
+    def truth(self, answer: Answer) -> tuple[Truth, Truth] | None:
+        """(ideal truth, what the answer must be) at its vector; None while unknown."""
 
     def log_ends(self) -> dict[PartitionKey, int] | None:
         """The end of each partition; None while Kafka is away."""
@@ -38,7 +39,7 @@ class TruthSource(Protocol):
 class Picture:
     """The numbers at one instant.
 
-    `error`: sum of absolute differences from the horizon truth at the view's own offsets, over
+    `error`: sum of absolute differences from the truth at the answer's own offsets, over
     all totals; `beyond`: duplicates that the horizon rule lets through; both of the last moment
     that was audited, None where that is more than `VERDICT_STANDS_S` ago. `lag`: records not counted yet. `age_s`: since the last counted
     record was appended.
@@ -53,12 +54,28 @@ class Picture:
     rate: float = 0.0
     lag: int | None = None
     age_s: float | None = None
-    users: int = 0
+    users: Users = NOBODY
     error: int | None = None
     beyond: int | None = None
     floor: int = 0
+    #: the batch view's version, the events that come from it, and its age; None without one
+    version: int | None = None
+    from_batch: int = 0
+    batch_age_s: float | None = None
+    #: what a reader must know, in words
+    states: tuple[str, ...] = ()
     #: what is wrong now, in words; empty if nothing is
     trouble: tuple[str, ...] = ()
+
+
+class AnswerSource(Protocol):
+    """Who answers (`serving.merge.Merge`). Raises `UnavailableError` where that cannot be done now."""
+
+    def answer(self) -> Answer:
+        """The answer now."""
+
+    def users(self, answer: Answer, start: int, end: int) -> Users:
+        """Distinct users of minutes `start` (included) to `end` (left out)."""
 
 
 class Live:
@@ -66,13 +83,13 @@ class Live:
 
     def __init__(
         self,
-        reader: SpeedReader,
+        source: AnswerSource,
         truth: TruthSource,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`clock` and `wall` in seconds."""
-        self._reader = reader
+        self._source = source
         self._truth = truth
         self._clock = clock
         self._wall = wall
@@ -83,53 +100,57 @@ class Live:
         self._audited_at = float("-inf")
 
     def look(self) -> Picture:
-        """The picture now. While Redis is away, the last one with the trouble said."""
+        """The picture now. While there is no answer, the last one with the trouble said."""
         ends = self._truth.log_ends()
         trouble = [] if ends else ["Kafka does not answer"]
         try:
-            snapshot = self._reader.read()
-            users = self._users()
-        except UnavailableError:
-            return replace(self._last, rate=0.0, trouble=("Redis does not answer", *trouble))
-        self._last = self._picture(snapshot, ends, users, tuple(trouble))
+            answer = self._source.answer()
+            users = self._users(answer)
+        except UnavailableError as error:
+            return replace(self._last, rate=0.0, trouble=(str(error).split(": ", 1)[0], *trouble))
+        self._last = self._picture(answer, ends, users, tuple(trouble))
         return self._last
 
     def _picture(
         self,
-        snapshot: Snapshot,
+        answer: Answer,
         ends: Mapping[PartitionKey, int] | None,
-        users: int,
+        users: Users,
         trouble: tuple[str, ...],
     ) -> Picture:
-        vector = snapshot.vector
-        error, beyond = self._audit(snapshot)
-        counters = snapshot.counters
+        vector = answer.vector
+        error, beyond = self._audit(answer)
+        counters = answer.counters
         lag = None
         if ends is not None:
             lag = sum(max(0, end - vector.get(source, 0)) for source, end in ends.items())
-        appended = max((p.appended_ms for p in snapshot.positions.values()), default=0)
+        batch = answer.batch
         return Picture(
-            totals=snapshot.totals.get(("all", ""), Cell()),
-            by=by_dimension(snapshot),
+            totals=answer.total,
+            by=by_dimension(answer.totals),
             accepted=counters.get(ACCEPTED, 0),
             rejected=rejected(counters),
             duplicates=counters.get(DUPLICATES, 0),
             late=counters.get(LATE, 0),
             rate=self._rate(sum(vector.values())),
             lag=lag,
-            age_s=max(0.0, self._wall() - appended / 1000) if appended else None,
+            age_s=max(0.0, self._wall() - answer.appended_ms / 1000) if answer.appended_ms else None,
             users=users,
             error=error,
             beyond=beyond,
-            floor=snapshot.floor,
+            floor=answer.floor,
+            version=None if batch is None else batch.manifest.version,
+            from_batch=0 if batch is None else events(batch.totals),
+            batch_age_s=None if batch is None else max(0.0, self._wall() - batch.manifest.created_ms / 1000),
+            states=answer.states,
             trouble=trouble,
         )
 
-    def _audit(self, snapshot: Snapshot) -> tuple[int | None, int | None]:
-        truth = self._truth.truth(snapshot.vector, snapshot.floor)
+    def _audit(self, answer: Answer) -> tuple[int | None, int | None]:
+        truth = self._truth.truth(answer)
         now = self._clock()
         if truth is not None:
-            self._audited = _error(snapshot, truth[1]), _beyond(*truth)
+            self._audited = _error(answer, truth[1]), _beyond(*truth)
             self._audited_at = now
         elif now - self._audited_at > VERDICT_STANDS_S:
             self._audited = None, None
@@ -146,19 +167,25 @@ class Live:
         span = now - moved[0][0]
         return (counted - moved[0][1]) / span if span else 0.0
 
-    def _users(self) -> int:
+    def _users(self, answer: Answer) -> Users:
         now = self._clock()
         if now - self._users_at < USERS_EVERY_S:
             return self._last.users
         self._users_at = now
         newest = int(self._wall() * 1000) // MINUTE_MS
-        return self._reader.distinct_users(range(newest - USERS_MINUTES + 1, newest + 1))
+        return self._source.users(answer, newest - USERS_MINUTES + 1, newest + 1)
 
 
-def by_dimension(snapshot: Snapshot) -> dict[str, dict[str, Cell]]:
+def events(totals: Mapping[tuple[str, str], Cell]) -> int:
+    """Clicks and sales together."""
+    cell = totals.get(("all", ""), Cell())
+    return cell.clicks + cell.sales
+
+
+def by_dimension(totals: Mapping[tuple[str, str], Cell]) -> dict[str, dict[str, Cell]]:
     """Totals by dimension and value, the largest first."""
     out: dict[str, dict[str, Cell]] = {}
-    ranked = sorted(snapshot.totals.items(), key=lambda item: (-item[1].clicks - item[1].sales, item[0]))
+    ranked = sorted(totals.items(), key=lambda item: (-item[1].clicks - item[1].sales, item[0]))
     for (dimension, value), cell in ranked:
         out.setdefault(dimension, {})[value] = cell
     return out
@@ -170,12 +197,11 @@ def rejected(counters: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def counts_document(snapshot: Snapshot, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def counts_document(answer: Answer, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """The document of `fourfold counts --json`."""
-    totals = snapshot.totals.get(("all", ""), Cell())
-    counters = snapshot.counters
+    counters = answer.counters
     return {
-        "totals": dict(zip(MEASURES, totals, strict=True)),
+        "totals": dict(zip(MEASURES, answer.total, strict=True)),
         "quality": {
             "accepted": counters.get(ACCEPTED, 0),
             "rejected": rejected(counters),
@@ -186,9 +212,9 @@ def counts_document(snapshot: Snapshot, provenance: Mapping[str, Any]) -> dict[s
     }
 
 
-def _error(snapshot: Snapshot, horizon: Truth) -> int:
-    true = horizon.totals()
-    seen = snapshot.totals
+def _error(answer: Answer, expected: Truth) -> int:
+    true = expected.totals()
+    seen = answer.totals
     return sum(
         abs(a - b)
         for key in seen.keys() | true.keys()
@@ -196,5 +222,5 @@ def _error(snapshot: Snapshot, horizon: Truth) -> int:
     )
 
 
-def _beyond(ideal: Truth, horizon: Truth) -> int:
-    return ideal.counters().get(DUPLICATES, 0) - horizon.counters().get(DUPLICATES, 0)
+def _beyond(ideal: Truth, expected: Truth) -> int:
+    return ideal.counters().get(DUPLICATES, 0) - expected.counters().get(DUPLICATES, 0)

@@ -52,4 +52,7 @@ def line(picture: Picture) -> str:
         f"age {seconds(picture.age_s)}  rejected {sum(picture.rejected.values()):,}  "
         f"duplicates {picture.duplicates:,}  late {picture.late:,}  error {error_text(picture)}"
     )
-    return f"{text}  [{'; '.join(picture.trouble)}]" if picture.trouble else text
+    if picture.version is not None:
+        text += f"  batch v{picture.version} {picture.from_batch:,} events"
+    said = (*picture.trouble, *picture.states)
+    return f"{text}  [{'; '.join(said)}]" if said else text

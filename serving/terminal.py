@@ -16,7 +16,7 @@ from serving.live import Picture
 from serving.plain import error_text, money, safe, seconds
 
 #: Lines of the view that are not rows of the tables by campaign and product.
-_OTHER_LINES: Final = 17
+_OTHER_LINES: Final = 18
 _FEWEST_ROWS, _MOST_ROWS = 3, 12
 
 
@@ -49,7 +49,7 @@ def _heading(picture: Picture, title: str) -> Panel:
         ("sales", f"{picture.totals.sales:,}"),
         ("revenue EUR", money(picture.totals.revenue_cents)),
         ("events/s", f"{picture.rate:,.0f}"),
-        ("users, 15 min", f"≈{picture.users:,}"),
+        ("users, 15 min", f"{'' if picture.users.exact else '≈'}{picture.users.number:,}"),
     )
     for _ in entries:
         numbers.add_column(justify="center", ratio=1)
@@ -98,10 +98,18 @@ def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Panel:
     table.add_row("against the ideal", beyond)
     table.add_row("lag", "-" if picture.lag is None else f"{picture.lag:,} records")
     table.add_row("freshness", f"{seconds(picture.age_s)} after the last append")
+    table.add_row("batch view", _batch(picture))
     states = Text("  ").join(
-        Text(f"{name} {state}", style="green" if state == "up" else "yellow") for name, state in roles
+        Text(name, style="green") if state == "up" else Text(f"{name} {state}", style="yellow") for name, state in roles
     )
     table.add_row("roles", states if roles else "-")
-    trouble = "; ".join(picture.trouble)
+    trouble = "; ".join((*picture.trouble, *picture.states))
     table.add_row("trouble", Text(trouble or "none", style="bold red" if trouble else "green"))
     return Panel(table, title="state", title_align="left", border_style="blue")
+
+
+def _batch(picture: Picture) -> str:
+    if picture.version is None:
+        return "-"
+    share = picture.from_batch / max(1, picture.totals.clicks + picture.totals.sales)
+    return f"v{picture.version}, {seconds(picture.batch_age_s)} old, {share:.0%} of all"

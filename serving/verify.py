@@ -1,14 +1,16 @@
-"""verify: a view against the truth at its own offset vector, cell by cell."""
+"""verify: an answer against the truth at its own offset vector, cell by cell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.speed.port import Snapshot
 from core.cells import MEASURES, MINUTE_MS, Cell, CellKey, Cells, merge
+from core.delta import LATE
+from core.errors import UnavailableError
 from core.ledger import UNAUDITED, Ledger
 from core.rfc3339 import to_text
+from serving.answer import Answer
 from serving.plain import safe
 
 
@@ -27,7 +29,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`exact`: every number of the view equals the horizon truth, and nothing is unaccounted for.
+    """`exact`: every number equals the truth (ideal below the cut, horizon from it on), and nothing is unaccounted for.
 
     `accuracy`: 1 minus the distance of the view's events from the ideal truth's, cell by cell, as
     a share of the ideal truth's events.
@@ -56,24 +58,31 @@ class Verdict:
         }
 
 
-def compare(snapshot: Snapshot, ledger: Ledger) -> Verdict:
-    """The verdict on a snapshot. The ledger must have read up to the snapshot's vector."""
-    vector = snapshot.vector
-    floor = max(snapshot.floor, ledger.sound_from)
-    horizon, ideal = ledger.horizon(vector, floor), ledger.ideal(vector, floor)
-    cells = merge(*(part for (epoch, _), part in snapshot.cells.items() if epoch >= floor))
-    counters: dict[str, int] = {}
-    for epoch, part in snapshot.quality.items():
-        if epoch >= floor:
-            for name, number in part.items():
-                counters[name] = counters.get(name, 0) + number
-    true_counters = horizon.counters()
+def compare(answer: Answer, ledger: Ledger) -> Verdict:
+    """The verdict on an answer. The ledger must have read up to the answer's vector.
+
+    Raises `UnavailableError` where the log no longer has what the batch view covers.
+    """
+    vector = answer.vector
+    if answer.batch is not None and ledger.sound_from:
+        raise UnavailableError("the log no longer has all that the batch view covers: its truth cannot be told")
+    floor = max(answer.floor, ledger.sound_from)
+    expected, ideal = ledger.expected(vector, answer.cut_epoch, floor), ledger.ideal(vector, floor)
+    cells = answer.batch.cells() if answer.batch else {}
+    counters = dict(answer.batch.manifest.counters) if answer.batch else {}
+    if answer.speed is not None:
+        cells = merge(cells, *(part for (epoch, _), part in answer.speed.cells.items() if epoch >= floor))
+        for epoch, part in answer.speed.quality.items():
+            if epoch >= floor:
+                for name, number in part.items():
+                    counters[name] = counters.get(name, 0) + number
+    true_counters = expected.counters()
     unaudited = true_counters.pop(UNAUDITED, 0)
-    true_cells, ideal_cells = horizon.cells(), ideal.cells()
+    true_cells, ideal_cells = expected.cells(), ideal.cells()
     differences = [
         *_cell_differences(cells, true_cells),
         *_counter_differences(counters, true_counters),
-        *_conservation_differences(snapshot),
+        *_conservation_differences(answer),
     ]
     beyond = ideal.counters().get("duplicates", 0) - true_counters.get("duplicates", 0)
     events = sum(_events(cell) for key, cell in cells.items() if key.dimension == "all")
@@ -105,18 +114,29 @@ def _counter_differences(view: dict[str, int], truth: dict[str, int]) -> list[Di
     ]
 
 
-def _conservation_differences(snapshot: Snapshot) -> list[Difference]:
-    """Of each partition: accepted + duplicates + rejected = offsets advanced."""
-    return [
+def _conservation_differences(answer: Answer) -> list[Difference]:
+    """Accepted + duplicates + rejected = offsets advanced: of each partition, and of the batch view."""
+    found = [
         Difference(
             f"conservation of {source}",
             "offsets",
             p.accepted + p.duplicates + p.rejected + p.gaps + p.lost,
             p.next - p.first,
         )
-        for source, p in snapshot.positions.items()
+        for source, p in (answer.speed.positions.items() if answer.speed else ())
         if not p.conserved
     ]
+    if answer.batch is not None:
+        manifest = answer.batch.manifest
+        states = manifest.partitions
+        records = sum(n for name, n in manifest.counters.items() if name != LATE)
+        counted = records + sum(state.gaps + state.lost for state in states.values())
+        passed = sum(
+            offset - (states[source].first if source in states else 0) for source, offset in manifest.cut.vector.items()
+        )
+        if counted != passed:
+            found.append(Difference("conservation of the batch view", "offsets", counted, passed))
+    return found
 
 
 def _accuracy(view: Cells, ideal: Cells) -> float:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from adapters.kafka.access import KafkaAccess
 from core.errors import ConfigurationError, UnavailableError
@@ -69,6 +76,7 @@ class Topics:
                         raise UnavailableError(f"cannot make the topic {name}: {error}") from error
         self._await_visible(made)
         self.check()
+        self._keep([name for name in TOPICS if name in existing], retention_ms)
         return made
 
     def check(self) -> None:
@@ -80,10 +88,7 @@ class Topics:
         wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | {DEAD_LETTERS: _DEAD_LETTER_CONFIG}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
         for resource, future in self._admin.describe_configs(resources).items():
-            try:
-                config = _answer(future)
-            except KafkaException as error:
-                raise _away(error) from error
+            config = _settled(future)
             for name, value in wanted[resource.name].items():
                 found = config[name].value
                 if found != value:
@@ -92,6 +97,21 @@ class Topics:
                         f"kafka-configs.sh --alter --entity-type topics --entity-name "
                         f"{resource.name} --add-config {name}={value}"
                     )
+
+    def _keep(self, names: Sequence[str], retention_ms: int) -> None:
+        """Existing topics keep events at least so long, where another mode was content with less."""
+        if not names:
+            return
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        changes = []
+        for resource, future in self._admin.describe_configs(resources).items():
+            kept_ms = int(_settled(future)["retention.ms"].value)
+            if kept_ms >= 0 and (retention_ms < 0 or kept_ms < retention_ms):
+                entry = ConfigEntry("retention.ms", str(retention_ms), incremental_operation=AlterConfigOpType.SET)
+                changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[entry]))
+        if changes:
+            for future in self._admin.incremental_alter_configs(changes).values():
+                _settled(future)
 
     def states(self) -> dict[str, TopicState]:
         """Each existing topic of events by name. Raises `UnavailableError`."""
@@ -146,6 +166,14 @@ def _answer(future: Any) -> Any:
         return future.result(ANSWER_LIMIT_S)
     except TimeoutError as error:
         raise UnavailableError(f"Kafka has not answered for {ANSWER_LIMIT_S:g} s") from error
+
+
+def _settled(future: Any) -> Any:
+    """As `_answer`, with every failure as `UnavailableError`."""
+    try:
+        return _answer(future)
+    except KafkaException as error:
+        raise _away(error) from error
 
 
 def _away(error: KafkaException, where: str = "") -> UnavailableError:

@@ -70,22 +70,27 @@ class MemoryStore:
         """A reader of this store."""
         return MemoryReader(self)
 
-    def snapshot(self) -> Snapshot:
-        """The view as it is now."""
+    def snapshot(self, since: int = 0) -> Snapshot:
+        """The view as it is now, epochs below `since` left out."""
+        floor = max(self._floor, since)
         builder = SnapshotBuilder()
         for (epoch, minute), cells in self._cells.items():
             builder.set_cells(epoch, minute, cells)
         for epoch, counters in self._quality.items():
             builder.set_quality(epoch, counters)
-        builder.drop_below(self._floor)
+        builder.drop_below(floor)
         positions = {s: Position.decode(text) for s, text in self._positions.items()}
-        return builder.snapshot(positions, self._floor)
+        return builder.snapshot(positions, floor)
 
-    def users(self, minutes: Iterable[int]) -> int:
-        """Distinct users of these minutes, exact."""
+    def raise_floor(self, floor: int) -> None:
+        """See `SpeedFloor.raise_floor`."""
+        self._floor = max(self._floor, floor)
+
+    def users(self, minutes: Iterable[int], since: int = 0) -> set[str]:
+        """The users of these minutes in epochs at and above `since`."""
         wanted = set(minutes)
-        sets = (u for (e, m), u in self._users.items() if m in wanted and e >= self._floor)
-        return len(set().union(*sets))
+        floor = max(self._floor, since)
+        return set().union(*(u for (e, m), u in self._users.items() if m in wanted and e >= floor))
 
     @property
     def rules(self) -> Rules | None:
@@ -98,14 +103,20 @@ class MemoryReader:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._since = 0
 
-    def read(self) -> Snapshot:
+    def read(self, since: int = 0) -> Snapshot:
         """See `SpeedReader.read`."""
-        return self._store.snapshot()
+        self._since = since
+        return self._store.snapshot(since)
 
     def distinct_users(self, minutes: Iterable[int]) -> int:
         """See `SpeedReader.distinct_users`. Exact here."""
-        return self._store.users(minutes)
+        return len(self._store.users(minutes, self._since))
+
+    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
+        """See `SpeedReader.users_sketch`. Exact here."""
+        return len(self._store.users(minutes, self._since) | set(more))
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""

@@ -70,6 +70,7 @@ class Snapshot:
     """A speed view at one instant, all parts of it from the same instant.
 
     `cells`: (epoch, minute of event time) to the cells there, epochs below `floor` left out.
+    `floor`: the store's, or what the reader asked for if that is higher.
     `quality`: epoch to its counters by name (see `core.delta`).
     `totals`: (dimension, value) to the sum over all live epochs and minutes.
     """
@@ -91,11 +92,21 @@ class Snapshot:
         return {source: position.next for source, position in self.positions.items()}
 
 
+class SpeedFloor(Protocol):
+    """The batch layer's side. Raises `UnavailableError` where the store is away."""
+
+    def raise_floor(self, floor: int) -> None:
+        """Epochs below `floor` are covered by batch views: they go, and are not written again."""
+
+
 class SpeedReader(Protocol):
     """The reader's side. Raises `UnavailableError` where the store is away."""
 
-    def read(self) -> Snapshot:
-        """The view as it is now."""
+    def read(self, since: int = 0) -> Snapshot:
+        """The view as it is now, epochs below `since` left out."""
+
+    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
+        """As `distinct_users`, of the users `more` and those of these minutes together."""
 
     def distinct_users(self, minutes: Iterable[int]) -> int:
         """Distinct users of these minutes of event time, estimated (error about 0.8 %)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Final
 
 from redis import Redis
@@ -34,9 +36,14 @@ class RedisReader:
         self._builder = SnapshotBuilder()
         self._change, self._origin = "-1", "-"
         self._names: set[tuple[int, int]] = set()
+        self._since = 0
 
-    def read(self) -> Snapshot:
+    def read(self, since: int = 0) -> Snapshot:
         """See `SpeedReader.read`."""
+        if since < self._since:
+            # what was left out is wanted now
+            self._forget()
+        self._since = since
         try:
             if self._change == "-1":
                 self._preload()
@@ -49,7 +56,7 @@ class RedisReader:
         for name, fields in _pairs(changed):
             self._take(name.decode(), fields)
         self._origin, self._change = origin.decode(), change.decode()
-        floor = int(floor_text)
+        floor = max(int(floor_text), since)
         self._builder.drop_below(floor)
         self._names = {name for name in self._names if name[0] >= floor}
         positions = {
@@ -66,6 +73,21 @@ class RedisReader:
             return 0
         try:
             return int(self._client.pfcount(*keys))
+        except (RedisError, OSError) as error:
+            raise UnavailableError(f"Redis does not answer: {error}") from error
+
+    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
+        """See `SpeedReader.users_sketch`."""
+        wanted = set(minutes)
+        keys = [f"{self._tag}:users:{e}:{m}" for e, m in self._names if m in wanted]
+        scratch = f"{self._tag}:scratch:{uuid.uuid4().hex}"
+        try:
+            with self._client.pipeline(transaction=True) as pipeline:
+                for chunk in _chunks(more, _CHUNK):
+                    pipeline.pfadd(scratch, *chunk)
+                pipeline.pfcount(scratch, *keys)
+                pipeline.delete(scratch)
+                return int(pipeline.execute()[-2])
         except (RedisError, OSError) as error:
             raise UnavailableError(f"Redis does not answer: {error}") from error
 
@@ -92,7 +114,8 @@ class RedisReader:
         change: Any = self._client.get(f"{self._tag}:change")
         if change is None:
             return
-        names: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)
+        found: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)
+        names = [name for name in found if int(name.split(b":")[0]) >= self._since]
         for start in range(0, len(names), _CHUNK):
             chunk = [name.decode() for name in names[start : start + _CHUNK]]
             pipeline = self._client.pipeline(transaction=False)
@@ -106,6 +129,8 @@ class RedisReader:
     def _take(self, name: str, fields: list[bytes]) -> None:
         epoch_text, minute_text = name.split(":")
         epoch = int(epoch_text)
+        if epoch < self._since:
+            return
         pairs = ((key.decode(), int(number)) for key, number in _pairs(fields))
         if minute_text == QUALITY:
             self._builder.set_quality(epoch, dict(pairs))
@@ -118,6 +143,12 @@ class RedisReader:
         self._builder.clear()
         self._names = set()
         self._change, self._origin = "-1", "-"
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterable[list[str]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
 
 
 def _pairs(flat: list[Any]) -> Iterable[tuple[Any, Any]]:

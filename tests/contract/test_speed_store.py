@@ -17,7 +17,8 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, Snapshot, SpeedReader, SpeedSink, Step
+from adapters.speed.port import Move, Outcome, Snapshot, SpeedFloor, SpeedReader, SpeedSink, Step
+from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.cells import DIMENSIONS, Cell, CellKey
@@ -51,10 +52,13 @@ ODD = [
 class Store:
     """A sink and any number of readers of one view. Calls of the sink run in one event loop."""
 
-    def __init__(self, sink: SpeedSink, reader: Callable[[], SpeedReader], flush: Callable[[], Any]) -> None:
+    def __init__(
+        self, sink: SpeedSink, reader: Callable[[], SpeedReader], flush: Callable[[], Any], floor: SpeedFloor
+    ) -> None:
         self.sink = sink
         self.reader = reader
         self.flush = flush
+        self.floor = floor
         self._runner = asyncio.Runner()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -79,7 +83,7 @@ class Store:
 
 def in_memory() -> Store:
     store = MemoryStore()
-    return Store(store, store.reader, store.flush)
+    return Store(store, store.reader, store.flush, store)
 
 
 def in_redis(address: str) -> Store:
@@ -90,7 +94,9 @@ def in_redis(address: str) -> Store:
     def reader() -> RedisReader:
         return RedisReader(Redis.from_url(address), namespace)
 
-    return Store(RedisSink(AsyncRedis.from_url(address), namespace), reader, admin.flushall)
+    return Store(
+        RedisSink(AsyncRedis.from_url(address), namespace), reader, admin.flushall, RedisFloor(admin, namespace)
+    )
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
@@ -258,6 +264,48 @@ def test_cells_of_epochs_below_the_floor_are_skipped_and_the_position_moves(stor
 
 
 # --- numbers and values --------------------------------------------------------------------------
+
+
+def test_what_batch_views_cover_expires_and_is_not_written_again(store: Store) -> None:
+    cells = {(epoch, minute): {ALL: Cell(1)} for epoch in range(1, 6) for minute in range(100)}
+    store.apply(first(), cells=cells, quality={1: {"accepted": 7}, 5: {"accepted": 8}})
+    store.floor.raise_floor(5)
+    store.apply(Move(CLICKS_0, at(1), at(2)), cells={(4, 5): {ALL: Cell(1)}})
+    snapshot = store.read()
+    assert snapshot.floor == 5
+    assert snapshot.totals == {ALL: Cell(100)}
+    assert snapshot.counters == {"accepted": 8}
+    store.floor.raise_floor(3)
+    assert store.read().floor == 5
+
+
+def test_a_reader_leaves_out_epochs_that_another_view_covers_and_takes_them_in_again(store: Store) -> None:
+    store.apply(
+        first(),
+        cells={(1, 5): {ALL: Cell(1)}, (2, 5): {ALL: Cell(10)}, (3, 6): {ALL: Cell(100)}},
+        users={(1, 5): ["a"], (2, 5): ["b"], (3, 6): ["c"]},
+        quality={1: {"late": 1}, 3: {"late": 2}},
+    )
+    reader = store.reader()
+    seen = [reader.read(since) for since in (2, 3, 0, 2)]
+    assert [snapshot.totals[ALL].clicks for snapshot in seen] == [110, 100, 111, 110]
+    assert [snapshot.floor for snapshot in seen] == [2, 3, 0, 2]
+    assert [snapshot.counters for snapshot in seen] == [{"late": n} for n in (2, 2, 3, 2)]
+    assert reader.distinct_users([5]) == 1
+    store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}})
+    assert reader.read(2).totals == {ALL: Cell(110)}
+    reader.close()
+
+
+def test_users_of_a_batch_view_and_of_the_sketch_are_counted_together(store: Store) -> None:
+    store.apply(first(), cells={(1, 5): {ALL: Cell(1)}}, users={(1, 5): ["a", "b"]})
+    reader = store.reader()
+    reader.read()
+    assert reader.users_sketch([5], ["b", "c"]) == 3
+    assert reader.users_sketch([6], ["b", "c"]) == 2
+    assert reader.users_sketch([6]) == 0
+    assert reader.distinct_users([5]) == 2
+    reader.close()
 
 
 @pytest.mark.parametrize("cents", [2**53 - 1, 2**53, 2**53 + 1, 2**62])

@@ -14,9 +14,11 @@ from adapters.kafka.dead_letters import read_dead_letters
 from adapters.kafka.log import Entry, LogReader
 from adapters.speed.port import Snapshot
 from core import truth
+from core.cells import MEASURES, Cell
 from core.ledger import UNAUDITED, Ledger
 from core.position import PartitionKey
 from core.rules import Rules
+from serving.answer import Answer
 from tests.support.chaos_pulse import Look
 
 #: A log that gives nothing for so long will give nothing more.
@@ -89,6 +91,29 @@ class Audit:
             *(f"conservation of {source}: {p}" for source, p in snapshot.positions.items() if not p.conserved),
             *(f"{UNAUDITED}: {number}" for name, number in ever.items() if name == UNAUDITED),
         ]
+
+    def answer_differences(self, answer: Answer) -> list[str]:
+        """Every number of a merged answer that is not the true one at the answer's own cut and vector."""
+        true = self._ledger.expected(answer.vector, answer.cut_epoch, answer.floor)
+        return [
+            *_unequal("cell", answer.cells(), true.cells()),
+            *_unequal("total", answer.totals, true.totals()),
+            *_unequal("counter", answer.counters, true.counters()),
+        ]
+
+    def document_differences(self, document: Mapping[str, Any]) -> list[str]:
+        """As `answer_differences`, for the totals of one dimension as the API gives them."""
+        source = document["provenance"]
+        vector = {PartitionKey.parse(name): offset for name, offset in source["offsets"].items()}
+        true = self._ledger.expected(vector, (source["cut"] or {"epoch": 0})["epoch"])
+        dimension = document["dimension"]
+        seen = {row["value"]: Cell(*(row[measure] for measure in MEASURES)) for row in document["values"]}
+        expected = {value: cell for (name, value), cell in true.totals().items() if name == dimension}
+        return list(_unequal(f"{dimension} by API", seen, expected))
+
+    def forget(self, vector: Mapping[PartitionKey, int]) -> None:
+        """Later questions are about this vector and those after it: that makes them cheap."""
+        self._ledger.forget(vector)
 
     def dead_letter_differences(self) -> list[str]:
         """Dead letters that are missing, too many, or not what was rejected."""

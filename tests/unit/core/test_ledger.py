@@ -114,13 +114,25 @@ def naive(
             counters["duplicates"] += 1
             continue
         counters["accepted"] += 1
-        if horizon is not None:
-            counters["late"] += late
+        counters["late"] += late
         cell = Cell(claim.clicks, claim.sales, claim.units, claim.revenue_cents)
         minute = claim.time_ms // 60_000
         where = [("all", ""), ("campaign", claim.campaign), ("product", claim.product), ("country", claim.country)]
         parts.append({CellKey(minute, *place): cell for place in where})
     return merge(*parts), {name: number for name, number in counters.items() if number}
+
+
+def test_a_merged_view_is_ideal_below_the_cut_and_by_the_horizon_from_it_on() -> None:
+    ledger = Ledger(epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS)
+    told = encode(Claim("run", 1, "accepted", time_ms=5_000, clicks=1))
+    for offset, second in enumerate((5, 6, 7)):
+        ledger.add(CLICKS_0, offset, second * 1_000, told)
+    vector = {CLICKS_0: 3}
+    clicks = [ledger.expected(vector, cut).totals()["all", ""].clicks for cut in (0, 6, 7, 8)]
+    assert clicks == [3, 3, 2, 1]
+    assert ledger.expected(vector, 0).counters() == ledger.horizon(vector).counters()
+    assert ledger.expected(vector, 8).counters() == ledger.ideal(vector).counters()
+    assert ledger.expected(vector, 7).counters() == {"accepted": 2, "duplicates": 1}
 
 
 VECTORS = st.fixed_dictionaries({}, optional={CLICKS_0: st.integers(0, 50), CLICKS_1: st.integers(0, 50)})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import pytest
 
 from adapters.speed.port import Snapshot
@@ -12,8 +11,9 @@ from core.cells import Cell
 from core.errors import UnavailableError
 from core.ledger import Slot, Truth
 from core.position import PartitionKey, Position
-from core.rules import Rules
+from serving.answer import Answer, merged
 from serving.live import Live, Picture, counts_document
+from serving.merge import Users
 from serving.plain import line
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS
 
@@ -40,25 +40,20 @@ class World:
         self.users_asked: list[list[int]] = []
         self.live = Live(self, self, lambda: self.now, lambda: self.wall)
 
-    def read(self) -> Snapshot:
+    def answer(self) -> Answer:
         if self.away:
-            raise UnavailableError("away")
-        return self.seen
+            raise UnavailableError("Redis does not answer: away")
+        return merged(self.seen, None)
 
-    def distinct_users(self, minutes: Iterable[int]) -> int:
-        self.users_asked.append(list(minutes))
-        return 40 + len(self.users_asked)
-
-    def rules(self) -> Rules | None:
-        return None
-
-    def close(self) -> None: ...
+    def users(self, _: Answer, start: int, end: int) -> Users:
+        self.users_asked.append(list(range(start, end)))
+        return Users(40 + len(self.users_asked), exact=False)
 
     def log_ends(self) -> dict[PartitionKey, int] | None:
         return self.ends
 
-    def truth(self, vector: Mapping[PartitionKey, int], floor: int) -> tuple[Truth, Truth] | None:
-        assert (dict(vector), floor) == (self.seen.vector, self.seen.floor)
+    def truth(self, answer: Answer) -> tuple[Truth, Truth] | None:
+        assert (answer.vector, answer.floor, answer.cut_epoch) == (self.seen.vector, self.seen.floor, 0)
         return self.told
 
     def look(self, after_s: float = 0.25, counted: int | None = None) -> Picture:
@@ -81,7 +76,7 @@ def truth(totals: Mapping[tuple[str, str], Cell] | None = None, duplicates: int 
         for measure, number in cell._asdict().items():
             slots.append(Slot(5, NOW_MINUTE, dimension, value, measure))
             numbers.append(number)
-    return Truth(slots, np.array(numbers, np.int64), 0)
+    return Truth([(slot, number) for slot, number in zip(slots, numbers, strict=True) if number])
 
 
 def test_the_picture_of_a_view_that_has_nothing(world: World) -> None:
@@ -148,7 +143,7 @@ def test_distinct_users_are_those_of_fifteen_minutes_and_asked_for_rarely(world:
     assert world.users_asked == [list(range(NOW_MINUTE - 14, NOW_MINUTE + 1))]
     for _ in range(7):
         assert world.look(after_s=0.25).users == first
-    assert world.look(after_s=0.5).users == first + 1
+    assert world.look(after_s=0.5).users.number == first.number + 1
 
 
 def test_the_error_is_the_distance_of_all_totals(world: World) -> None:
@@ -210,9 +205,9 @@ def test_without_ends_the_lag_is_unknown_and_not_zero(world: World) -> None:
 
 def test_the_document_of_counts_has_every_number() -> None:
     seen = snapshot(9, {ALL: Cell(7, 2, 3, 400)}, accepted=9, late=1, **{"rejected:not_json": 2})
-    assert counts_document(seen, {"mode": "streaming"}) == {
+    assert counts_document(merged(seen, None), {"mode": "streaming"}) == {
         "totals": {"clicks": 7, "sales": 2, "units": 3, "revenue_cents": 400},
         "quality": {"accepted": 9, "rejected": {"not_json": 2}, "duplicates": 0, "late": 1},
         "provenance": {"mode": "streaming"},
     }
-    assert counts_document(snapshot(), {})["totals"] == dict.fromkeys(("clicks", "sales", "units", "revenue_cents"), 0)
+    assert counts_document(Answer(), {})["totals"] == dict.fromkeys(("clicks", "sales", "units", "revenue_cents"), 0)

@@ -14,6 +14,7 @@ from rich.console import Console
 from core.cells import Cell
 from core.verdict import Reason
 from serving.live import Picture
+from serving.merge import Users
 from serving.terminal import draw
 
 HOSTILE = [
@@ -110,6 +111,8 @@ def test_every_reason_is_listed_with_its_number() -> None:
         (Picture(beyond=3), "3 duplicates"),
         (Picture(lag=1234), "1,234 records"),
         (Picture(lag=None), "lag"),
+        (Picture(totals=Cell(3, 1), version=7, from_batch=1, batch_age_s=4.25), "v7, 4.2 s old, 25% of all"),
+        (Picture(states=("no batch view yet",)), "no batch view yet"),
     ],
 )
 def test_the_state_is_said_in_words(picture: Picture, words: str) -> None:
@@ -117,6 +120,6 @@ def test_the_state_is_said_in_words(picture: Picture, words: str) -> None:
 
 
 def test_numbers_of_any_size_keep_the_view_whole() -> None:
-    huge = Picture(totals=Cell(2**63, 2**63, 2**63, 2**90), rate=1e12, lag=2**63, users=2**62)
+    huge = Picture(totals=Cell(2**63, 2**63, 2**63, 2**90), rate=1e12, lag=2**63, users=Users(2**62, exact=False))
     text = rendered(huge, width=80)
     assert all(cell_len(row) <= 80 for row in text.splitlines())

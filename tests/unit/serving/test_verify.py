@@ -20,6 +20,7 @@ from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from core.truth import Claim, encode
+from serving.answer import merged
 from serving.verify import Verdict, compare
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
 
@@ -63,7 +64,7 @@ class World:
         return self.store.snapshot()
 
     def verdict(self, snapshot: Snapshot | None = None) -> Verdict:
-        return compare(snapshot or self.snapshot, self.ledger)
+        return compare(merged(snapshot or self.snapshot, None), self.ledger)
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_epochs_that_the_log_no_longer_tells_are_not_compared(world: World) -> N
     short.add(CLICKS_0, 1, NOW_MS, claim(2, clicks=1))
     short.add(CLICKS_0, 2, NOW_MS + 4_000, claim(3, clicks=1))
     assert short.sound_from == EPOCH + 2
-    verdict = compare(world.snapshot, short)
+    verdict = compare(merged(world.snapshot, None), short)
     assert verdict.differences == []
     assert (verdict.exact, verdict.events) == (True, 1)
 

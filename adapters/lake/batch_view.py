@@ -1,0 +1,113 @@
+"""A batch view in memory, and the reader that follows its versions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from adapters.lake.day_cells import DayCells, add_up
+from adapters.lake.manifest import Manifest
+from adapters.lake.views import ViewStore
+from core.cells import Cell, Cells
+from core.cut import Cut
+from core.errors import UnavailableError
+
+_MINUTES_A_DAY = 1440
+
+
+class BatchView:
+    """One version, its cells in memory. Immutable."""
+
+    def __init__(self, manifest: Manifest, days: Mapping[str, DayCells], data: Path) -> None:
+        """`days`: date to its cells."""
+        self.manifest = manifest
+        self.days = days
+        self.totals = add_up(days)
+        self._data = data
+
+    @property
+    def cut(self) -> Cut:
+        """What it covers."""
+        return self.manifest.cut
+
+    def cells(self) -> Cells:
+        """All cells."""
+        out: Cells = {}
+        for day in self.days.values():
+            out |= day.cells()
+        return out
+
+    def between(self, start: int, end: int) -> dict[tuple[str, str], Cell]:
+        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
+        out: dict[tuple[str, str], Cell] = {}
+        for day in self._days_of(start, end):
+            for key, cell in day.between(start, end).items():
+                old = out.get(key)
+                out[key] = cell if old is None else old.plus(cell)
+        return out
+
+    def series(self, key: tuple[str, str], start: int, end: int) -> dict[int, Cell]:
+        """Minute to cell of one (dimension, value)."""
+        return {m: c for day in self._days_of(start, end) for m, c in day.series(key, start, end).items()}
+
+    def users(self, start: int, end: int) -> set[str]:
+        """The users of minutes `start` (included) to `end` (left out), exact."""
+        found: set[str] = set()
+        for date, name in self.manifest.users.items():
+            if start < _first_minute(date) + _MINUTES_A_DAY and end > _first_minute(date):
+                table = pq.read_table(self._data / name)
+                within = pc.and_(pc.greater_equal(table["minute"], start), pc.less(table["minute"], end))
+                found.update(table.filter(within)["user"].unique().to_pylist())
+        return found
+
+    def _days_of(self, start: int, end: int) -> Iterable[DayCells]:
+        return [
+            day
+            for date, day in self.days.items()
+            if start < _first_minute(date) + _MINUTES_A_DAY and end > _first_minute(date)
+        ]
+
+
+class BatchViews:
+    """Gives the current version, loading what changed since the last one. For any number of threads."""
+
+    def __init__(self, store: ViewStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._view: BatchView | None = None
+        self._files: dict[str, DayCells] = {}
+
+    def current(self) -> BatchView | None:
+        """The current version; None before the first one. Raises `UnavailableError`."""
+        with self._lock:
+            try:
+                number = self._store.pointer()
+                if self._view is None or self._view.manifest.version != number:
+                    manifest = self._store.current()
+                    self._view = None if manifest is None else self._load(manifest)
+            except (OSError, ValueError) as error:
+                raise UnavailableError(f"the batch view cannot be read: {error}") from error
+            return self._view
+
+    def _load(self, manifest: Manifest) -> BatchView:
+        data = self._store.data
+        files = {name: self._files.get(name) or DayCells(data / name) for name in manifest.cells.values()}
+        self._files = files
+        return BatchView(manifest, {date: files[name] for date, name in manifest.cells.items()}, data)
+
+
+def date_of(minute: int) -> str:
+    """The date (ISO, UTC) of a minute since 1970."""
+    return (_EPOCH + timedelta(minutes=minute)).date().isoformat()
+
+
+def _first_minute(date: str) -> int:
+    return (datetime.fromisoformat(date).replace(tzinfo=UTC) - _EPOCH) // timedelta(minutes=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,42 @@
+"""Files that are there whole, or not at all, whatever is killed when."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Makes a file's content, or a folder's entries, survive a crash of the machine."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replaces `path` in one step."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    _write(temporary, text)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Makes `path` in one step. Raises `FileExistsError` where somebody made it before."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    _write(temporary, text)
+    try:
+        # unlike a rename, a link does not replace what is there
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
+    sync(path.parent)
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,129 @@
+"""The versions of the batch view: published in one atomic step, kept for a while, gone back to."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from adapters.lake.durable import sync, write_new, write_whole
+from adapters.lake.manifest import Manifest
+from core.errors import ConfigurationError, FourfoldError, UnavailableError
+
+#: How many versions are kept behind the current one.
+KEEP: Final = 10
+#: Files that no manifest names may belong to a recompute that is at work.
+_YOUNG_S: Final = 3600.0
+_TRIES: Final = 10
+
+
+class PublishedBeforeError(FourfoldError):
+    """Somebody else published this version number first: nothing was changed."""
+
+
+class ViewStore:
+    """A folder with `CURRENT`, manifests `v000007.json` and, in `data/`, the files they name.
+
+    Any number of readers, in any process; publishers fence each other off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.data = path / "data"
+
+    def make(self) -> None:
+        """Makes the folders. Raises `ConfigurationError` where that is not allowed."""
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.data} cannot be made ({error.strerror}): make it writable, or set FOURFOLD_LAKE"
+            ) from error
+
+    def pointer(self) -> int:
+        """The number of the current version; 0 for none. One small read."""
+        try:
+            return int((self._path / "CURRENT").read_text())
+        except FileNotFoundError:
+            return 0
+
+    def current(self) -> Manifest | None:
+        """The current version; None before the first one."""
+        for _ in range(_TRIES):
+            number = self.pointer()
+            if not number:
+                return None
+            try:
+                return self.manifest(number)
+            except FileNotFoundError:
+                # replaced and removed between two reads
+                continue
+        raise UnavailableError(f"the manifest of version {number} is not in {self._path}: `fourfold recompute --full`")
+
+    def manifest(self, number: int) -> Manifest:
+        """One version. Raises `FileNotFoundError`."""
+        return Manifest.decode(self._file_of(number).read_bytes())
+
+    def versions(self) -> list[Manifest]:
+        """All versions that are kept, the oldest first."""
+        found = []
+        for number in self._numbers():
+            # one may be removed while they are read
+            with suppress(FileNotFoundError):
+                found.append(self.manifest(number))
+        return found
+
+    def next_number(self) -> int:
+        """The number of the next version: above all, also above one that was not made current."""
+        return max(self._numbers(), default=0) + 1
+
+    def publish(self, manifest: Manifest) -> None:
+        """Makes a version current; its files are in `data/` and durable.
+
+        Raises `PublishedBeforeError` where that number was taken meanwhile.
+        """
+        sync(self.data)
+        try:
+            write_new(self._file_of(manifest.version), manifest.encode())
+        except FileExistsError:
+            raise PublishedBeforeError(
+                f"version {manifest.version} was published by somebody else: does a second batch process run?"
+            ) from None
+        write_whole(self._path / "CURRENT", str(manifest.version))
+
+    def rollback(self, number: int) -> Manifest:
+        """Makes an earlier version current again. Raises `ConfigurationError` where it is not kept."""
+        try:
+            manifest = self.manifest(number)
+        except FileNotFoundError:
+            kept = ", ".join(map(str, self._numbers())) or "none"
+            raise ConfigurationError(f"there is no version {number}; there are: {kept}") from None
+        write_whole(self._path / "CURRENT", str(number))
+        return manifest
+
+    def vacuum(self, keep: int = KEEP) -> int:
+        """Removes old versions and files that no version names; how many files went.
+
+        The current version and the `keep` newest stay.
+        """
+        numbers = self._numbers()
+        staying = {self.pointer(), *numbers[-keep:]}
+        for number in numbers:
+            if number not in staying:
+                self._file_of(number).unlink(missing_ok=True)
+        named = {name for number in staying & set(numbers) for name in self.manifest(number).files()}
+        gone = 0
+        now = time.time()
+        for entry in os.scandir(self.data):
+            if entry.name not in named and entry.is_file() and now - entry.stat().st_mtime > _YOUNG_S:
+                Path(entry.path).unlink(missing_ok=True)
+                gone += 1
+        return gone
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(file.stem[1:]) for file in self._path.glob("v[0-9]*.json"))
+
+    def _file_of(self, number: int) -> Path:
+        return self._path / f"v{number:06}.json"

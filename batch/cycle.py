@@ -1,0 +1,117 @@
+"""One batch cycle: cut, archive, recompute, check, publish, and only then let speed state expire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from adapters.lake.manifest import Manifest
+from adapters.lake.views import ViewStore
+from adapters.speed.port import SpeedFloor
+from batch.archive import Archive
+from core.cut import Cut
+from core.errors import FourfoldError
+
+#: Raw rows are gathered into larger files after so many versions.
+TIDY_EVERY = 10
+
+
+class QualityError(FourfoldError):
+    """A quality rule of severity `error` failed: the version was not published."""
+
+
+class Engine(Protocol):
+    """Makes a version of the batch view (`batch.recompute`, `batch.duckdb_engine`)."""
+
+    def run(self, cut: Cut, previous: Manifest | None, *, version: int, created_ms: int, full: bool) -> Manifest:
+        """Writes its files; the manifest is not published yet."""
+
+
+class Quality(Protocol):
+    """Runs the quality rules on a version."""
+
+    def __call__(self, manifest: Manifest) -> tuple[Mapping[str, Any], list[str]]:
+        """The report, and what forbids the publication, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What a cycle did. `version`: None where there was nothing new. Seconds by phase."""
+
+    version: Manifest | None
+    archived: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Cycle:
+    """Composes the steps. A kill anywhere leaves what the next cycle puts right."""
+
+    def __init__(
+        self,
+        find_cut: Callable[[], Cut],
+        archive: Archive,
+        engine: Engine,
+        views: ViewStore,
+        quality: Quality,
+        floor: SpeedFloor | None,
+        *,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`floor`: of the speed view that the batch view covers; None without one."""
+        self._find_cut = find_cut
+        self._archive = archive
+        self._engine = engine
+        self._views = views
+        self._quality = quality
+        self._floor = floor
+        self._wall = wall
+        self._clock = clock
+
+    def run(self, *, full: bool = False) -> CycleReport:
+        """Runs one cycle. `full`: from all raw rows, also where nothing is new.
+
+        Raises `QualityError` where the rules forbid the publication, `PublishedBeforeError` where
+        another process published meanwhile, `UnavailableError` where a server is away, and
+        `InexactError` where the cut or the archive is not sound: the old version stays.
+        """
+        laps: dict[str, float] = {}
+        began = self._clock()
+
+        def lap(name: str) -> None:
+            nonlocal began
+            laps[name], began = round(self._clock() - began, 3), self._clock()
+
+        previous = self._views.current()
+        cut = self._find_cut()
+        if previous is not None and cut.epoch <= previous.cut.epoch:
+            if not full:
+                return CycleReport(None)
+            cut = previous.cut
+        lap("cut")
+        archived = self._archive.run(cut.vector).records
+        lap("archive")
+        self._views.make()
+        manifest = self._engine.run(
+            cut, previous, version=self._views.next_number(), created_ms=int(self._wall() * 1000), full=full
+        )
+        lap("recompute")
+        report, forbidding = self._quality(manifest)
+        if forbidding:
+            raise QualityError(
+                f"version {manifest.version} is not published, the one before stays: {'; '.join(forbidding)}"
+            )
+        lap("quality")
+        manifest = replace(manifest, quality=report)
+        self._views.publish(manifest)
+        lap("publish")
+        if previous is not None and self._floor is not None:
+            # readers may still hold the version before, and a rollback needs its epochs
+            self._floor.raise_floor(previous.cut.epoch)
+        self._views.vacuum()
+        if manifest.version % TIDY_EVERY == 0:
+            self._archive.tidy()
+        lap("tidy")
+        return CycleReport(manifest, archived, laps)

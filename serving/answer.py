@@ -1,0 +1,129 @@
+"""An answer: what all views together say at one instant, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from adapters.lake.batch_view import BatchView
+from adapters.speed.port import Snapshot
+from core.cells import Cell, CellKey, Cells, merge
+from core.cut import Cut
+from core.position import PartitionKey
+
+Key = tuple[str, str]
+Name = TypeVar("Name")
+
+NO_BATCH_VIEW: Final = "no batch view yet"
+BEHIND: Final = "processor behind the cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Batch view below its cut and speed view from it on, whichever there are.
+
+    `totals`: (dimension, value) to the sum over all minutes. `counters`: as in `core.delta`.
+    `vector`: records below it are counted, others not. `floor`: epochs below it are in nothing
+    (what left a streaming window), 0 with a batch view. `states`: what a reader must know, in words.
+    """
+
+    totals: Mapping[Key, Cell] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    vector: Mapping[PartitionKey, int] = field(default_factory=dict)
+    floor: int = 0
+    appended_ms: int = 0
+    newest_ms: int = 0
+    lost: int = 0
+    speed: Snapshot | None = None
+    batch: BatchView | None = None
+    states: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> Cut | None:
+        """Where the batch view ends; None without one."""
+        return None if self.batch is None else self.batch.cut
+
+    @property
+    def cut_epoch(self) -> int:
+        """Epochs below it come from the batch view, the others from the speed view; 0: all from there."""
+        return 0 if self.batch is None else self.batch.cut.epoch
+
+    @property
+    def total(self) -> Cell:
+        """The sum of everything."""
+        return self.totals.get(("all", ""), Cell())
+
+    def cells(self) -> Cells:
+        """All cells."""
+        return merge(
+            self.batch.cells() if self.batch else {},
+            self.speed.merged() if self.speed else {},
+        )
+
+    def between(self, start: int, end: int) -> dict[Key, Cell]:
+        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
+        out = self.batch.between(start, end) if self.batch else {}
+        for (_, minute), part in self._speed_cells():
+            if start <= minute < end:
+                for key, cell in part.items():
+                    _add(out, (key.dimension, key.value), cell)
+        return out
+
+    def series(self, key: Key, start: int, end: int) -> dict[int, Cell]:
+        """Minute to cell of one (dimension, value), in the order of time; minutes without events left out."""
+        out = self.batch.series(key, start, end) if self.batch else {}
+        for (_, minute), part in self._speed_cells():
+            if start <= minute < end:
+                cell = part.get(CellKey(minute, *key))
+                if cell is not None:
+                    _add(out, minute, cell)
+        return dict(sorted(out.items()))
+
+    def speed_minutes(self) -> set[int]:
+        """Minutes of event time that the speed view has cells of."""
+        return {minute for (_, minute), _ in self._speed_cells()}
+
+    def _speed_cells(self) -> list[tuple[tuple[int, int], Cells]]:
+        return list(self.speed.cells.items()) if self.speed else []
+
+
+def merged(speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
+    """The answer of these views. `speed` holds only epochs at and above the cut of `batch`."""
+    totals: dict[Key, Cell] = dict(batch.totals) if batch else {}
+    counters: dict[str, int] = dict(batch.manifest.counters) if batch else {}
+    vector: dict[PartitionKey, int] = dict(batch.cut.vector) if batch else {}
+    partitions = batch.manifest.partitions if batch else {}
+    appended = [state.appended_ms for state in partitions.values()]
+    newest = {source: state.newest_ms for source, state in partitions.items()}
+    lost = sum(state.lost for state in partitions.values())
+    said = list(states)
+    if speed is not None:
+        for key, cell in speed.totals.items():
+            _add(totals, key, cell)
+        for name, number in speed.counters.items():
+            counters[name] = counters.get(name, 0) + number
+        if any(speed.vector.get(source, 0) < offset for source, offset in vector.items()):
+            said.append(BEHIND)
+        for source, position in speed.positions.items():
+            vector[source] = max(vector.get(source, 0), position.next)
+            newest[source] = max(newest.get(source, 0), position.newest_ms)
+            appended.append(position.appended_ms)
+            lost += position.lost
+    return Answer(
+        totals={key: cell for key, cell in totals.items() if any(cell)},
+        counters={name: number for name, number in counters.items() if number},
+        vector=vector,
+        floor=0 if batch or speed is None else speed.floor,
+        appended_ms=max(appended, default=0),
+        newest_ms=min((ms for ms in newest.values() if ms), default=0),
+        lost=lost,
+        speed=speed,
+        batch=batch,
+        states=tuple(said),
+    )
+
+
+def _add(sums: dict[Name, Cell], name: Name, cell: Cell) -> None:
+    old = sums.get(name)
+    sums[name] = cell if old is None else old.plus(cell)

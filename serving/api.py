@@ -1,0 +1,107 @@
+"""The HTTP API: what the views say, where each number comes from, and the live stream."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CollectorRegistry
+
+from adapters.lake.views import ViewStore
+from serving.http.broadcast import Broadcast
+from serving.http.counts import CountsRoutes
+from serving.http.health import HealthRoutes
+from serving.http.metrics import LiveMetrics, RequestMetrics
+from serving.http.problem import Problem, add_handlers
+from serving.http.sources import Sources, Trace
+from serving.http.versions import VersionRoutes
+from serving.log_ends import LogEnds
+from serving.provenance import Provenance
+from serving.ticker import Ticker
+from serving.user_counts import UserCounts
+
+VERSION: Final = "1.0.0"
+_DESCRIPTION: Final = """\
+Clicks and sales, counted by one of four architectures: batch, streaming, lambda or kappa.
+
+- **Every answer says where it comes from**: `provenance` names the mode, the version of the batch view, the offsets
+  that are counted, the watermark and the lag. `provenance.states` is empty where all is well.
+- **No wrong numbers**: while a store is away, or batch and speed view do not meet, the answer is a problem
+  ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with status 503 and one line that says why.
+- **Time** is the time of the events, in whole minutes, UTC. **Money** is integer cents.
+- All requests of one moment get the same answer; it is taken anew ten times a second.
+"""
+_TAGS: Final = [
+    {"name": "Counts", "description": "What was counted, from all views together."},
+    {"name": "Batch view", "description": "Its versions and the quality of the data below them."},
+    {"name": "Events", "description": "Single events."},
+    {"name": "Operation", "description": "Health and metrics."},
+]
+
+
+def make_api(
+    ticker: Ticker,
+    ends: LogEnds,
+    users: UserCounts,
+    provenance: Provenance,
+    registry: CollectorRegistry,
+    views: ViewStore | None = None,
+    trace: Trace | None = None,
+    wall: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The application. `ticker`, `ends` and `users` are started and closed by the caller.
+
+    `views`: None in a mode without a batch view. `trace` is called in a worker thread, event id to
+    what became of the event or None; it may raise `UnavailableError`. `wall`: seconds since 1970.
+    """
+    sources = Sources(ticker, ends, users, provenance, views, trace, wall)
+    broadcast = Broadcast(sources)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(broadcast.run())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    api = _Api(
+        title="Fourfold",
+        version=VERSION,
+        summary="Exact counts of a stream, and where they come from",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    add_handlers(api)
+    api.add_middleware(RequestMetrics, registry=registry)
+    registry.register(LiveMetrics(ticker, broadcast))
+    CountsRoutes(sources, broadcast).add_to(api)
+    VersionRoutes(sources).add_to(api)
+    HealthRoutes(sources, broadcast, registry).add_to(api)
+    return api
+
+
+class _Api(FastAPI):
+    """Has the schema of problems, which no route returns but all can answer with, in its document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                summary=self.summary,
+                description=self.description,
+                tags=self.openapi_tags,
+                routes=self.routes,
+            )
+            document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+            self.openapi_schema = document
+        return self.openapi_schema

@@ -1,0 +1,55 @@
+"""The funnel of a day as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from serving.plain import safe
+
+
+def funnel_table(document: Mapping[str, Any]) -> RenderableType:
+    """Draws the document of `fourfold day --json`."""
+    title = f"day {document['profile']}, run {document['run']}, {document['seconds']:.0f} s"
+    table = Table(title=Text(safe(title, 80)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("hour", "source", "after validation", "after transformation", "loss"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in document["hours"]:
+        table.add_row(*_row(f"{row['hour']:02}", row))
+    table.add_section()
+    table.add_row(*_row("day", document["total"]), style="bold")
+    return Group(table, *(Text(words, style="green" if good else "bold red") for words, good in _remarks(document)))
+
+
+def _row(name: str, stage: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = (f"{stage[column]:,}" for column in ("source", "valid", "unique"))
+    return (name, *counts, f"{stage['loss_percent']:.2f} %")
+
+
+def _remarks(document: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """What the counts were compared with, in words, and whether that is well."""
+    figures = " / ".join(f"{document['profile_total'][name]:,}" for name in ("source", "valid", "unique"))
+    remarks = [
+        (f"the profile's figures, hour by hour: {figures}", True)
+        if document["as_profile"]
+        else (f"NOT the profile's figures ({figures}) in hours {', '.join(map(str, document['hours_off']))}", False)
+    ]
+    if document["missing"]:
+        less = "fewer" if document["missing"] > 0 else "more"
+        remarks.append((f"the raw table has {abs(document['missing']):,} rows {less} than the log", False))
+    view = document["batch_view"]
+    name = f"batch view v{view['version']}"
+    if view["agrees"] is None:
+        remarks.append(
+            (f"{name} counts {view['others']:,} records of others besides: its counters were not compared", True)
+        )
+    else:
+        counters = ", ".join(f"{count:,} {kind}" for kind, count in view["counters"].items())
+        agreement = "agrees with the table" if view["agrees"] else "does NOT agree with the table"
+        remarks.append((f"{name} {agreement}: it added {counters}", view["agrees"]))
+    return remarks

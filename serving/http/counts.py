@@ -1,0 +1,163 @@
+"""The routes of counts: totals, series, top, users, stream."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query
+
+from core.cells import MINUTE_MS, Cell
+from core.rfc3339 import to_text
+from serving.answer import Answer
+from serving.http.broadcast import Broadcast
+from serving.http.documents import largest, totals_document
+from serving.http.event_stream import EventStream
+from serving.http.models import Dimension, DistinctUsers, Measure, Ranked, Series, Top, Totals
+from serving.http.once import Once
+from serving.http.problem import documented, wrong
+from serving.http.sources import Sources
+from serving.http.span import End, Span, Start, span
+
+MOST_POINTS: Final = 10_000
+#: Counting users reads every (minute, user) pair of the span.
+MOST_USER_MINUTES: Final = 31 * 1440
+_HOUR: Final = 60
+_QUARTER: Final = 15
+_AWAY: Final = "No answer now: a store is away, there is no batch view yet, or the views do not meet."
+
+
+class CountsRoutes:
+    """Answers from the newest tick; nothing is fetched for a request but distinct users."""
+
+    def __init__(self, sources: Sources, broadcast: Broadcast) -> None:
+        self._sources = sources
+        self._broadcast = broadcast
+        self._once = Once()
+
+    def add_to(self, api: FastAPI) -> None:
+        """Adds the routes."""
+        both = documented(wrong="A parameter is wrong; `detail` names it.", away=_AWAY)
+        for path, route, model, summary in (
+            ("/v1/totals", self.totals, Totals, "Totals by value"),
+            ("/v1/series", self.series, Series, "A series over time"),
+            ("/v1/top", self.top, Top, "The largest values"),
+            ("/v1/users", self.users, DistinctUsers, "Distinct users"),
+        ):
+            api.add_api_route(path, route, response_model=model, responses=both, summary=summary, tags=["Counts"])
+        api.add_api_route(
+            "/v1/stream",
+            self.stream,
+            status_code=200,
+            response_class=EventStream,
+            responses={200: {"description": "An endless stream of server-sent events."}},
+            summary="Live counts",
+            tags=["Counts"],
+        )
+
+    async def totals(
+        self, dimension: Annotated[Dimension, Query(description="Which values to list.")] = "all"
+    ) -> dict[str, Any]:
+        """Sums over everything that the views have, with what became of all records."""
+        answer = self._sources.ticker.answer()
+        return totals_document(answer, dimension, self._sources.said(answer))
+
+    async def series(
+        self,
+        dimension: Annotated[Dimension, Query(description="What `value` is one of.")] = "all",
+        value: Annotated[str, Query(max_length=64, description="One value of the dimension; nothing for `all`.")] = "",
+        start: Start = None,
+        end: End = None,
+        step: Annotated[int, Query(ge=1, le=MOST_POINTS, description="Minutes from one point to the next.")] = 1,
+    ) -> dict[str, Any]:
+        """Measures by minutes of event time, the last hour where no `start` is given.
+
+        Steps without events are in it, with zeros. At most 10,000 points: a long span needs a larger `step`.
+        """
+        if (dimension == "all") != (not value):
+            raise wrong("value", f"the dimension {dimension} has {'no values' if value else 'values: name one'}")
+        when = span(start, end, self._sources.minute(), _HOUR)
+        if when.end - when.start > MOST_POINTS * step:
+            needed = -(-(when.end - when.start) // MOST_POINTS)
+            raise wrong(
+                "step", f"the series would have more than {MOST_POINTS} points: take a step of {needed} or more"
+            )
+        answer = self._sources.ticker.answer()
+        points = await self._once.of(answer, _points, (dimension, value), when, step)
+        return {
+            "dimension": dimension,
+            "value": value,
+            **when.text(),
+            "step": step,
+            "points": points,
+            "provenance": self._sources.said(answer),
+        }
+
+    async def top(
+        self,
+        dimension: Annotated[Ranked, Query(description="Which values to rank.")] = "product",
+        measure: Annotated[Measure, Query(description="What they are ranked by.")] = "clicks",
+        n: Annotated[int, Query(ge=1, le=1000, description="How many, at most.")] = 10,
+        start: Start = None,
+        end: End = None,
+    ) -> dict[str, Any]:
+        """The largest values of a dimension, over everything or over a span of event time."""
+        when = None
+        if start is not None or end is not None:
+            when = span(start, end, self._sources.minute(), None)
+        answer = self._sources.ticker.answer()
+        sums = answer.totals if when is None else await self._once.of(answer, Answer.between, *when)
+        return {
+            "dimension": dimension,
+            "measure": measure,
+            **(when.text() if when else {"start": None, "end": None}),
+            "values": largest(sums, dimension, measure, n),
+            "provenance": self._sources.said(answer),
+        }
+
+    async def users(
+        self,
+        minutes: Annotated[
+            int | None, Query(ge=1, le=MOST_USER_MINUTES, description="The last minutes, the current one included.")
+        ] = None,
+        start: Start = None,
+        end: End = None,
+    ) -> dict[str, Any]:
+        """Different users of a span of event time, of the last 15 minutes where none is given.
+
+        Exact where the batch view covers the whole span, otherwise by a sketch. At most 31 days.
+        """
+        if minutes is not None and start is not None:
+            raise wrong("minutes", "not together with start")
+        when = span(start, end, self._sources.minute(), minutes or _QUARTER)
+        if when.end - when.start > MOST_USER_MINUTES:
+            raise wrong("start", f"more than {MOST_USER_MINUTES} minutes (31 days) before the end")
+        self._sources.ticker.answer()
+        count = await self._sources.users.of(*when)
+        return {
+            **when.text(),
+            "users": count.users.number,
+            "exact": count.users.exact,
+            "provenance": self._sources.said(count.answer),
+        }
+
+    async def stream(self) -> EventStream:
+        """Server-sent events, for as long as the connection lasts.
+
+        - `counts`: the document of `/v1/totals`, when something changed, four times a second at most. A watcher that
+          is slow misses some and always gets the newest.
+        - `heartbeat`: the provenance, when nothing changed for five seconds.
+        - `unavailable`: a problem, in place of the counts while there is no answer.
+        """
+        return EventStream(self._broadcast.watch())
+
+
+def _points(answer: Answer, key: tuple[str, str], when: Span, step: int) -> list[dict[str, Any]]:
+    sums: dict[int, Cell] = {}
+    for minute, cell in answer.series(key, when.start, when.end).items():
+        place = (minute - when.start) // step
+        sums[place] = sums[place].plus(cell) if place in sums else cell
+    nothing = Cell()
+    return [
+        {"time": to_text(minute * MINUTE_MS), **sums.get(place, nothing)._asdict()}
+        for place, minute in enumerate(range(when.start, when.end, step))
+    ]

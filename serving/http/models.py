@@ -1,0 +1,156 @@
+"""What the API answers with: the schemas of its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Dimension = Literal["all", "campaign", "product", "country"]
+Ranked = Literal["campaign", "product", "country"]
+Measure = Literal["clicks", "sales", "units", "revenue_cents"]
+Count = Annotated[int, Field(ge=0)]
+Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T23:59:00.000Z"])]
+Offsets = Annotated[dict[str, int], Field(examples=[{"clicks:0": 1200, "sales:0": 87}])]
+
+
+class CutPlace(BaseModel):
+    """Where the batch view ends and the speed view begins."""
+
+    epoch: int = Field(description="Epochs of ingestion time below this one come from the batch view.")
+    time: Time
+
+
+class ProvenanceModel(BaseModel):
+    """Where the numbers come from, and how fresh they are."""
+
+    model_config = ConfigDict(title="Provenance")
+
+    mode: str = Field(description="The architecture that answers.", examples=["lambda"])
+    logic: str = Field(description="The name of the pair of validate and fold that counted.", examples=["v1"])
+    namespace: str = Field(description="The name of the speed view.")
+    batch_version: int | None = Field(description="The version of the batch view; null without one.")
+    cut: CutPlace | None = Field(description="Where the batch view ends; null without one.")
+    cut_offsets: Offsets | None = Field(description="Records below these offsets come from the batch view.")
+    offsets: Offsets = Field(description="By partition: records below the offset are counted, others are not.")
+    watermark: Time | None = Field(description="Events older than this count as late.")
+    since: Time | None = Field(description="What was ingested before has left the window; null: nothing has.")
+    lag: Offsets | None = Field(description="Records not counted yet, by partition; null where Kafka is away.")
+    lag_events: int | None = Field(description="The sum of `lag`.")
+    lost: Count = Field(description="Records that retention removed before they were counted.")
+    age_s: float | None = Field(description="Seconds since the last counted record was appended to the log.")
+    batch_age_s: float | None = Field(description="Seconds since the batch view was made.")
+    states: list[str] = Field(
+        description="What a reader must know; empty where all is well.", examples=[["batch view stale"]]
+    )
+
+
+class Answered(BaseModel):
+    """An answer with its provenance."""
+
+    provenance: ProvenanceModel
+
+
+class Measures(BaseModel):
+    """Counts; money in integer cents."""
+
+    clicks: int
+    sales: int
+    units: int
+    revenue_cents: int
+
+
+class ValueMeasures(Measures):
+    """The measures of one value of a dimension."""
+
+    value: str = Field(examples=["spring"])
+
+
+class Point(Measures):
+    """The measures of one step of time."""
+
+    time: Time = Field(description="Where the step begins, RFC 3339, UTC.")
+
+
+class Quality(BaseModel):
+    """What became of all records."""
+
+    accepted: Count
+    rejected: dict[str, int] = Field(description="Rejected records by reason.", examples=[{"not_json": 3}])
+    duplicates: Count
+    late: Count = Field(description="Accepted events that were older than the watermark.")
+
+
+class Totals(Answered):
+    """Sums over all minutes."""
+
+    dimension: Dimension
+    totals: Measures
+    values: list[ValueMeasures] = Field(description="By value, the largest first; empty for the dimension `all`.")
+    quality: Quality
+
+
+class Series(Answered):
+    """Measures over time."""
+
+    dimension: Dimension
+    value: str
+    start: Time
+    end: Time
+    step: int = Field(description="Minutes from one point to the next.")
+    points: list[Point] = Field(description="One for each step from `start` on, those without events included.")
+
+
+class Top(Answered):
+    """The largest values of a dimension."""
+
+    dimension: Ranked
+    measure: Measure
+    start: Time | None = Field(description="Null: everything that the views have.")
+    end: Time | None
+    values: list[ValueMeasures] = Field(description="The largest first; at equal measures in the order of names.")
+
+
+class DistinctUsers(Answered):
+    """How many different users there were."""
+
+    start: Time
+    end: Time
+    users: Count
+    exact: bool = Field(description="False: a sketch had a part in it, which errs by about 0.8 %.")
+
+
+class QualityReport(Answered):
+    """What the quality rules found in a version of the batch view."""
+
+    version: int
+    report: dict[str, Any] = Field(
+        description="`passed` of `total` checks, and each check with what was observed and expected.",
+        examples=[{"passed": 11, "total": 12, "share": 0.9167, "checks": []}],
+    )
+
+
+class Version(BaseModel):
+    """One version of the batch view."""
+
+    version: int
+    current: bool = Field(description="Whether answers come from it.")
+    cut: CutPlace
+    created: Time
+    full: bool = Field(description="Made from all records, not from the version before and what was new.")
+    engine: str = Field(examples=["pandas"])
+    accepted: Count = Field(description="Events that it counts.")
+    files: Count = Field(description="Files that it references.")
+
+
+class Versions(Answered):
+    """The versions that are kept, the oldest first."""
+
+    versions: list[Version]
+
+
+class Traced(Answered):
+    """What became of one event."""
+
+    event_id: str
+    trace: dict[str, Any] = Field(description="Where it is in the log, what was decided and where it counts.")

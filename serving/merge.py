@@ -1,0 +1,104 @@
+"""The merge at query time: batch view and speed view of one instant, without loss or repetition.
+
+The steps are those of the design, section 12: take the version once, read the speed epochs from
+its cut on together with the floor in one atomic read, and begin again if the floor has passed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from adapters.lake.batch_view import BatchView, BatchViews
+from adapters.speed.port import Snapshot, SpeedReader
+from core.errors import UnavailableError
+from serving.answer import NO_BATCH_VIEW, Answer, merged
+
+_TRIES: Final = 20
+
+
+class GapError(UnavailableError):
+    """Batch view and speed view do not meet: any number would be wrong."""
+
+
+class Users(NamedTuple):
+    """A number of distinct users, and whether it is exact (a sketch errs by about 0.8 %)."""
+
+    number: int
+    exact: bool
+
+
+NOBODY: Final = Users(0, exact=True)
+
+
+class Merge:
+    """Answers from a speed view, a batch view, or both. For one thread."""
+
+    def __init__(self, speed: SpeedReader | None, views: BatchViews | None) -> None:
+        """Without `views` all comes from the speed view; without `speed` all from the batch view."""
+        self._speed = speed
+        self._views = views
+
+    def answer(self) -> Answer:
+        """The answer now.
+
+        Raises `UnavailableError` where a store is away or there is no batch view to answer from,
+        `GapError` where the views do not meet.
+        """
+        if self._views is None:
+            assert self._speed is not None
+            return merged(self._speed.read(), None)
+        if self._speed is None:
+            view = self._views.current()
+            if view is None:
+                raise UnavailableError("there is no batch view yet: the batch role makes one (`fourfold batch --once`)")
+            return merged(None, view)
+        return self._of_both(self._views, self._speed)
+
+    def users(self, answer: Answer, start: int, end: int) -> Users:
+        """Distinct users of minutes `start` (included) to `end` (left out), as of `answer`.
+
+        Exact where the batch view has all of these minutes. Raises `UnavailableError`.
+        """
+        known = answer.batch.users(start, end) if answer.batch else set()
+        moving = [minute for minute in answer.speed_minutes() if start <= minute < end]
+        if not moving or self._speed is None:
+            return Users(len(known), exact=True)
+        return Users(self._sketch(self._speed, moving, known), exact=False)
+
+    def close(self) -> None:
+        """Closes connections."""
+        if self._speed is not None:
+            self._speed.close()
+
+    @staticmethod
+    def _sketch(speed: SpeedReader, minutes: Iterable[int], known: set[str]) -> int:
+        return speed.users_sketch(minutes, known) if known else speed.distinct_users(minutes)
+
+    @staticmethod
+    def _of_both(views: BatchViews, speed: SpeedReader) -> Answer:
+        for _ in range(_TRIES):
+            view = views.current()
+            epoch = view.cut.epoch if view else 0
+            snapshot = speed.read(epoch)
+            if snapshot.floor > epoch:
+                # a newer version was published meanwhile, and what it covers has expired
+                continue
+            if view is None:
+                return merged(snapshot, None, NO_BATCH_VIEW)
+            _check_contact(view, snapshot)
+            return merged(snapshot, view)
+        raise GapError(
+            f"the speed view begins at epoch {snapshot.floor}, the batch view ends at {epoch}: the events "
+            "between are in neither until the next version is published (`fourfold recompute`)"
+        )
+
+
+def _check_contact(view: BatchView, snapshot: Snapshot) -> None:
+    for source, position in snapshot.positions.items():
+        covered = view.cut.vector.get(source, 0)
+        if position.first > covered:
+            raise GapError(
+                f"the speed view of {source} begins at offset {position.first}, the batch view ends at "
+                f"{covered}: the events between are in neither until the next version is published"
+            )

@@ -1,0 +1,62 @@
+"""Where a number comes from: the provenance of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from core.position import PartitionKey
+from core.rfc3339 import to_text
+from core.rules import LOGIC, Rules
+from serving.answer import Answer
+
+#: A batch view is stale when so many cycles have passed without a new one.
+STALE_AFTER: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Says it for the views of one mode. `batch_s`: seconds between batch cycles."""
+
+    mode: str
+    namespace: str
+    rules: Rules
+    batch_s: float = 0
+    wall: Callable[[], float] = time.time
+
+    def of(self, answer: Answer, ends: Mapping[PartitionKey, int] | None) -> dict[str, Any]:
+        """`ends`: the end of each partition's log, None where Kafka is away. Ages in seconds."""
+        now = self.wall()
+        vector, cut, batch = answer.vector, answer.cut, answer.batch
+        lag = None
+        if ends is not None:
+            lag = {str(s): max(0, end - vector.get(s, 0)) for s, end in sorted(ends.items())}
+        batch_age = None if batch is None else round(max(0.0, now - batch.manifest.created_ms / 1000), 3)
+        states = list(answer.states)
+        if batch_age is not None and self.batch_s and batch_age > STALE_AFTER * self.batch_s:
+            states.append("batch view stale")
+        if ends is None:
+            states.append("Kafka does not answer")
+        return {
+            "mode": self.mode,
+            "logic": LOGIC,
+            "namespace": self.namespace,
+            "batch_version": None if batch is None else batch.manifest.version,
+            "cut": None if cut is None else {"epoch": cut.epoch, "time": to_text(cut.epoch * self.rules.epoch_ms)},
+            "cut_offsets": None if cut is None else _offsets(cut.vector),
+            "offsets": _offsets(vector),
+            "watermark": to_text(answer.newest_ms - self.rules.lateness_ms) if answer.newest_ms else None,
+            "since": to_text(answer.floor * self.rules.epoch_ms) if answer.floor else None,
+            "lag": lag,
+            "lag_events": None if lag is None else sum(lag.values()),
+            "lost": answer.lost,
+            "age_s": round(max(0.0, now - answer.appended_ms / 1000), 3) if answer.appended_ms else None,
+            "batch_age_s": batch_age,
+            "states": states,
+        }
+
+
+def _offsets(vector: Mapping[PartitionKey, int]) -> dict[str, int]:
+    return {str(source): offset for source, offset in sorted(vector.items())}

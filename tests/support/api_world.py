@@ -1,0 +1,130 @@
+"""The API over a speed view in memory and a small real batch view; ticks come when the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from adapters.lake.batch_view import BatchViews
+from adapters.speed.memory import MemoryReader, MemoryStore
+from adapters.speed.port import Move, Snapshot, Step
+from core.cells import Cell
+from core.errors import UnavailableError
+from core.position import PartitionKey
+from core.rules import Rules
+from serving.api import make_api
+from serving.log_ends import LogEnds
+from serving.merge import Merge
+from serving.provenance import Provenance
+from serving.ticker import Ticker
+from serving.user_counts import UserCounts
+from tests.support.batch_views import Publisher
+from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
+
+ALL = ("all", "")
+SPRING, SUMMER = ("campaign", "spring"), ("campaign", "summer")
+CUP, POT = ("product", "cup"), ("product", "pot")
+CUT = 20
+QUALITY = {"checked_ms": NOW_MS, "passed": 1, "total": 1, "share": 1.0, "checks": []}
+
+
+class Away(MemoryReader):
+    """A reader of a store that can be away, or broken."""
+
+    trouble: Exception | None = None
+
+    def read(self, since: int = 0) -> Snapshot:
+        if self.trouble is not None:
+            raise self.trouble
+        return super().read(since)
+
+
+class ApiWorld:
+    """Ten events below the cut, two above it. A context manager."""
+
+    def __init__(self, path: Path, *, batch: bool = True) -> None:
+        self.clock = 100.0
+        self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 15}
+        self.traced: dict[str, Any] = {"event-1": {"offset": 3}}
+        self.speed = MemoryStore()
+        self.reader = Away(self.speed)
+        self.batch = Publisher(path, Rules())
+        views = BatchViews(self.batch.store) if batch else None
+        self.merge = Merge(self.reader, views)
+        self.ticker = Ticker(self.merge, clock=lambda: self.clock)
+        self.log_ends = LogEnds(lambda: self.ends, clock=lambda: self.clock)
+        self.users = UserCounts(self.merge, clock=lambda: self.clock)
+        self.provenance = Provenance(
+            "lambda" if batch else "kappa", "v1-lambda", Rules(), batch_s=60, wall=lambda: NOW_MS / 1000 + 5
+        )
+        self.registry = CollectorRegistry()
+        self.api: FastAPI = make_api(
+            self.ticker,
+            self.log_ends,
+            self.users,
+            self.provenance,
+            self.registry,
+            self.batch.store if batch else None,
+            self.trace,
+            wall=lambda: NOW_MS / 1000,
+        )
+        self._stack = ExitStack()
+
+    def publish(self) -> None:
+        """A version of the batch view with ten events of the minute before now."""
+        self.batch.publish(
+            CUT,
+            {CLICKS_0: 11},
+            {
+                NOW_MINUTE - 1: {
+                    ALL: Cell(8, 2, 3, 400),
+                    SPRING: Cell(7, 2, 3, 400),
+                    SUMMER: Cell(1),
+                    CUP: Cell(2, 2, 3, 400),
+                    POT: Cell(6),
+                }
+            },
+            {NOW_MINUTE - 1: ["ann", "bob"]},
+            counters={"accepted": 10, "rejected:not_json": 1},
+            quality=QUALITY,
+        )
+
+    def count(self, old: str = "", new: str = at(13, CUT, newest_ms=NOW_MS, appended_ms=NOW_MS)) -> None:
+        """Two events of now in the speed view."""
+        delta = delta_of(
+            {(CUT, NOW_MINUTE): {ALL: Cell(2), SUMMER: Cell(2), POT: Cell(2)}},
+            users={(CUT, NOW_MINUTE): ["bob", "cid"]},
+            quality={CUT: {"accepted": 2, "late": 1}},
+        )
+        asyncio.run(self.speed.apply(Step([Move(CLICKS_0, old, new)], delta)))
+
+    def tick(self) -> None:
+        """All that threads do, once."""
+        self.log_ends.ask()
+        self.ticker.tick()
+
+    def trace(self, event_id: str) -> dict[str, Any] | None:
+        if self.ends is None:
+            raise UnavailableError("Kafka does not answer")
+        return self.traced.get(event_id)
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.users)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def filled(path: Path) -> ApiWorld:
+    """A world with a version, events above its cut, and an answer."""
+    world = ApiWorld(path)
+    world.publish()
+    world.count()
+    world.tick()
+    return world
