@@ -18,7 +18,9 @@ RUN rm -r /app/requirements \
 
 FROM python:3.11-slim-bookworm
 
-RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fourfold
+# a new volume takes the folder's owner
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fourfold \
+ && install -d -o fourfold /lake
 COPY --from=build /opt/fourfold /opt/fourfold
 COPY --from=build /app /app
 

@@ -45,8 +45,9 @@ fast-check: .venv/ready ## the quick ones, as before each commit
 bench: setup ## measures, side by side in one run
 	$(BIN)/python -m bench
 
-soak: setup ## the chaos test for SECONDS (default 1800)
-	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) $(PYTEST) tests/integration/test_chaos.py -s --timeout=0
+soak: setup ## the chaos test for SECONDS_ (default 1800), the boundary test for 3 minutes, each rule switched off
+	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_CHAOS_ABLATIONS=1 \
+	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_boundary.py -s --timeout=0
 
 lock: ## new locks from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"

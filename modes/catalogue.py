@@ -30,8 +30,10 @@ class Retention(StrEnum):
 class Mode:
     """One architecture.
 
-    `epoch_seconds` is the default length of an epoch. `speed_expires`: speed state goes when it
-    leaves the retention window; otherwise when it is covered by a batch view, or never.
+    `epoch_seconds`, `horizon_epochs`: default length of an epoch, and how many before the current
+    one are searched for duplicates. `speed_expires`: speed state goes when it leaves the retention
+    window; otherwise when it is covered by a batch view, or never. `batch_view`, `speed_view`:
+    what an answer is made of.
     """
 
     name: str
@@ -39,7 +41,10 @@ class Mode:
     retention: Retention
     archive: bool
     epoch_seconds: int
+    horizon_epochs: int
     speed_expires: bool
+    batch_view: bool
+    speed_view: bool
     answer: str
     built: bool
 
@@ -53,17 +58,23 @@ MODES: Final = {
             Retention.UNTIL_ARCHIVED,
             archive=True,
             epoch_seconds=10,
+            horizon_epochs=1,
             speed_expires=False,
+            batch_view=True,
+            speed_view=False,
             answer="batch view",
-            built=False,
+            built=True,
         ),
         Mode(
             "streaming",
-            (Role.PRODUCE, Role.PROCESS),
+            (Role.PRODUCE, Role.PROCESS, Role.SERVE),
             Retention.SHORT,
             archive=False,
             epoch_seconds=30,
+            horizon_epochs=1,
             speed_expires=True,
+            batch_view=False,
+            speed_view=True,
             answer="speed view",
             built=True,
         ),
@@ -73,9 +84,12 @@ MODES: Final = {
             Retention.UNTIL_ARCHIVED,
             archive=True,
             epoch_seconds=10,
+            horizon_epochs=6,
             speed_expires=False,
+            batch_view=True,
+            speed_view=True,
             answer="batch view + speed epochs from the cut on",
-            built=False,
+            built=True,
         ),
         Mode(
             "kappa",
@@ -83,7 +97,10 @@ MODES: Final = {
             Retention.EVERYTHING,
             archive=False,
             epoch_seconds=30,
+            horizon_epochs=1,
             speed_expires=False,
+            batch_view=False,
+            speed_view=True,
             answer="active job version",
             built=False,
         ),

@@ -23,13 +23,14 @@ from adapters.kafka.dead_letters import read_dead_letters
 from core.errors import FourfoldError
 from core.rfc3339 import to_text
 from core.schemas import documents
-from modes import logs, roles, running
-from modes.provenance import provenance
-from modes.settings import Settings, load
+from modes import batch_commands, running
+from modes.catalogue import Role
+from modes.invocation import LOOK, ROLES, RUN, Json, settings_of, state
+from modes.settings import Settings
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, environment
-from modes.verdict import judge, snapshot_of, verdict_lines
-from modes.wiring import auditor, embedded, located, speed_reader, topics, wait_for_topics
+from modes.up import TICK_S, Up, environment, title_of
+from modes.verdict import answer_of, judge, verdict_lines
+from modes.wiring import auditor, embedded, located, merge, provenance, topics, view_store, wait_for_topics
 from serving.auditor import LiveAuditor
 from serving.live import Live, counts_document
 from serving.plain import line, money, safe
@@ -45,10 +46,8 @@ app = typer.Typer(
     epilog="Settings come from the environment and .env (prefix FOURFOLD_). Start with: fourfold up",
 )
 embedded_app = typer.Typer(no_args_is_help=True, help="Start, stop and see the embedded Kafka and Redis.")
+batch_commands.register(app)
 app.add_typer(embedded_app, name="embedded", rich_help_panel="Run")
-
-RUN, LOOK, ROLES = "Run", "Look", "Roles, one by one"
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @app.callback()
@@ -56,14 +55,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
 ) -> None:
     """Options of every command."""
-    _state.debug = debug
-
-
-class _State:
-    debug = False
-
-
-_state = _State()
+    state.debug = debug
 
 
 @app.command(rich_help_panel=RUN)
@@ -75,7 +67,7 @@ def up(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
 ) -> None:
     """Start everything that the mode needs and show live counts."""
-    settings = _settings(rate=rate, seed=seed, workers=workers)
+    settings = settings_of(rate=rate, seed=seed, workers=workers)
     flat = plain or duration is not None or not sys.stdout.isatty()
     console = Console(highlight=False)
     raise typer.Exit(Up(settings, console, plain=flat, duration_s=duration).run())
@@ -84,10 +76,10 @@ def up(
 @app.command(name="topics", rich_help_panel=ROLES)
 def topics_command() -> None:
     """Make the topics, or check those that exist."""
-    settings = located(_settings(role=True))
+    settings = located(settings_of(role=True))
     wait_for_topics(settings)
-    for state in topics(settings).states().values():
-        print(f"{state.name}: {state.partitions} partitions")
+    for topic in topics(settings).states().values():
+        print(f"{topic.name}: {topic.partitions} partitions")
 
 
 @app.command(rich_help_panel=ROLES)
@@ -98,8 +90,10 @@ def produce(
     profile: Annotated[str | None, typer.Option(help="Day profile: module-01.")] = None,
 ) -> None:
     """Send clicks and sales of a synthetic shop to Kafka."""
-    settings = located(_settings(role=True, rate=rate, seed=seed, profile=profile))
-    stats = roles.produce(settings, duration)
+    settings = located(settings_of(role=True, rate=rate, seed=seed, profile=profile))
+    from modes.roles.produce import produce as role
+
+    stats = role(settings, duration)
     if stats.lost or stats.failed:
         raise FourfoldError(f"{stats.lost + stats.failed:,} records were not acknowledged by Kafka")
 
@@ -107,11 +101,16 @@ def produce(
 @app.command(rich_help_panel=ROLES)
 def process(
     workers: Annotated[int | None, typer.Option(help="Worker processes.", min=1)] = None,
+    if_in_mode: batch_commands.IfInMode = False,
 ) -> None:
     """Count what is in Kafka into Redis: Faust workers."""
-    settings = located(_settings(role=True, workers=workers))
+    settings = settings_of(role=True, workers=workers)
+    batch_commands.has_role(settings, Role.PROCESS, quietly=if_in_mode)
+    settings = located(settings)
     if settings.workers == 1:
-        raise typer.Exit(roles.process(settings))
+        from modes.roles.process import process as role
+
+        raise typer.Exit(role(settings))
     raise typer.Exit(_process_many(settings))
 
 
@@ -141,16 +140,16 @@ def watch(
     every: Annotated[float, typer.Option(help="Seconds between two lines.", min=0.1)] = 2.0,
 ) -> None:
     """Show live counts of what runs."""
-    settings = located(_settings())
+    settings = located(settings_of())
     flat = plain or not sys.stdout.isatty()
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    reader = speed_reader(settings)
+    source = merge(settings)
     follower = LiveAuditor(lambda: auditor(settings))
     follower.start()
-    live = Live(reader, follower)
-    title = f"fourfold · {settings.mode} · view {settings.namespace}"
+    live = Live(source, follower)
+    title = title_of(settings)
     try:
         if flat:
             while not stop.wait(every):
@@ -165,13 +164,13 @@ def watch(
                     screen.update(view, refresh=True)
     finally:
         follower.stop()
-        reader.close()
+        source.close()
 
 
 @app.command(rich_help_panel=LOOK)
 def counts(as_json: Json = False) -> None:
     """The counts now, with their provenance."""
-    settings = located(_settings())
+    settings = located(settings_of())
     document = _counts(settings)
     if as_json:
         print(json.dumps(document))
@@ -187,15 +186,18 @@ def counts(as_json: Json = False) -> None:
     )
     for reason, number in quality["rejected"].items():
         print(f"  {safe(reason)} {number:,}")
+    batch = "" if source["batch_version"] is None else f", batch view v{source['batch_version']}"
     print(
-        f"from the speed view {source['namespace']} "
-        f"({source['mode']}), lag {source['lag_events']} records, watermark {source['watermark']}"
+        f"from the view {source['namespace']}{batch}, lag {source['lag_events']} records, "
+        f"watermark {source['watermark']}"
     )
+    for said in source["states"]:
+        print(f"  {said}")
 
 
 def _counts(settings: Settings) -> dict[str, Any]:
-    snapshot = snapshot_of(settings)
-    return counts_document(snapshot, provenance(settings, snapshot, _log_ends(settings)))
+    answer = answer_of(settings)
+    return counts_document(answer, provenance(settings).of(answer, _log_ends(settings)))
 
 
 def _log_ends(settings: Settings) -> Any:
@@ -206,13 +208,13 @@ def _log_ends(settings: Settings) -> Any:
 @app.command(rich_help_panel=LOOK)
 def verify(as_json: Json = False) -> None:
     """Compare the counts with the truth ledger, cell by cell. Exit code 1 if they differ."""
-    settings = located(_settings())
+    settings = located(settings_of())
     with Console(stderr=True).status("reading the log") as status:
-        _, verdict = judge(settings, lambda n: status.update(f"reading the log: {n:,} records"))
+        answer, verdict = judge(settings, lambda n: status.update(f"reading the log: {n:,} records"))
     if as_json:
         print(json.dumps(verdict.as_json()))
     else:
-        print("\n".join(verdict_lines(verdict)))
+        print("\n".join(verdict_lines(verdict, answer)))
     raise typer.Exit(0 if verdict.exact else 1)
 
 
@@ -222,7 +224,7 @@ def deadletters(
     limit: Annotated[int, typer.Option(help="How many to list, the newest; 0: all.", min=0)] = 20,
 ) -> None:
     """Rejected records: where they were, why they were rejected, their bytes."""
-    settings = located(_settings())
+    settings = located(settings_of())
     letters = list(read_dead_letters(settings.access))
     shown = letters[-limit:] if limit else letters
     if as_json:
@@ -276,16 +278,21 @@ def contract(
 @app.command(rich_help_panel=LOOK)
 def status(as_json: Json = False) -> None:
     """Addresses, roles with their process ids, lag per partition."""
-    settings = _settings()
+    settings = settings_of()
     found = running.read(settings.data_dir)
     settings = located(settings)
     document: dict[str, Any] = {
         "mode": found["mode"] if found else settings.mode,
-        "addresses": {"kafka": settings.kafka, "redis": _no_password(settings.redis), "lake": None, "api": None},
+        "addresses": {
+            "kafka": settings.kafka,
+            "redis": _no_password(settings.redis),
+            "lake": str(settings.lake_dir) if settings.mode_row.archive else None,
+            "api": found.get("api") if found else None,
+        },
         "roles": found["roles"] if found else [],
         "lag": None,
-        "versions": [],
-        "namespace": settings.namespace,
+        "versions": [manifest.version for manifest in view_store(settings).versions()],
+        "namespace": settings.view,
         "trouble": [],
     }
     try:
@@ -295,7 +302,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(document))
         return
-    print(f"mode {document['mode']}, view {settings.namespace}")
+    print(f"mode {document['mode']}, view {settings.view}")
     for name, address in document["addresses"].items():
         print(f"  {name:6} {address or '-'}")
     for role in document["roles"]:
@@ -311,7 +318,7 @@ def status(as_json: Json = False) -> None:
 @embedded_app.command(name="start")
 def embedded_start() -> None:
     """Start Kafka and Redis; they go on when this command ends."""
-    settings = _settings()
+    settings = settings_of()
     console = Console(stderr=True, highlight=False)
     addresses = embedded(settings, console.print).start(detached=True)
     print(f"FOURFOLD_KAFKA={addresses.kafka}")
@@ -321,22 +328,22 @@ def embedded_start() -> None:
 @embedded_app.command(name="stop")
 def embedded_stop() -> None:
     """Stop Kafka and Redis. Their data stay."""
-    embedded(_settings()).stop()
+    embedded(settings_of()).stop()
     print("stopped")
 
 
 @embedded_app.command(name="status")
 def embedded_status(as_json: Json = False) -> None:
     """Addresses, process ids and health of Kafka and Redis."""
-    found = embedded(_settings()).status()
+    found = embedded(settings_of()).status()
     if as_json:
         print(json.dumps([asdict(server) for server in found], default=str))
         return
     for server in found:
-        state = "healthy" if server.healthy else "stopped" if server.pid is None else "not answering"
+        health = "healthy" if server.healthy else "stopped" if server.pid is None else "not answering"
         memory = f"{server.memory_bytes / 1e6:.0f} MB" if server.memory_bytes else "-"
         print(
-            f"{server.name:6} {server.version:8} {state:14} {server.address or '-':28} "
+            f"{server.name:6} {server.version:8} {health:14} {server.address or '-':28} "
             f"pid {server.pid or '-'}  {memory}  {server.log}"
         )
 
@@ -345,7 +352,7 @@ def embedded_status(as_json: Json = False) -> None:
 def embedded_prepare() -> None:
     """Download what the embedded servers need and make their start-up caches."""
     console = Console(stderr=True, highlight=False)
-    embedded(_settings(), console.print).prepare()
+    embedded(settings_of(), console.print).prepare()
 
 
 def main() -> None:
@@ -356,20 +363,10 @@ def main() -> None:
     try:
         app()
     except FourfoldError as error:
-        if _state.debug:
+        if state.debug:
             raise
         print(f"fourfold: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def _settings(*, role: bool = False, **overrides: object) -> Settings:
-    """`role`: a process whose log somebody keeps; the others speak only when something is wrong."""
-    settings = load(**overrides)
-    level = "debug" if _state.debug else settings.log_level if role else "warning"
-    logs.configure(level, settings.log_format)
-    # every command refuses a mode that cannot run, before it does anything
-    _ = settings.mode_row
-    return settings
 
 
 def _plain_cell(text: str, width: int) -> Any:

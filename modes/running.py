@@ -45,10 +45,11 @@ def only_one(data_dir: Path) -> Iterator[None]:
             (data_dir / "up.json").unlink(missing_ok=True)
 
 
-def write(data_dir: Path, mode: str, children: Sequence[Child]) -> None:
-    """Tells what runs now."""
+def write(data_dir: Path, mode: str, children: Sequence[Child], api: str | None = None) -> None:
+    """Tells what runs now, and where the API is."""
     document = {
         "mode": mode,
+        "api": api,
         "pid": os.getpid(),
         "roles": [
             {

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FOURFOLD_", env_file=".env", extra="ignore", validate_default=True)
 
-    mode: str = Field("streaming", description="batch, streaming, lambda or kappa")
+    mode: str = Field("lambda", description="batch, streaming, lambda or kappa")
 
     kafka: str = Field("", description="Kafka's address, host:port; empty: embedded")
     kafka_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
     redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
 
+    lake: str = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
+
     namespace: str = Field(
         "v1", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="name of the view; another one begins anew"
     )
@@ -55,11 +57,23 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="worker processes")
 
     epoch_seconds: OwnOrTenth = Field(0, le=86400, description="length of an epoch; 0: the mode's own")
-    horizon_epochs: int = Field(1, ge=0, le=1000, description="earlier epochs searched for duplicates")
+    horizon_epochs: int = Field(
+        -1, ge=-1, le=1000, description="earlier epochs searched for duplicates; -1: the mode's own"
+    )
     lateness_seconds: float = Field(
         60, ge=0, le=31_536_000, description="how late an event may be and not count as late"
     )
     window_hours: float = Field(6, ge=0.01, le=87_600, description="how long streaming keeps speed state")
+
+    batch_seconds: float = Field(60, ge=1, le=86400, description="seconds from one batch cycle to the next")
+    cut_margin_seconds: float = Field(
+        2, ge=0, le=3600, description="how far clocks of brokers may be apart; a cut is older by it"
+    )
+    batch_processes: int = Field(2, ge=1, le=64, description="processes of a recompute")
+    quality_rules: str = Field("", description="file of quality rules; empty: those that come with Fourfold")
+
+    api_host: str = Field("127.0.0.1", description="where the API is served")
+    api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
 
     rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
     seed: int = Field(7, description="the same seed gives the same events")
@@ -106,6 +120,16 @@ class Settings(BaseSettings):
         )
 
     @property
+    def view(self) -> str:
+        """The name of the speed view: each mode has one of its own, since modes count differently."""
+        return f"{self.namespace}-{self.mode}"
+
+    @property
+    def lake_dir(self) -> Path:
+        """The lake's folder."""
+        return Path(self.lake) if self.lake else self.data_dir / "lake"
+
+    @property
     def rules(self) -> Rules:
         """The numbers that decide what counts, in the mode's own where not set."""
         mode = self.mode_row
@@ -113,7 +137,7 @@ class Settings(BaseSettings):
         window_ms = int(self.window_hours * 3_600_000)
         return Rules(
             epoch_ms=epoch_ms,
-            horizon=self.horizon_epochs,
+            horizon=mode.horizon_epochs if self.horizon_epochs < 0 else self.horizon_epochs,
             lateness_ms=int(self.lateness_seconds * 1000),
             keep_epochs=-(-window_ms // epoch_ms) if mode.speed_expires else 0,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from modes.catalogue import Role
 from modes.settings import Settings
 from modes.supervisor import Child, Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, embedded, speed_reader, wait_for_topics
+from modes.wiring import auditor, embedded, merge, wait_for_topics
 from serving.auditor import LiveAuditor
 from serving.live import Live, Picture
 from serving.plain import line, money
@@ -30,6 +31,8 @@ TICK_S = 0.25
 LINE_EVERY_S = 2.0
 #: After the producers' end the view may take so long to catch up.
 CATCH_UP_S = 120.0
+#: Batch cycles of a bounded run are at least so long.
+MIN_CYCLE_S = 3.0
 
 
 class Up:
@@ -59,7 +62,7 @@ class Up:
     def _run(self, stack: ExitStack) -> int:
         settings = self._settings
         # an unbuilt mode must say so before anything is started
-        row = settings.mode_row
+        _ = settings.mode_row
         stack.enter_context(running.only_one(settings.data_dir))
         if not (settings.kafka and settings.redis):
             servers = embedded(settings, self._say)
@@ -74,24 +77,16 @@ class Up:
         if self._stop.is_set():
             return 130
         wait_for_topics(settings)
+        settings = settings.model_copy(update={"api_port": api_port(settings)})
         supervisor = Supervisor(environment(settings))
         stack.callback(supervisor.stop)
-        logs = settings.data_dir / "logs"
-        producer: Child | None = None
-        for role in row.roles:
-            if role is Role.PRODUCE:
-                more = [] if self._duration_s is None else ["--duration", str(self._duration_s)]
-                producer = supervisor.start("produce", ["produce", *more], logs / "produce.log", ends=True)
-            elif role is Role.PROCESS:
-                for number in range(1, settings.workers + 1):
-                    name = f"process-{number}" if settings.workers > 1 else "process"
-                    supervisor.start(name, ["process"], logs / f"{name}.log")
+        producer = self._start_roles(supervisor, settings)
         follower = LiveAuditor(lambda: auditor(settings))
         follower.start()
         stack.callback(follower.stop)
-        reader = speed_reader(settings)
-        stack.callback(reader.close)
-        live = Live(reader, follower)
+        source = merge(settings)
+        stack.callback(source.close)
+        live = Live(source, follower)
         self._say(
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {_shown(settings.redis)}"
         )
@@ -105,15 +100,34 @@ class Up:
         follower.stop()
         return self._conclude(settings)
 
+    def _start_roles(self, supervisor: Supervisor, settings: Settings) -> Child | None:
+        """Starts the mode's roles; the producer, whose end may end the run."""
+        bounded = self._duration_s
+        arguments: dict[Role, list[str]] = {
+            Role.PRODUCE: ["produce"] if bounded is None else ["produce", "--duration", str(bounded)],
+            Role.PROCESS: ["process"],
+            Role.BATCH: ["batch", "--every", str(_batch_every(settings, bounded))],
+            Role.SERVE: ["serve"],
+        }
+        producer = None
+        for role in settings.mode_row.roles:
+            copies = settings.workers if role is Role.PROCESS else 1
+            for number in range(1, copies + 1):
+                name = f"{role}-{number}" if copies > 1 else str(role)
+                log_file = settings.data_dir / "logs" / f"{name}.log"
+                child = supervisor.start(name, arguments[role], log_file, ends=role is Role.PRODUCE)
+                if role is Role.PRODUCE:
+                    producer = child
+        return producer
+
     def _watch(self, supervisor: Supervisor, producer: Child | None, live: Live, settings: Settings) -> Picture:
-        title = f"fourfold · {settings.mode} · view {settings.namespace}"
-        show, close = self._screen(title)
+        show, close = self._screen(settings)
         picture = Picture()
         end: float | None = None
         try:
             while not self._stop.is_set():
                 supervisor.tick()
-                running.write(settings.data_dir, settings.mode, supervisor.children)
+                running.write(settings.data_dir, settings.mode, supervisor.children, api_of(settings))
                 picture = live.look()
                 show(picture, roles_of(supervisor))
                 _raise_if_failed(supervisor)
@@ -131,7 +145,9 @@ class Up:
             close()
         return picture
 
-    def _screen(self, title: str) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
+    def _screen(
+        self, settings: Settings
+    ) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
         if self._plain:
             next_line = 0.0
 
@@ -145,24 +161,23 @@ class Up:
             return show_line, lambda: None
         screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)
         screen.start()
+        hint = f"Ctrl-C stops everything; counts are kept.  API {api_of(settings)}/docs  fourfold verify · versions · status"
 
         def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
-            hint = "Ctrl-C stops everything; counts are kept.  fourfold verify · counts · deadletters · status"
-            view = draw(picture, title, roles, hint, height=self._console.height)
+            view = draw(picture, title_of(settings), roles, hint, height=self._console.height)
             screen.update(view, refresh=True)
 
         return show, screen.stop
 
     def _conclude(self, settings: Settings) -> int:
         """Verifies what is in the store, with the servers still up."""
-        snapshot, verdict = judge(settings)
-        totals = snapshot.totals.get(("all", ""))
-        if totals is not None:
-            print(
-                f"clicks {totals.clicks:,}  sales {totals.sales:,}  units {totals.units:,}  "
-                f"revenue {money(totals.revenue_cents)} EUR"
-            )
-        print("\n".join(verdict_lines(verdict)), flush=True)
+        answer, verdict = judge(settings)
+        total = answer.total
+        print(
+            f"clicks {total.clicks:,}  sales {total.sales:,}  units {total.units:,}  "
+            f"revenue {money(total.revenue_cents)} EUR"
+        )
+        print("\n".join(verdict_lines(verdict, answer)), flush=True)
         return 0 if verdict.exact else 1
 
     def _say(self, message: str) -> None:
@@ -170,6 +185,39 @@ class Up:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
+
+
+def title_of(settings: Settings) -> str:
+    """The heading of a live view."""
+    return f"fourfold · {settings.mode} · view {settings.view}"
+
+
+def api_of(settings: Settings) -> str:
+    """The API's address for people."""
+    return f"http://{settings.api_host}:{settings.api_port}"
+
+
+def api_port(settings: Settings) -> int:
+    """The API's port; a free one where that is asked for, or where the usual one is taken by somebody else."""
+    with socket.socket() as probe:
+        # a port of a server that has just ended can be taken again
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.api_host, settings.api_port))
+        except OSError:
+            if "api_port" in settings.model_fields_set:
+                # asked for by name: the role says what is wrong
+                return settings.api_port
+            probe.bind((settings.api_host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _batch_every(settings: Settings, duration_s: float | None) -> float:
+    """Seconds between batch cycles; short runs see some, too."""
+    if duration_s is None:
+        return settings.batch_seconds
+    return min(settings.batch_seconds, max(MIN_CYCLE_S, duration_s / 4))
 
 
 def environment(settings: Settings) -> Mapping[str, str]:

@@ -1,44 +1,47 @@
-"""The verdict on a view, and its words."""
+"""The verdict on the numbers, and its words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.speed.port import Snapshot
 from modes.settings import Settings
-from modes.wiring import auditor, speed_reader
+from modes.wiring import auditor, merge
+from serving.answer import Answer
 from serving.verify import Verdict, compare
 
 #: Differences that are listed; the rest is a number.
 LISTED = 20
 
 
-def judge(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> tuple[Snapshot, Verdict]:
-    """The view now, and the verdict on it. `progress` gets the number of records read.
+def judge(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> tuple[Answer, Verdict]:
+    """The answer now, and the verdict on it. `progress` gets the number of records read.
 
-    Raises `UnavailableError` where Redis or Kafka is away.
+    Raises `UnavailableError` where there is no answer or Kafka is away.
     """
-    snapshot = snapshot_of(settings)
+    answer = answer_of(settings)
     with auditor(settings) as witness:
-        witness.read_until(snapshot.vector, progress=progress)
-        return snapshot, compare(snapshot, witness.ledger)
+        witness.read_until(answer.vector, progress=progress)
+        return answer, compare(answer, witness.ledger)
 
 
-def snapshot_of(settings: Settings) -> Snapshot:
-    """The speed view now. Raises `UnavailableError` where Redis is away."""
-    reader = speed_reader(settings)
+def answer_of(settings: Settings) -> Answer:
+    """The answer now. Raises `UnavailableError` where there is none."""
+    source = merge(settings)
     try:
-        return reader.read()
+        return source.answer()
     finally:
-        reader.close()
+        source.close()
 
 
-def verdict_lines(verdict: Verdict) -> list[str]:
+def verdict_lines(verdict: Verdict, answer: Answer) -> list[str]:
     """The verdict for people."""
     outcome = "EXACT" if verdict.exact else "NOT EXACT"
+    against = "the horizon truth"
+    if answer.batch is not None:
+        against = f"the truth (batch view v{answer.batch.manifest.version} to the ideal, what follows to the horizon)"
     lines = [
         (
-            f"verify: {outcome}: {verdict.compared_cells:,} cells compared with the horizon truth "
+            f"verify: {outcome}: {verdict.compared_cells:,} cells compared with {against} "
             f"at the view's own offsets, {len(verdict.differences):,} differ"
         ),
         (

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import structlog
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from adapters.embedded.servers import EmbeddedServers
+from adapters.kafka.raw_reader import RawReader
 from adapters.kafka.topics import Topics
+from adapters.lake.batch_view import BatchViews
+from adapters.lake.manifest import PartitionState
+from adapters.lake.raw_table import RawTable
+from adapters.lake.views import ViewStore
+from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.errors import ConfigurationError, UnavailableError
+from core.position import PartitionKey, Position
 from modes.settings import Settings
 from producers.dirt import DirtShares
 from serving.auditor import Auditor
+from serving.merge import Merge
+from serving.provenance import Provenance
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +101,7 @@ def speed_reader(settings: Settings) -> RedisReader:
         client = Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return RedisReader(client, settings.namespace)
+    return RedisReader(client, settings.view)
 
 
 def speed_sink(settings: Settings) -> RedisSink:
@@ -100,12 +110,85 @@ def speed_sink(settings: Settings) -> RedisSink:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return RedisSink(client, settings.namespace)
+    return RedisSink(client, settings.view)
+
+
+def speed_floor(settings: Settings) -> RedisFloor:
+    """What raises the floor of the speed view. Raises `ConfigurationError` for an address that is none."""
+    try:
+        client = Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+    except ValueError as error:
+        raise _bad_redis(error) from None
+    return RedisFloor(client, settings.view)
+
+
+def view_store(settings: Settings) -> ViewStore:
+    """The versions of the batch view."""
+    return ViewStore(settings.lake_dir / "views")
+
+
+def raw_table(settings: Settings) -> RawTable:
+    """The master table."""
+    return RawTable(settings.lake_dir / "raw")
+
+
+def cut_positions(settings: Settings) -> Callable[[], Mapping[PartitionKey, Position]]:
+    """Where the speed view begins when it has no position: at the cut of the batch view, where there is one."""
+    store = view_store(settings)
+
+    def positions() -> dict[PartitionKey, Position]:
+        manifest = store.current()
+        if manifest is None:
+            return {}
+        found = {}
+        for source, offset in manifest.cut.vector.items():
+            state = manifest.partitions.get(source, PartitionState())
+            found[source] = Position(
+                next=offset,
+                epoch=manifest.cut.epoch - 1,
+                newest_ms=state.newest_ms,
+                appended_ms=state.appended_ms,
+                first=offset,
+            )
+        return found
+
+    return positions if settings.mode_row.batch_view else dict
+
+
+#: What may recompute; the first one is the usual one.
+ENGINES: Final = ("pandas", "duckdb")
+
+
+def merge(settings: Settings) -> Merge:
+    """What answers, made of the views that the mode has."""
+    row = settings.mode_row
+    return Merge(
+        speed_reader(settings) if row.speed_view else None,
+        BatchViews(view_store(settings)) if row.batch_view else None,
+    )
+
+
+def provenance(settings: Settings) -> Provenance:
+    """What says where an answer comes from."""
+    return Provenance(settings.mode, settings.view, settings.rules, settings.batch_seconds)
 
 
 def auditor(settings: Settings) -> Auditor:
     """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
     return Auditor(settings.access, topics(settings).partitions(), settings.rules)
+
+
+def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:
+    """Asks Kafka for the end of each partition, over one connection. It raises `UnavailableError`."""
+    reader = RawReader(settings.access)
+    sources: list[PartitionKey] = []
+
+    def ends() -> dict[PartitionKey, int]:
+        if not sources:
+            sources.extend(topics(settings).partitions())
+        return {source: end for source, (_, end) in reader.bounds(sources).items()}
+
+    return ends
 
 
 def dirt(settings: Settings) -> DirtShares:

@@ -69,7 +69,13 @@ def settings(servers: Servers, fresh_topics: KafkaAccess, tmp_path: object) -> S
     """Settings of a view of its own on empty topics."""
     name = f"t{uuid.uuid4().hex[:8]}"
     return Settings(
-        kafka=servers.kafka, redis=servers.redis, namespace=name, group=name, data_dir=tmp_path, _env_file=None
+        mode="streaming",
+        kafka=servers.kafka,
+        redis=servers.redis,
+        namespace=name,
+        group=name,
+        data_dir=tmp_path,
+        _env_file=None,
     )
 
 

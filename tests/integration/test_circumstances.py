@@ -36,6 +36,7 @@ def settings(own_servers: EmbeddedServers, tmp_path) -> Settings:
     Topics(access).ensure(partitions=4, retention_ms=-1)
     name = f"t{uuid.uuid4().hex[:8]}"
     return Settings(
+        mode="streaming",
         kafka=addresses.kafka,
         redis=addresses.redis,
         namespace=name,

@@ -67,7 +67,16 @@ def secured_kafka(tmp_path, certificate, monkeypatch):
 
 def _settings(tmp_path: Path, kafka: str, redis: str, **more: object) -> Settings:
     name = f"t{uuid.uuid4().hex[:8]}"
-    return Settings(kafka=kafka, redis=redis, namespace=name, group=name, data_dir=tmp_path, _env_file=None, **more)
+    return Settings(
+        mode="streaming",
+        kafka=kafka,
+        redis=redis,
+        namespace=name,
+        group=name,
+        data_dir=tmp_path,
+        _env_file=None,
+        **more,
+    )
 
 
 def test_every_client_reaches_kafka_over_sasl_and_tls(secured_kafka, certificate, servers: Servers, tmp_path):

@@ -58,11 +58,12 @@ class Stage:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def view(self, namespace: str) -> Settings:
+    def view(self, namespace: str, **more: object) -> Settings:
         """The settings of a view: short epochs, so that they end and are remembered all the time."""
         addresses = self.servers.running()
         assert addresses is not None
-        return Settings(
+        settings = Settings(
+            mode="streaming",
             _env_file=None,  # type: ignore[call-arg]
             kafka=addresses.kafka,
             redis=addresses.redis,
@@ -83,6 +84,7 @@ class Stage:
             dirt_broken_json=0.003,
             dirt_garbage=0.003,
         )
+        return settings.model_copy(update=more)
 
     def crew(self, settings: Settings, command: Sequence[str] = ()) -> Crew:
         """Processes with these settings; see `Crew`."""

@@ -35,7 +35,7 @@ class Pulse(threading.Thread):
         self._client = Redis.from_url(
             settings.redis, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
-        self._key = f"{{{settings.namespace}}}:positions"
+        self._key = f"{{{settings.view}}}:positions"
         self._sources = sources
         self._ended = threading.Event()
         self._changed = threading.Condition()

@@ -13,7 +13,7 @@ from modes.settings import Settings
 ROOT = Path(__file__).parents[2]
 SETTINGS = {f"FOURFOLD_{name.upper()}" for name in Settings.model_fields}
 #: What only docker-compose.yml reads.
-COMPOSE_ONLY = {"FOURFOLD_PUBLISHED_KAFKA_PORT", "FOURFOLD_PUBLISHED_REDIS_PORT"}
+COMPOSE_ONLY = {"FOURFOLD_PUBLISHED_KAFKA_PORT", "FOURFOLD_PUBLISHED_REDIS_PORT", "FOURFOLD_PUBLISHED_API_PORT"}
 #: What compose decides itself by having servers of its own.
 NOT_IN_COMPOSE = re.compile(r"FOURFOLD_(KAFKA_\w+|REDIS_PORT|DATA_DIR|REPLICATION)$")
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.errors import ConfigurationError, FourfoldError, InexactError, UnavailableError
-from modes import cli
+from modes import cli, invocation
 from modes.catalogue import MODES
 
 ROOT = Path(cli.__file__).parent.parent
@@ -25,7 +25,7 @@ COMMANDS = ["up", "topics", "produce", "process", "watch", "counts", "verify", "
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     # the command line configures logs for its own process
-    monkeypatch.setattr(cli.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(invocation.logs, "configure", lambda *_: None)
 
 
 def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -86,7 +86,7 @@ def test_up_in_a_directory_that_cannot_be_written_says_so_in_one_line(
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOURFOLD_MODE", "kappa")
     monkeypatch.setattr(sys, "argv", ["fourfold", "--debug", "counts"])
-    monkeypatch.setattr(cli._state, "debug", False)
+    monkeypatch.setattr(invocation.state, "debug", False)
     with pytest.raises(ConfigurationError):
         cli.main()
 
@@ -138,11 +138,11 @@ def test_the_real_process_says_it_the_same_way(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "modes", "process"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "FOURFOLD_MODE": "lambda"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "FOURFOLD_MODE": "kappa"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "fourfold: the mode lambda is not built yet: use FOURFOLD_MODE=streaming\n"
+    assert done.stderr == "fourfold: the mode kappa is not built yet: use FOURFOLD_MODE=batch, streaming, lambda\n"

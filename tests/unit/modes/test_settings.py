@@ -51,7 +51,7 @@ WRONG = [
     ("epoch_seconds", 86401),
     ("epoch_seconds", "nan"),
     ("epoch_seconds", "inf"),
-    ("horizon_epochs", -1),
+    ("horizon_epochs", -2),
     ("horizon_epochs", 1001),
     ("lateness_seconds", -1),
     ("lateness_seconds", "inf"),
@@ -142,20 +142,21 @@ def test_the_catalogue_has_the_four_modes_of_the_design() -> None:
 
 
 def test_the_rules_are_those_of_the_mode_where_nothing_is_set() -> None:
-    assert load().rules == Rules(epoch_ms=30_000, horizon=1, lateness_ms=60_000, keep_epochs=720)
+    assert load(mode="lambda").rules == Rules(epoch_ms=10_000, horizon=6, lateness_ms=60_000, keep_epochs=0)
+    assert load(mode="streaming").rules == Rules(epoch_ms=30_000, horizon=1, lateness_ms=60_000, keep_epochs=720)
 
 
 @pytest.mark.parametrize(
     ("epoch_s", "hours", "keep"), [(30, 6, 720), (7, 0.01, 6), (86400, 0.01, 1), (0.1, 24, 864_000)]
 )
 def test_the_window_is_covered_by_whole_epochs(epoch_s: float, hours: float, keep: int) -> None:
-    rules = load(epoch_seconds=epoch_s, window_hours=hours).rules
+    rules = load(mode="streaming", epoch_seconds=epoch_s, window_hours=hours).rules
     assert rules.keep_epochs == keep
     assert rules.keep_epochs * rules.epoch_ms >= hours * 3_600_000
 
 
 def test_the_log_outlives_the_view() -> None:
-    settings = load(epoch_seconds=10, window_hours=1, horizon_epochs=5)
+    settings = load(mode="streaming", epoch_seconds=10, window_hours=1, horizon_epochs=5)
     window_ms = settings.rules.keep_epochs * settings.rules.epoch_ms
     assert settings.retention_ms >= window_ms + 5 * 10_000
 

@@ -1,0 +1,274 @@
+"""Commands of the batch and serving layers."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adapters.lake.manifest import Manifest
+from core.errors import ConfigurationError, FourfoldError, UnavailableError
+from core.rfc3339 import to_text
+from modes.catalogue import Role
+from modes.invocation import ACT, LOOK, ROLES, Json, settings_of
+from modes.settings import Settings
+from modes.wiring import ENGINES, embedded, located, speed_reader, view_store
+from serving.plain import safe
+from serving.quality_table import quality_table
+
+Engine = Annotated[str, typer.Option(help=f"What recomputes: {', '.join(ENGINES)}.")]
+IfInMode = Annotated[bool, typer.Option("--if-in-mode", help="End quietly where the mode has no such role.")]
+AcceptLoss = Annotated[
+    bool, typer.Option("--accept-loss", help="Go on where retention removed records before they were archived.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(rich_help_panel=ROLES)(batch)
+    app.command(rich_help_panel=ROLES)(serve)
+    app.command(rich_help_panel=ACT)(recompute)
+    app.command(rich_help_panel=ACT)(rollback)
+    app.command(rich_help_panel=LOOK)(versions)
+    app.command(rich_help_panel=LOOK)(quality)
+    app.command(rich_help_panel=LOOK)(trace)
+    app.command(rich_help_panel=ACT)(day)
+
+
+def has_role(settings: Settings, role: Role, *, quietly: bool = False) -> None:
+    """Ends the command where the mode has no such role. Raises `ConfigurationError`."""
+    if role in settings.mode_row.roles:
+        return
+    if quietly:
+        raise typer.Exit(0)
+    raise ConfigurationError(
+        f"the mode {settings.mode} has no role {role}: it has {', '.join(settings.mode_row.roles)}"
+    )
+
+
+def batch(
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then end.")] = False,
+    every: Annotated[str | None, typer.Option(help="Time from one cycle to the next: 60s, 5m.")] = None,
+    engine: Engine = ENGINES[0],
+    accept_loss: AcceptLoss = False,
+    if_in_mode: IfInMode = False,
+) -> None:
+    """Archive the log, recompute the batch view and publish it, again and again."""
+    settings = settings_of(role=True)
+    has_role(settings, Role.BATCH, quietly=if_in_mode)
+    interval = seconds_of(every) if every else settings.batch_seconds
+    from modes.roles.batch import batch as role
+
+    role(located(settings), None if once else interval, _engine(engine), accept_loss=accept_loss)
+
+
+def serve(if_in_mode: IfInMode = False) -> None:
+    """Serve the HTTP API: totals, series, top lists, a live stream."""
+    settings = settings_of(role=True)
+    has_role(settings, Role.SERVE, quietly=if_in_mode)
+    from modes.roles.serve import serve as role
+
+    role(located(settings))
+
+
+def recompute(
+    full: Annotated[bool, typer.Option("--full", help="From all raw rows, not from what is new.")] = False,
+    engine: Engine = ENGINES[0],
+    accept_loss: AcceptLoss = False,
+) -> None:
+    """Make a new version of the batch view now."""
+    settings = settings_of()
+    has_role(settings, Role.BATCH)
+    engine = _engine(engine)
+    settings = located(settings)
+    from modes.roles.batch import recompute as role
+
+    with Console(stderr=True).status("recomputing"):
+        report = role(settings, engine, full=full or engine != ENGINES[0], accept_loss=accept_loss)
+    if report.version is None:
+        print("nothing new since the current version: no epoch has ended (--full recomputes all the same)")
+        return
+    print(f"version {report.version.version} is current: {report.archived:,} records archived")
+    for phase, seconds in report.seconds.items():
+        print(f"  {phase:10} {seconds:8.3f} s")
+
+
+def versions(as_json: Json = False) -> None:
+    """The versions of the batch view that are kept."""
+    settings = settings_of()
+    store = view_store(settings)
+    current, kept = store.pointer(), store.versions()
+    if as_json:
+        print(json.dumps({"current": current or None, "versions": [_document(v, settings, current) for v in kept]}))
+        return
+    if not kept:
+        print("no versions yet: the batch role makes them (`fourfold batch --once`)")
+        return
+    table = Table(box=None, header_style="dim")
+    for name, justify in (
+        ("version", "right"),
+        ("created", "left"),
+        ("covers until", "left"),
+        ("accepted", "right"),
+        ("duplicates", "right"),
+        ("engine", "left"),
+        ("quality", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for version in kept:
+        document = _document(version, settings, current)
+        report = version.quality
+        table.add_row(
+            f"{'→ ' if document['current'] else ''}{version.version}",
+            _short(document["created"]),
+            _short(document["cut_time"]),
+            f"{document['accepted']:,}",
+            f"{document['duplicates']:,}",
+            f"{version.engine}{', full' if version.full else ''}",
+            f"{report['passed']} of {report['total']}" if report else "-",
+        )
+    Console(highlight=False).print(table)
+
+
+def rollback(version: Annotated[int, typer.Argument(help="The version to go back to.")]) -> None:
+    """Make an earlier version of the batch view current again. The next batch cycle goes on from it."""
+    settings = settings_of()
+    has_role(settings, Role.BATCH)
+    store = view_store(settings)
+    target = next((kept for kept in store.versions() if kept.version == version), None)
+    if target is not None and settings.mode_row.speed_view:
+        _check_speed_reaches(located(settings), target)
+    store.rollback(version)
+    print(f"version {version} is current")
+
+
+def quality(
+    as_json: Json = False,
+    version: Annotated[int | None, typer.Option(help="Of an earlier version.")] = None,
+    parquet: Annotated[str | None, typer.Option(help="Write the table of checks to this Parquet file.")] = None,
+) -> None:
+    """The quality report of the batch view."""
+    settings = settings_of()
+    store = view_store(settings)
+    try:
+        manifest = store.current() if version is None else store.manifest(version)
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no version {version}: see `fourfold versions`") from None
+    if manifest is None:
+        raise UnavailableError("there is no batch view yet: the batch role makes one (`fourfold batch --once`)")
+    if parquet is not None:
+        from batch.quality_report import Report
+
+        try:
+            Report.from_json(manifest.quality).frame().to_parquet(parquet)
+        except OSError as error:
+            raise ConfigurationError(f"{parquet} cannot be written: {error.strerror or error}") from error
+        print(f"{parquet}: {len(manifest.quality['checks'])} checks of version {manifest.version}")
+    elif as_json:
+        print(json.dumps({"version": manifest.version, **manifest.quality}))
+    else:
+        Console(highlight=False).print(quality_table(manifest.quality, f"quality of version {manifest.version}"))
+
+
+def trace(
+    event_id: Annotated[str, typer.Argument(help="The event's id.")],
+    as_json: Json = False,
+) -> None:
+    """Where one event went: its records, their verdicts, the cells they count in."""
+    from modes.trace import trace as find
+
+    with Console(stderr=True).status("reading the archive and the log"):
+        found = find(located(settings_of()), event_id)
+    if found is None:
+        raise FourfoldError(f"no record in the log or in the archive has the id {safe(event_id, 64)}")
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        from serving.trace_text import trace_text
+
+        Console(highlight=False).print(trace_text(found))
+
+
+def day(
+    seconds: Annotated[float, typer.Option(help="How long the day takes; 0: as fast as possible.", min=0)] = 60,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Play a day of 24 hours, and measure what is left after validation and after transformation."""
+    settings = settings_of(seed=seed, day_seconds=seconds)
+    has_role(settings, Role.BATCH)
+    found = embedded(settings).running()
+    if found is not None:
+        settings = located(settings)
+    from modes.day import day as play
+    from modes.roles.batch import recompute as role
+
+    with Console(stderr=True).status("starting") as status:
+        document = play(
+            settings,
+            recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
+            progress=status.update,
+        )
+    if as_json:
+        print(json.dumps(document))
+    else:
+        from serving.funnel_table import funnel_table
+
+        Console(highlight=False).print(funnel_table(document))
+    raise typer.Exit(0 if document["exact"] else 1)
+
+
+def seconds_of(text: str) -> float:
+    """`60s`, `5m`, `1h` or `60` in seconds. Raises `ConfigurationError`."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigurationError(f"--every {text!r} is no time: use 60s, 5m or 1h")
+    return seconds
+
+
+def _short(text: str) -> str:
+    """A time without year and fraction: `11-25 04:44:30`."""
+    return text[5:19].replace("T", " ")
+
+
+def _engine(name: str) -> str:
+    if name not in ENGINES:
+        raise ConfigurationError(f"--engine {name!r} is none of {', '.join(ENGINES)}")
+    return name
+
+
+def _check_speed_reaches(settings: Settings, target: Manifest) -> None:
+    reader = speed_reader(settings)
+    try:
+        floor = reader.read(target.cut.epoch).floor
+    finally:
+        reader.close()
+    if floor > target.cut.epoch:
+        raise ConfigurationError(
+            f"the speed view no longer reaches back to version {target.version}, so answers would miss events: go back "
+            "one version at most, or use `fourfold recompute --full`"
+        )
+
+
+def _document(version: Manifest, settings: Settings, current: int) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "current": version.version == current,
+        "created": to_text(version.created_ms),
+        "cut_epoch": version.cut.epoch,
+        "cut_time": to_text(version.cut.epoch * settings.rules.epoch_ms),
+        "accepted": version.counters.get("accepted", 0),
+        "duplicates": version.counters.get("duplicates", 0),
+        "engine": version.engine,
+        "full": version.full,
+        "files": len(version.files()),
+        "quality": {name: version.quality[name] for name in ("passed", "total")} if version.quality else None,
+    }

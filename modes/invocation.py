@@ -1,0 +1,31 @@
+"""What all commands have in common: options, settings, logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from modes import logs
+from modes.settings import Settings, load
+
+RUN, LOOK, ACT, ROLES = "Run", "Look", "Act and measure", "Roles, one by one"
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+class _State:
+    debug = False
+
+
+#: `--debug`: tracebacks and debug logs.
+state = _State()
+
+
+def settings_of(*, role: bool = False, **overrides: object) -> Settings:
+    """`role`: a process whose log somebody keeps; the others speak only when something is wrong."""
+    settings = load(**overrides)
+    level = "debug" if state.debug else settings.log_level if role else "warning"
+    logs.configure(level, settings.log_format)
+    # every command refuses a mode that cannot run, before it does anything
+    _ = settings.mode_row
+    return settings

@@ -1,0 +1,112 @@
+"""`fourfold batch`: cycles of the batch layer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Final
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from batch.cycle import CycleReport
+from core.errors import ConfigurationError, FourfoldError
+from modes.batch_wiring import batch_cycle
+from modes.roles.service import stop_event, telemetry_of
+from modes.settings import Settings
+from modes.wiring import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+#: A batch cycle that failed is tried again after so long, at most.
+RETRY_S: Final = 5.0
+
+
+def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss: bool) -> None:
+    """Runs batch cycles until SIGTERM or SIGINT; one cycle where `every_s` is None.
+
+    Raises `FourfoldError` where the one cycle fails. In a series a failure is told and the next
+    cycle tries again; wrong configuration ends it.
+    """
+    wait_for_topics(settings)
+    stop = stop_event()
+    metrics = _BatchMetrics()
+    with ExitStack() as stack:
+        cycle = batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss)
+        if every_s is None:
+            metrics.take(cycle.run())
+            return
+        telemetry = telemetry_of(settings, metrics, lambda: metrics.good)
+        log.info("batch cycles", every_s=every_s, lake=str(settings.lake_dir), metrics=telemetry.address)
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                report = cycle.run()
+            except ConfigurationError:
+                raise
+            except FourfoldError as error:
+                metrics.fail()
+                log.warning("batch cycle failed, the next one tries again", reason=str(error))
+                stop.wait(min(every_s, RETRY_S))
+                continue
+            metrics.take(report)
+            if report.version is not None:
+                log.info(
+                    "published",
+                    version=report.version.version,
+                    archived=report.archived,
+                    **{f"{name}_s": seconds for name, seconds in report.seconds.items()},
+                )
+            stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+
+
+def recompute(settings: Settings, engine: str, *, full: bool, accept_loss: bool) -> CycleReport:
+    """One batch cycle. Raises as `Cycle.run`."""
+    with ExitStack() as stack:
+        return batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss).run(full=full)
+
+
+class _BatchMetrics(Collector):
+    """What the batch cycles did."""
+
+    def __init__(self) -> None:
+        self.good = False
+        self._cycles = self._failures = self._archived = 0
+        self._last = CycleReport(None)
+
+    def take(self, report: CycleReport) -> None:
+        """Keeps the report of a cycle."""
+        self.good = True
+        self._cycles += 1
+        self._archived += report.archived
+        if report.version is not None:
+            self._last = report
+
+    def fail(self) -> None:
+        """A cycle failed."""
+        self.good = False
+        self._failures += 1
+
+    def collect(self) -> Iterable[Metric]:
+        """Called for each scrape."""
+        for name, value, text in (
+            ("cycles", self._cycles, "batch cycles that ended well"),
+            ("failures", self._failures, "batch cycles that failed"),
+            ("archived", self._archived, "records archived"),
+        ):
+            yield CounterMetricFamily(f"fourfold_batch_{name}", text, value=value)
+        version = self._last.version
+        yield GaugeMetricFamily(
+            "fourfold_batch_version", "version published last", value=version.version if version else 0
+        )
+        yield GaugeMetricFamily(
+            "fourfold_batch_cut_epoch", "epoch of its cut", value=version.cut.epoch if version else 0
+        )
+        phases = GaugeMetricFamily(
+            "fourfold_batch_phase_seconds", "seconds of the last cycle by phase", labels=["phase"]
+        )
+        for phase, seconds in self._last.seconds.items():
+            phases.add_metric([phase], seconds)
+        yield phases

@@ -1,0 +1,70 @@
+"""`fourfold produce`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from modes.roles.service import stop_event, telemetry_of
+from modes.settings import Settings
+from modes.wiring import dirt, wait_for_topics
+from producers.emitter import Emitter
+from producers.pacer import Pacer
+from producers.profile import DayStream
+from producers.role import Source, Stats, run
+from producers.shop import shoppers_for
+from producers.stream import ShopStream
+
+log = structlog.get_logger(__name__)
+
+
+def produce(settings: Settings, duration_s: float | None) -> Stats:
+    """Produces until SIGTERM or SIGINT, the end of the day profile, or `duration_s`."""
+    wait_for_topics(settings)
+    stop = stop_event()
+    identity = settings.run or f"{settings.seed}-{int(time.time()):x}-{os.getpid():x}"
+    source: Source
+    if settings.profile:
+        source = day = DayStream(settings.seed, identity, settings.day_seconds)
+        pacer = Pacer(day.rate)
+    else:
+        source = ShopStream(settings.seed, identity, dirt(settings), shoppers=shoppers_for(settings.rate))
+        pacer = Pacer(settings.rate)
+    emitter = Emitter(settings.access.confluent())
+    collected = _ProducerMetrics()
+    telemetry = telemetry_of(settings, collected)
+    log.info("producing", run=identity, rate=settings.rate, metrics=telemetry.address)
+    stats = run(emitter, source, pacer, stop, collected.take, duration_s=duration_s)
+    log.info("produced", records=stats.produced, delivered=stats.delivered, failed=stats.failed)
+    return stats
+
+
+class _ProducerMetrics(Collector):
+    """What a producer reported last."""
+
+    def __init__(self) -> None:
+        self._stats = Stats()
+
+    def take(self, stats: Stats) -> None:
+        """Keeps the report."""
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        """Called for each scrape."""
+        stats = self._stats
+        for name, value, text in (
+            ("produced", stats.produced, "records handed to the client"),
+            ("delivered", stats.delivered, "records acknowledged by Kafka"),
+            ("failed", stats.failed, "records that Kafka refused"),
+            ("blocked", stats.blocked, "waits for a full buffer"),
+        ):
+            yield CounterMetricFamily(f"fourfold_producer_{name}", text, value=value)
+        kinds = CounterMetricFamily("fourfold_producer_kind", "records by kind", labels=["kind"])
+        for kind, count in stats.by_kind.items():
+            kinds.add_metric([kind], count)
+        yield kinds

@@ -1,0 +1,28 @@
+"""What every role is: something that ends on a signal, and serves metrics and health."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
+
+from adapters.telemetry import Telemetry
+from modes.settings import Settings
+
+
+def stop_event() -> threading.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def telemetry_of(settings: Settings, collector: Collector, ready: object = None) -> Telemetry:
+    """Serves the metrics of `collector`; `ready`: whether the role does its work."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    check = ready if callable(ready) else lambda: True
+    return Telemetry(settings.metrics_host, settings.metrics_port, registry, check)

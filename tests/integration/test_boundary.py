@@ -1,0 +1,163 @@
+"""The lambda boundary: batch view and speed view meet without losing or doubling an event, at every instant.
+
+Producers, workers that are killed, batch cycles every few seconds and pollers without pause. Each
+answer equals the truth at its own cut and offsets: ideal below the cut, horizon from it on.
+FOURFOLD_BOUNDARY_SECONDS makes it longer, FOURFOLD_CHAOS_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from core.position import Vector
+from modes.settings import Settings
+from modes.up import api_port
+from modes.wiring import view_store
+from tests.support.boundary_ablation import ABLATIONS
+from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
+from tests.support.chaos import Stage
+from tests.support.chaos_audit import Audit
+from tests.support.chaos_crew import Crew
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+
+SECONDS = float(os.environ.get("FOURFOLD_BOUNDARY_SECONDS", "40"))
+SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
+RATE = 3_000
+CYCLE_S = 5.0
+API_POLLERS, MERGE_POLLERS = 18, 2
+#: Two processors share the machine with all others: a poller that never pauses would starve them.
+PAUSE_S = 0.05
+START_BOUND_S = 90.0
+ABLATION_VERSIONS = 2
+ALL_ABLATIONS = os.environ.get("FOURFOLD_CHAOS_ABLATIONS", "") == "1"
+FORGET_EVERY = 100
+
+
+def boundary(stage: Stage, **more: Any) -> Settings:
+    settings = stage.view(
+        "boundary",
+        mode="lambda",
+        epoch_seconds=1.0,
+        horizon_epochs=2,
+        batch_seconds=CYCLE_S,
+        cut_margin_seconds=1.5,
+        **more,
+    )
+    return settings.model_copy(update={"api_port": api_port(settings)})
+
+
+def wrong_answers(audit: Audit, pollers: list[Poller]) -> list[str]:
+    """What is wrong with any answer; in the order of their offsets, so that the truth is summed up once."""
+    polled = sorted((p for poller in pollers for p in poller.polled), key=lambda p: sum(p.vector.values()))
+    wrong = []
+    for number, (at, answer) in enumerate(polled):
+        if number % FORGET_EVERY == 0:
+            audit.forget(lowest([p.vector for p in polled[number:]]))
+        differences = (
+            audit.document_differences(answer) if isinstance(answer, dict) else audit.answer_differences(answer)
+        )
+        if differences:
+            wrong.append(f"{at:.3f}: {len(differences)} wrong, {differences[:4]}")
+    return wrong
+
+
+def lowest(vectors: list[Vector]) -> Vector:
+    return {source: min(vector.get(source, 0) for vector in vectors) for source in vectors[0]}
+
+
+def started(stage: Stage, settings: Settings, stack: ExitStack, command: tuple[str, ...] = ()) -> Crew:
+    """Two workers and the batch role, once there is a first version."""
+    crew = stack.enter_context(stage.crew(settings, command))
+    for role in ("process", "process", "batch"):
+        crew.start(role)
+    until(lambda: view_store(settings).pointer() > 1, within_s=START_BOUND_S, what="the first versions")
+    return crew
+
+
+@pytest.mark.timeout(SECONDS * 6 + 300)
+def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = Random(SEED)
+    with Stage(tmp_path, SEED, RATE) as stage, ExitStack() as stack:
+        settings = boundary(stage)
+        crew = started(stage, settings, stack)
+        crew.start("serve")
+        first = view_store(settings).pointer()
+        pollers: list[Poller] = [MergePoller(settings, PAUSE_S) for _ in range(MERGE_POLLERS)]
+        pollers += [ApiPoller(settings.api_host, settings.api_port, PAUSE_S) for _ in range(API_POLLERS)]
+        probe = ApiPoller(settings.api_host, settings.api_port, 0)
+
+        def api_answers() -> bool:
+            probe.ask()
+            return bool(probe.polled)
+
+        until(api_answers, within_s=START_BOUND_S, what="the API to answer")
+        for poller in pollers:
+            poller.start()
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            wait(random.uniform(2, 5))
+            victims = [child for child in crew.running if child.name.startswith("process")]
+            if victims:
+                crew.send(random.choice(victims), signal.SIGKILL)
+        for poller in pollers:
+            poller.stop()
+        versions = view_store(settings).pointer() - first
+        notes = [*crew.notes, *stage.notes]
+        audit = stack.enter_context(stage.audit(settings))
+        audit.read_to(audit.ends())
+        refused = [words for poller in pollers for words in poller.refused]
+        answers = sum(len(poller.polled) for poller in pollers)
+        wrong = wrong_answers(audit, pollers)
+    with capsys.disabled():
+        print(
+            f"\nboundary, FOURFOLD_CHAOS_SEED={SEED}: {audit.records:,} records, {versions} versions, "
+            f"{answers:,} different answers, {len(wrong)} wrong, {len(refused)} refused {refused[:1]}"
+        )
+    assert not wrong, wrong[:3]
+    assert not refused, refused[:3]
+    assert not notes, notes
+    assert versions >= SECONDS / CYCLE_S / 3
+    assert answers > SECONDS * 10
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", [name for name, each in ABLATIONS.items() if each.quick or ALL_ABLATIONS])
+def test_without_a_rule_answers_are_wrong_or_missing(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ablation = ABLATIONS[name]
+    with Stage(tmp_path, SEED, RATE) as stage, ExitStack() as stack:
+        settings = boundary(stage)
+        started(stage, settings, stack, ("tests.support.boundary_ablation", name))
+        pollers: list[Poller] = [MergePoller(settings, 0.02, ablation.reader)]
+        pollers[0].start()
+        known = view_store(settings).pointer()
+        until(
+            lambda: view_store(settings).pointer() >= known + ABLATION_VERSIONS,
+            within_s=START_BOUND_S,
+            what="versions to be published",
+        )
+        pollers[0].stop()
+        audit = stack.enter_context(stage.audit(settings))
+        audit.read_to(audit.ends())
+        wrong = wrong_answers(audit, pollers)
+        refused = pollers[0].refused
+    with capsys.disabled():
+        print(f"\nwithout {name}: {len(wrong)} of {len(pollers[0].polled)} answers wrong, {len(refused)} refused")
+    assert wrong or refused
+
+
+def wait(seconds: float) -> None:
+    """Lets the others work for a while; nothing is waited for."""
+    ended = time.monotonic() + seconds
+    until(lambda: time.monotonic() > ended, within_s=seconds + 5, what="the time to pass")
