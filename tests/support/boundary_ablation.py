@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from adapters.lake.batch_view import BatchView
 from batch.cycle import Cycle, CycleReport
 from core.cut import Cut
 from modes.cli import main
@@ -57,22 +56,18 @@ def floor_before_publication() -> None:
 
 
 class PointerTwice(Merge):
-    """Rule 5: the version is taken once for the speed epochs and once more for the batch view."""
+    """Rule 5: the version is not taken once: the speed epochs begin at the cut that it knew before."""
+
+    _epoch = 0
 
     def answer(self) -> Answer:
         views, speed = self._views, self._speed
         assert views is not None
         assert speed is not None
-        before: BatchView | None = views.current()
-        snapshot = speed.read(before.cut.epoch if before else 0)
-        after = views.current()
-        while after is before and self._patient():
-            after = views.current()
-        return merged(snapshot, after)
-
-    def _patient(self) -> bool:
-        self._turns = getattr(self, "_turns", 0) + 1
-        return self._turns % 200 != 0
+        snapshot = speed.read(self._epoch)
+        view = views.current()
+        self._epoch = view.cut.epoch if view else 0
+        return merged(snapshot, view)
 
 
 def pointer_twice(settings: Settings) -> Merge:

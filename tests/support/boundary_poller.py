@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from core.cells import DIMENSIONS
@@ -22,17 +22,11 @@ UNAVAILABLE: Final = 503
 
 
 class Polled(NamedTuple):
-    """An answer, or a document of the API, and when it came (seconds since 1970)."""
+    """An answer, or a document of the API, when it came (seconds since 1970), and the offsets that it names."""
 
     at: float
     answer: Answer | dict[str, Any]
-
-    @property
-    def vector(self) -> Mapping[PartitionKey, int]:
-        """The offsets that it names."""
-        if isinstance(self.answer, Answer):
-            return self.answer.vector
-        return {PartitionKey.parse(s): offset for s, offset in self.answer["provenance"]["offsets"].items()}
+    vector: dict[PartitionKey, int]
 
 
 class Poller(threading.Thread):
@@ -59,10 +53,15 @@ class Poller(threading.Thread):
         """One question."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Ends its connections."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Ends it. Raises what it raised."""
         self._ended.set()
         self.join()
+        self.close()
         if self.failure is not None:
             raise self.failure
 
@@ -77,9 +76,14 @@ class MergePoller(Poller):
     def ask(self) -> None:
         """One answer."""
         try:
-            self.polled.append(Polled(time.time(), self._merge.answer()))
+            answer = self._merge.answer()
+            self.polled.append(Polled(time.time(), answer, dict(answer.vector)))
         except UnavailableError as error:
             self.refused.append(str(error))
+
+    def close(self) -> None:
+        """Ends the connection to Redis."""
+        self._merge.close()
 
 
 class ApiPoller(Poller):
@@ -108,4 +112,9 @@ class ApiPoller(Poller):
             return
         assert response.status == 200, (response.status, document)
         if not self.polled or self.polled[-1].answer != document:
-            self.polled.append(Polled(time.time(), document))
+            vector = {PartitionKey.parse(s): offset for s, offset in document["provenance"]["offsets"].items()}
+            self.polled.append(Polled(time.time(), document, vector))
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()

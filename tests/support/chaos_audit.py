@@ -15,7 +15,7 @@ from adapters.kafka.log import Entry, LogReader
 from adapters.speed.port import Snapshot
 from core import truth
 from core.cells import MEASURES, Cell
-from core.ledger import UNAUDITED, Ledger
+from core.ledger import UNAUDITED, Ledger, Truth
 from core.position import PartitionKey
 from core.rules import Rules
 from serving.answer import Answer
@@ -43,6 +43,8 @@ class Audit:
         self._appended = {source: array("q") for source in sources}
         self._rejected: dict[tuple[PartitionKey, int], Rejection] = {}
         self._ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+        self._asked: tuple[Mapping[PartitionKey, int], int] | None = None
+        self._told: Truth | None = None
         self.records = 0
 
     def __enter__(self) -> Self:
@@ -94,7 +96,7 @@ class Audit:
 
     def answer_differences(self, answer: Answer) -> list[str]:
         """Every number of a merged answer that is not the true one at the answer's own cut and vector."""
-        true = self._ledger.expected(answer.vector, answer.cut_epoch, answer.floor)
+        true = self._expected(answer.vector, answer.cut_epoch)
         return [
             *_unequal("cell", answer.cells(), true.cells()),
             *_unequal("total", answer.totals, true.totals()),
@@ -105,11 +107,23 @@ class Audit:
         """As `answer_differences`, for the totals of one dimension as the API gives them."""
         source = document["provenance"]
         vector = {PartitionKey.parse(name): offset for name, offset in source["offsets"].items()}
-        true = self._ledger.expected(vector, (source["cut"] or {"epoch": 0})["epoch"])
-        dimension = document["dimension"]
-        seen = {row["value"]: Cell(*(row[measure] for measure in MEASURES)) for row in document["values"]}
-        expected = {value: cell for (name, value), cell in true.totals().items() if name == dimension}
-        return list(_unequal(f"{dimension} by API", seen, expected))
+        true = self._expected(vector, (source["cut"] or {"epoch": 0})["epoch"])
+        dimension, quality = document["dimension"], document["quality"]
+        seen = {(dimension, row["value"]): _cell(row) for row in document["values"]} | {
+            ("all", ""): _cell(document["totals"])
+        }
+        expected = {key: cell for key, cell in true.totals().items() if key[0] in (dimension, "all")}
+        counters = {f"rejected:{reason}": number for reason, number in quality["rejected"].items()}
+        counters |= {name: quality[name] for name in ("accepted", "duplicates", "late") if quality[name]}
+        return [*_unequal("total by API", seen, expected), *_unequal("counter by API", counters, true.counters())]
+
+    def _expected(self, vector: Mapping[PartitionKey, int], cut_epoch: int) -> Truth:
+        """Whoever asks in the order of vectors often asks for the same one again."""
+        asked = (vector, cut_epoch)
+        if self._asked != asked:
+            self._asked, self._told = asked, self._ledger.expected(vector, cut_epoch)
+        assert self._told is not None
+        return self._told
 
     def forget(self, vector: Mapping[PartitionKey, int]) -> None:
         """Later questions are about this vector and those after it: that makes them cheap."""
@@ -159,6 +173,10 @@ class Audit:
         if claim is not None and claim.verdict == "rejected":
             self._rejected[entry.source, entry.offset] = Rejection(claim.reason, entry.value)
         self.records += 1
+
+
+def _cell(row: Mapping[str, int]) -> Cell:
+    return Cell(*(row[measure] for measure in MEASURES))
 
 
 def _summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
