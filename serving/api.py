@@ -17,6 +17,7 @@ from serving.http.broadcast import Broadcast
 from serving.http.counts import CountsRoutes
 from serving.http.health import HealthRoutes
 from serving.http.metrics import LiveMetrics, RequestMetrics
+from serving.http.pages import add_pages
 from serving.http.problem import Problem, add_handlers
 from serving.http.sources import Sources, Trace
 from serving.http.versions import VersionRoutes
@@ -76,6 +77,7 @@ def make_api(
         summary="Exact counts of a stream, and where they come from",
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -85,6 +87,7 @@ def make_api(
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
     HealthRoutes(sources, broadcast, registry).add_to(api)
+    add_pages(api)
     return api
 
 

@@ -93,11 +93,11 @@ def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Panel:
     table.add_column(ratio=1)
     exact = picture.error == 0
     style = "green" if exact else "yellow" if picture.error is None else "bold red"
-    table.add_row("error against truth", Text(error_text(picture), style=style))
+    table.add_row("live error", Text(error_text(picture), style=style))
     beyond = "-" if picture.beyond is None else f"{picture.beyond:,} duplicates not recognised"
-    table.add_row("against the ideal", beyond)
+    table.add_row("vs the ideal", beyond)
     table.add_row("lag", "-" if picture.lag is None else f"{picture.lag:,} records")
-    table.add_row("freshness", f"{seconds(picture.age_s)} after the last append")
+    table.add_row("freshness", f"{seconds(picture.age_s)} since the last append")
     table.add_row("batch view", _batch(picture))
     states = Text("  ").join(
         Text(name, style="green") if state == "up" else Text(f"{name} {state}", style="yellow") for name, state in roles

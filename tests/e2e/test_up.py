@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -17,11 +19,11 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.e2e
 
 
-def fourfold(directory: Path, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def fourfold(directory: Path, *arguments: str, timeout_s: float = 180, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "modes", *arguments],
         cwd=directory,
-        env=_environment(),
+        env=_environment() | more,
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -80,14 +82,16 @@ def test_ctrl_c_stops_everything_within_five_seconds_and_loses_nothing(tmp_path)
             what="counts to move",
         )
         status = json.loads(fourfold(tmp_path, "status", "--json").stdout)
-        assert {role["name"] for role in status["roles"]} == {"produce", "process"}
+        assert {role["name"] for role in status["roles"]} == {"produce", "process", "batch", "serve"}
         assert all(psutil.pid_exists(role["pid"]) for role in status["roles"])
         refused = fourfold(tmp_path, "up")
         assert refused.returncode == 2
         assert "already" in refused.stderr
         counts = json.loads(fourfold(tmp_path, "counts", "--json").stdout)
         assert counts["totals"]["clicks"] > 500
-        assert counts["provenance"]["mode"] == "streaming"
+        assert counts["provenance"]["mode"] == "lambda"
+        with urllib.request.urlopen(f"{status['addresses']['api']}/v1/totals", timeout=10) as response:
+            assert json.load(response)["totals"]["clicks"] > 500
 
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
@@ -102,6 +106,63 @@ def test_ctrl_c_stops_everything_within_five_seconds_and_loses_nothing(tmp_path)
     again = fourfold(tmp_path, "up", "--rate", "100", "--duration", "1")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "verify: EXACT" in again.stdout
+
+
+@pytest.mark.parametrize("mode", ["streaming", "batch", "lambda"])
+def test_each_mode_runs_whole_and_ends_exact(tmp_path, mode):
+    done = fourfold(tmp_path, "up", "--rate", "1000", "--duration", "14", FOURFOLD_MODE=mode)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verify: EXACT" in done.stdout
+    assert _clicks(done.stdout)[-1] > 8000
+    versions = json.loads(fourfold(tmp_path, "versions", "--json", FOURFOLD_MODE=mode).stdout)["versions"]
+    assert bool(versions) == (mode != "streaming")
+    assert _left_running(tmp_path) == []
+
+
+def test_a_change_of_the_mode_counts_what_the_log_has(tmp_path):
+    first = fourfold(tmp_path, "up", "--rate", "500", "--duration", "4", FOURFOLD_MODE="streaming")
+    second = fourfold(tmp_path, "up", "--rate", "500", "--duration", "2", FOURFOLD_MODE="lambda")
+    assert (first.returncode, second.returncode) == (0, 0), second.stdout + second.stderr
+    assert _clicks(second.stdout)[-1] > _clicks(first.stdout)[-1]
+
+
+def test_recompute_versions_rollback_quality_and_trace(tmp_path):
+    assert fourfold(tmp_path, "embedded", "start").returncode == 0
+    try:
+        assert fourfold(tmp_path, "produce", "--duration", "2", "--rate", "500").returncode == 0
+        until(lambda: _accepted(tmp_path) > 0, within_s=60, what="a version that covers events")
+        full = fourfold(tmp_path, "recompute", "--full")
+        assert full.returncode == 0, full.stderr
+        elt = fourfold(tmp_path, "recompute", "--engine", "duckdb")
+        assert elt.returncode == 0, elt.stderr
+        kept = json.loads(fourfold(tmp_path, "versions", "--json").stdout)
+        newest = kept["versions"][-1]
+        assert (newest["engine"], kept["current"]) == ("duckdb", newest["version"])
+        assert newest["accepted"] == kept["versions"][-2]["accepted"]
+
+        back = fourfold(tmp_path, "rollback", str(newest["version"] - 1))
+        assert back.returncode == 0, back.stderr
+        assert json.loads(fourfold(tmp_path, "versions", "--json").stdout)["current"] == newest["version"] - 1
+        assert fourfold(tmp_path, "rollback", "99").returncode == 2
+
+        report = json.loads(fourfold(tmp_path, "quality", "--json").stdout)
+        assert report["total"] == len(report["checks"]) > 5
+        assert fourfold(tmp_path, "quality", "--parquet", "checks.parquet").returncode == 0
+        assert len(pd.read_parquet(tmp_path / "checks.parquet")) == report["total"]
+
+        letters = json.loads(fourfold(tmp_path, "deadletters", "--json").stdout)
+        assert letters["count"] == 0
+        unknown = fourfold(tmp_path, "trace", "no-such-event")
+        assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+    finally:
+        assert fourfold(tmp_path, "embedded", "stop").returncode == 0
+
+
+def _accepted(directory: Path) -> int:
+    done = fourfold(directory, "batch", "--once")
+    assert done.returncode == 0, done.stderr
+    versions = json.loads(fourfold(directory, "versions", "--json").stdout)["versions"]
+    return versions[-1]["accepted"] if versions else 0
 
 
 def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp_path):

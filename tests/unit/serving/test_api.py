@@ -352,3 +352,12 @@ def test_a_processor_behind_the_cut_is_said(tmp_path: Path) -> None:
     world.tick()
     with world, TestClient(world.api) as client:
         assert ok(client.get("/v1/totals"))["provenance"]["states"] == ["processor behind the cut"]
+
+
+def test_the_pages_name_no_other_server(client: TestClient) -> None:
+    assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
+    page = client.get("/docs").text
+    assert "//" not in page.replace("// ", "").replace("window.location.origin", "")
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
+        assert f"/docs/files/{name}" in page
+        assert client.get(f"/docs/files/{name}").status_code == 200
