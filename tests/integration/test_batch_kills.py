@@ -1,0 +1,82 @@
+"""Batch cycles are killed at random points: what was archived and published stays whole and true.
+
+FOURFOLD_TEST_KILLS says how often, FOURFOLD_CHAOS_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from modes.settings import Settings
+from modes.up import environment
+from modes.verdict import judge
+from modes.wiring import raw_table, view_store
+from tests.support.product import run, supervised
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+
+KILLS = int(os.environ.get("FOURFOLD_TEST_KILLS", "6"))
+SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
+RATE = 2_000
+
+
+def assert_whole(settings: Settings) -> int:
+    """The raw table has each offset once, and as far as its positions say; the number of rows."""
+    raw = raw_table(settings)
+    rows = 0
+    for source, end in raw.positions().items():
+        offsets = np.concatenate([batch["offset"].to_numpy() for batch in raw.scan(source, 0, end)] or [np.zeros(0)])
+        assert (offsets == np.arange(end)).all(), f"{source}: {len(offsets)} rows up to {end}"
+        rows += len(offsets)
+    return rows
+
+
+@pytest.mark.timeout(120 + KILLS * 20)
+def test_a_batch_process_killed_at_any_point_does_no_harm(settings, capsys):
+    random = Random(SEED)
+    settings = settings.model_copy(
+        update={"mode": "batch", "epoch_seconds": 0.5, "cut_margin_seconds": 1.0, "rate": RATE}
+    )
+    store = view_store(settings)
+    seen = []
+    with supervised(settings) as supervisor:
+        supervisor.start("produce", ["produce"], settings.data_dir / "logs" / "produce.log")
+        for number in range(KILLS):
+            before = store.pointer()
+            with (Path(settings.data_dir) / f"batch-{number}.log").open("w") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "modes", "batch", "--every", "1s"],
+                    env={**os.environ, **environment(settings), "FOURFOLD_OWNER": str(os.getpid())},
+                    stdout=log,
+                    stderr=log,
+                )
+                try:
+                    # from the first moment on, or while the cycles after the first one go round
+                    if random.random() < 0.7:
+                        until(lambda now=before: store.pointer() > now, within_s=60, what="a version")
+                    with pytest.raises(subprocess.TimeoutExpired):
+                        child.wait(random.uniform(0.05, 2.5))
+                finally:
+                    child.kill()
+                    child.wait()
+            assert_whole(settings)
+            if store.pointer():
+                answer, verdict = judge(settings)
+                assert verdict.exact, verdict.differences[:5]
+                seen.append(answer.batch.manifest.version)
+    done = run(settings, "batch", "--once")
+    assert done.returncode == 0, done.stderr
+    _, verdict = judge(settings)
+    assert verdict.exact, verdict.differences[:5]
+    assert verdict.accuracy == 1.0
+    with capsys.disabled():
+        print(f"\n{KILLS} kills, FOURFOLD_CHAOS_SEED={SEED}: {assert_whole(settings):,} rows, versions {seen}")
+    assert len(set(seen)) > KILLS // 3
