@@ -16,6 +16,7 @@ from core.ledger import UNAUDITED, Ledger
 from core.position import Vector
 from modes.settings import Settings
 from modes.wiring import auditor, speed_reader
+from serving.answer import merged
 from serving.verify import compare
 
 
@@ -43,7 +44,7 @@ def prove(title: str, settings: Settings, ledger: Ledger) -> Proof:
         snapshot = reader.read()
     finally:
         reader.close()
-    verdict = compare(snapshot, ledger)
+    verdict = compare(merged(snapshot, None), ledger)
     if not verdict.exact or verdict.unaudited:
         raise _inexact(title, [*map(str, verdict.differences[:5]), f"unaudited {verdict.unaudited}"])
     return Proof(sum(snapshot.vector.values()), verdict.compared_cells)

@@ -31,6 +31,7 @@ from core.verdict import Reason, Rejected
 from modes.settings import Settings
 from modes.supervisor import Supervisor
 from modes.wiring import auditor
+from serving.answer import merged
 from serving.verify import compare
 from tests.support.events import as_bytes, click, sale
 from tests.support.product import snapshot, worker
@@ -357,7 +358,7 @@ def _assert_auditor_copes(pipeline: Pipeline) -> None:
     seen = pipeline.counted()
     with auditor(pipeline.settings) as witness:
         witness.read_until(seen.vector)
-        verdict = compare(seen, witness.ledger)
+        verdict = compare(merged(seen, None), witness.ledger)
         truth = witness.ledger.ideal(seen.vector)
     claims = [dict_of(record).get(HEADER) for record in pipeline.placed.values()]
     assert verdict.unaudited == sum(
