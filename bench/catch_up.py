@@ -106,7 +106,7 @@ def _turn(
                 screen.note(f"{contender.title}: joining")
                 shares = gate.wait(contender.processes, len(ends), run.check)
                 gate.open()
-            samples = watch(run, here.redis, name, enough, progress)
+            samples = watch(run, here.redis, view.view, enough, progress)
     finally:
         if gate:
             gate.open()

@@ -58,13 +58,13 @@ def freshness(options: Options, screen: Screen) -> Freshness:
         view = here.view("fresh")
         with running(SHIPPED, here, view) as worker:
             everybody = set(here.sources())
-            _until(lambda: vector_of(here.redis, "fresh").keys() == everybody, worker, "the worker to start")
+            _until(lambda: vector_of(here.redis, view.view).keys() == everybody, worker, "the worker to start")
             for rate in options.rates:
                 screen.say(f"{rate:,.0f} events/s for {options.freshness_s:g} s")
                 at = _measure(here, view, worker, rate, options, screen)
                 screen.say(f"  p50 {at.latency.p50_ms:.1f} ms, p99 {at.latency.p99_ms:.1f} ms")
                 result.rates.append(at)
-        reached = vector_of(here.redis, "fresh")
+        reached = vector_of(here.redis, view.view)
         result.proof = prove(SHIPPED.title, view, ledger_at(view, reached, lambda _: None))
     return result
 
@@ -73,11 +73,11 @@ def _measure(here: Stage, view: Settings, worker: Run, rate: float, options: Opt
     producer = Contender("produce", "producer", ["modes", "produce"])
     settings = here.view(f"produce{rate:g}", rate=rate, seed=options.seed)
     with running(producer, here, settings) as source:
-        before = vector_of(here.redis, view.namespace)
-        _until(lambda: vector_of(here.redis, view.namespace) != before, source, "the producer to start")
+        before = vector_of(here.redis, view.view)
+        _until(lambda: vector_of(here.redis, view.view) != before, source, "the producer to start")
         _stay(WARM_UP_S, "warming up", screen, worker, source)
-        start = vector_of(here.redis, view.namespace)
-        prober = Prober(view.redis, view.namespace)
+        start = vector_of(here.redis, view.view)
+        prober = Prober(view.redis, view.view)
         prober.start()
         cpu_before, began = worker.usage()[0], time.time()
         try:

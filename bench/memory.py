@@ -54,9 +54,9 @@ def memory(options: Options, screen: Screen) -> Memory:
         source = here.view("produce", rate=options.memory_rate, seed=options.seed)
         screen.say(f"{target:,} events at {options.memory_rate:,.0f} events/s, epochs of {EPOCH_S:g} s")
         with running(SHIPPED, here, view) as worker, running(producer, here, source):
-            watch(worker, here.redis, "memory", Enough(target), progress, _EVERY_S)
+            watch(worker, here.redis, view.view, Enough(target), progress, _EVERY_S)
         screen.say("reading the truth from the log")
-        reached = vector_of(here.redis, "memory")
+        reached = vector_of(here.redis, view.view)
         ledger = ledger_at(view, reached, lambda n: screen.note(f"reading the truth: {n:,} records"))
         proof = prove(SHIPPED.title, view, ledger)
     return Memory(

@@ -52,9 +52,9 @@ def prove(title: str, settings: Settings, ledger: Ledger) -> Proof:
 
 def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) -> Proof:
     """The stock agent's view; it knows no epochs, so each event once is its truth."""
-    vector = vector_of(redis, settings.namespace)
+    vector = vector_of(redis, settings.view)
     truth = ledger.ideal(vector)
-    tag = f"{{{settings.namespace}}}"
+    tag = f"{{{settings.view}}}"
     cells: Cells = {}
     for key in redis.scan_iter(f"{tag}:cells:*"):
         fields: dict[bytes, bytes] = redis.hgetall(key)  # type: ignore[assignment]

@@ -73,14 +73,14 @@ def make_app(settings: Settings, batch: int) -> faust.App:
 
     async def count_batches(stream: Any) -> None:
         async for events in stream.take_events(batch, within=WITHIN_S):
-            tally = StockTally(settings.namespace)
+            tally = StockTally(settings.view)
             for event in events:
                 await look(event, tally)
             await tally.write(redis)
 
     async def count_each(stream: Any) -> None:
         async for event in stream.events():
-            tally = StockTally(settings.namespace)
+            tally = StockTally(settings.view)
             await look(event, tally)
             await tally.write(redis)
 
