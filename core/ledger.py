@@ -73,6 +73,8 @@ class Ledger:
         self._seen: dict[tuple[int, int], bytearray] = {}
         #: epochs below it may lack records that retention removed before they were read
         self.sound_from = 0
+        #: of epochs below it only sums over epochs and minutes are known
+        self._settled = 0
         self._base = {_IDEAL: np.zeros(0, np.int64), _HORIZON: np.zeros(0, np.int64)}
 
     def add(self, source: PartitionKey, offset: int, append_ms: int, header: bytes | None) -> None:
@@ -112,6 +114,30 @@ class Ledger:
         if floor and sum(slot.epoch < floor for slot in self._slots) > len(self._slots) // 2:
             self._drop_below(floor)
 
+    def settle(self, cut_epoch: int) -> None:
+        """Keeps only sums over epochs and minutes below `cut_epoch`: what batch views cover grows for ever.
+
+        Questions about an earlier cut raise `ForgottenError` from then on, and cells of those epochs
+        have the minute 0.
+        """
+        if cut_epoch <= self._settled:
+            return
+        self._settled = cut_epoch
+        slots: dict[Slot, int] = {}
+        moved = np.zeros(len(self._slots), np.int64)
+        for at, slot in enumerate(self._slots):
+            if slot.epoch < cut_epoch:
+                slot = slot._replace(epoch=cut_epoch - 1, minute=min(slot.minute, 0))  # noqa: PLW2901 - it is the same
+            moved[at] = slots.setdefault(slot, len(slots))
+        for which in (_IDEAL, _HORIZON):
+            sums = np.zeros(len(slots), np.int64)
+            np.add.at(sums, moved, self._grown(which))
+            self._base[which] = sums
+        for log in self._logs.values():
+            log.slots = array("l", moved[np.frombuffer(log.slots, np.int64)].tolist() if log.slots else [])
+        self._slots = list(slots)
+        self._slot_numbers = slots
+
     def ideal(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> Truth:
         """Each event once, as of `vector`, in epochs at and above `floor`."""
         return self._at(vector, floor, _IDEAL)
@@ -125,6 +151,8 @@ class Ledger:
 
         Without a batch view `cut_epoch` is 0. Every record below a cut is in an epoch below it.
         """
+        if cut_epoch < self._settled:
+            raise ForgottenError(f"epochs below {self._settled} are settled, the cut is at {cut_epoch}")
         ideal, horizon = self.ideal(vector, floor), self.horizon(vector, floor)
         return ideal.below(cut_epoch).plus(horizon.since(cut_epoch))
 

@@ -184,4 +184,5 @@ class LiveAuditor(threading.Thread):
                 self._restart.set()
                 return None
             auditor.condense(vector, floor)
+            ledger.settle(answer.cut_epoch)
         return found

@@ -135,6 +135,28 @@ def test_a_merged_view_is_ideal_below_the_cut_and_by_the_horizon_from_it_on() ->
     assert ledger.expected(vector, 7).counters() == {"accepted": 2, "duplicates": 1}
 
 
+def test_what_is_settled_gives_the_same_totals_and_counters() -> None:
+    whole, settled = (Ledger(epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS) for _ in range(2))
+
+    def add(offset: int) -> None:
+        told = encode(
+            Claim("run", offset % 7, "accepted", time_ms=60_000 * (offset % 5), clicks=1, campaign=str(offset % 2))
+        )
+        for ledger in (whole, settled):
+            ledger.add(CLICKS_0, offset, 500 * offset, told)
+
+    for offset in range(40):
+        add(offset)
+        vector, cut = {CLICKS_0: offset + 1}, offset // 4
+        told, expected = settled.expected(vector, cut), whole.expected(vector, cut)
+        assert (told.totals(), told.counters()) == (expected.totals(), expected.counters())
+        assert settled.ideal(vector).counters() == whole.ideal(vector).counters()
+        settled.forget(vector)
+        settled.settle(cut)
+    with pytest.raises(ForgottenError):
+        settled.expected(vector, 3)
+
+
 VECTORS = st.fixed_dictionaries({}, optional={CLICKS_0: st.integers(0, 50), CLICKS_1: st.integers(0, 50)})
 FLOORS = st.sampled_from([0, NOW, NOW + 1, NOW + 4, NOW + 100])
 
