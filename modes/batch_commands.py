@@ -134,7 +134,7 @@ def versions(as_json: Json = False) -> None:
 
 
 def rollback(version: Annotated[int, typer.Argument(help="The version to go back to.")]) -> None:
-    """Make an earlier version of the batch view current again. The next batch cycle goes on from it."""
+    """Go back to an earlier version of the batch view; the next cycle goes on from it."""
     settings = settings_of()
     has_role(settings, Role.BATCH)
     store = view_store(settings)

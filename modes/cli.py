@@ -46,7 +46,6 @@ app = typer.Typer(
     epilog="Settings come from the environment and .env (prefix FOURFOLD_). Start with: fourfold up",
 )
 embedded_app = typer.Typer(no_args_is_help=True, help="Start, stop and see the embedded Kafka and Redis.")
-batch_commands.register(app)
 app.add_typer(embedded_app, name="embedded", rich_help_panel="Run")
 
 
@@ -353,6 +352,9 @@ def embedded_prepare() -> None:
     """Download what the embedded servers need and make their start-up caches."""
     console = Console(stderr=True, highlight=False)
     embedded(settings_of(), console.print).prepare()
+
+
+batch_commands.register(app)
 
 
 def main() -> None:
