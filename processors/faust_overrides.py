@@ -32,6 +32,7 @@ from faust.types.tuples import TP, ConsumerMessage
 from core.errors import ConfigurationError
 from core.position import PartitionKey
 from processors.batches import Batch, Fetched, Stretch
+from processors.record_batches import KeptRecords
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,8 @@ class RecordBatches(aiokafka_fetcher.PartitionRecords):
         """Batches with at least one and about `max_records` records; none at the end."""
         stretch = Stretch(self.next_fetch_offset, max_records)
         while len(stretch) < max_records and self._records.has_next():
-            batch = self._records.next_batch()
+            kept = self._records.next_batch()
+            batch = kept.checked
             if self._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             self.next_fetch_offset = batch.next_offset
@@ -88,7 +90,7 @@ class RecordBatches(aiokafka_fetcher.PartitionRecords):
                 if batch.is_transactional and batch.producer_id in self._aborted_producers:
                     continue
             if not batch.is_control_batch:
-                stretch.add(batch)
+                stretch.add(kept)
         return stretch
 
     def exhausted(self) -> bool:
@@ -408,6 +410,9 @@ class BatchApp(faust.App):
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
 
+    def _create_directories(self) -> None:
+        """There are no tables: nothing is kept on this machine's disk."""
+
     @property
     def batch_consumer(self) -> BatchConsumer:
         """The app's consumer."""
@@ -418,6 +423,7 @@ class BatchApp(faust.App):
 
 def install() -> None:
     """Replaces what cannot be subclassed, in this process. Call once, before the app is made."""
+    aiokafka_fetcher.MemoryRecords = KeptRecords
     aiokafka_fetcher.PartitionRecords = RecordBatches
     aiokafka_fetcher.FetchResult = BatchFetchResult
     if not getattr(AIOKafkaClient.bootstrap, "waits_for_broker", False):

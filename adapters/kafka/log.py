@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from adapters.kafka.access import KafkaAccess
 from core.errors import UnavailableError
@@ -135,7 +135,7 @@ class LogReader:
                         message.timestamp()[1],
                         message.key(),
                         message.value(),
-                        message.headers() or (),
+                        _headers(message),
                     )
                 )
             elif error.code() == KafkaError._PARTITION_EOF:
@@ -147,6 +147,17 @@ class LogReader:
     def _bounds(self, source: PartitionKey) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(*source), TIMEOUT_S)
         return low, high
+
+
+def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
+    """None at all where a name is no UTF-8: the client cannot tell them."""
+    try:
+        found = message.headers()
+        # the client returns a list with holes then, and leaves its error to whatever is called next
+        object()
+    except (UnicodeDecodeError, SystemError):
+        return ()
+    return found or ()
 
 
 _PASSING: Final = {

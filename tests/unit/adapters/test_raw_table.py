@@ -51,7 +51,7 @@ def test_a_table_that_is_not_there_is_empty(table):
 def test_rows_and_positions_come_in_one_commit(table):
     both = pa.concat_tables([rows(CLICKS, 5, 8), rows(SALES, 0, 2)])
     table.append(both, {CLICKS: (5, 8), SALES: (0, 4)})
-    other = RawTable(table._path)
+    other = RawTable(table.path)
     assert other.positions() == {CLICKS: 8, SALES: 4}
     assert other.firsts() == {CLICKS: 5, SALES: 0}
     assert other.version() == 1
@@ -70,7 +70,7 @@ def test_a_partition_may_move_without_rows_and_values_may_be_missing(table):
 
 def test_of_two_writers_with_the_same_positions_one_is_refused(table, monkeypatch):
     table.append(rows(CLICKS, 0, 2), {CLICKS: (0, 2)})
-    slow = RawTable(table._path)
+    slow = RawTable(table.path)
     assert slow.positions() == {CLICKS: 2}
     # it has looked at the table for the last time before the other one writes
     monkeypatch.setattr(slow, "_open", lambda: slow._handle)
@@ -97,7 +97,7 @@ def test_of_two_makers_of_the_table_both_find_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize("old", [0, 1, 3])
 def test_another_position_than_the_table_s_is_refused(table, old):
     table.append(rows(CLICKS, 0, 2), {CLICKS: (0, 2)})
-    with pytest.raises(ConcurrentArchiveError, match=re.escape(f"clicks:0 is archived up to 2 in {table._path}, not")):
+    with pytest.raises(ConcurrentArchiveError, match=re.escape(f"clicks:0 is archived up to 2 in {table.path}, not")):
         table.append(rows(CLICKS, old, old + 2), {CLICKS: (old, old + 2)})
     assert table.positions() == {CLICKS: 2}
     assert offsets(table, CLICKS) == [0, 1]
@@ -135,7 +135,7 @@ def test_a_scan_is_in_order_and_complete_after_compactions(table, monkeypatch):
 def test_files_that_no_commit_names_are_not_read_and_vacuumed(table):
     table.append(rows(CLICKS, 0, 3), {CLICKS: (0, 3)})
     (named,) = table.files()
-    folder = table._path / "topic=clicks" / "partition=0"
+    folder = table.path / "topic=clicks" / "partition=0"
     (folder / "part-00000-orphan.zstd.parquet").write_bytes((folder / named).read_bytes())
     (folder / "part-00001-torn.zstd.parquet#1").write_bytes(b"PAR1")
     assert offsets(table, CLICKS) == [0, 1, 2]
@@ -153,8 +153,8 @@ def test_positions_survive_compaction_vacuum_and_checkpoints(table):
     table.compact()
     assert table.vacuum(alone=True) == 5
     table._open().create_checkpoint()
-    for entry in sorted(table._path.glob("_delta_log/*.json"))[:-2]:
+    for entry in sorted(table.path.glob("_delta_log/*.json"))[:-2]:
         entry.unlink()
-    other = RawTable(table._path)
+    other = RawTable(table.path)
     assert (other.positions(), other.firsts(), other.lost()) == ({CLICKS: 10}, {CLICKS: 0}, {CLICKS: 7})
     assert offsets(other, CLICKS) == list(range(10))

@@ -31,7 +31,6 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from faust.app.base import BootStrategy
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
@@ -51,6 +50,7 @@ from processors.faust_overrides import (
     RecordBatches,
     install,
 )
+from processors.record_batches import KeptRecords
 
 STAMP = 1_767_225_600_000
 VERSIONS = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
@@ -166,7 +166,14 @@ def test_a_parsed_record_has_what_the_fold_reads() -> None:
 
 def test_a_record_batch_tells_its_bounds_before_it_is_parsed() -> None:
     batch = batch_of(7, [(b"k", b"v")] * 3)
-    seen = (batch.base_offset, batch.next_offset, batch.is_control_batch, batch.is_transactional, batch.validate_crc())
+    checked = batch.checked
+    seen = (
+        batch.base_offset,
+        batch.next_offset,
+        checked.is_control_batch,
+        checked.is_transactional,
+        checked.validate_crc(),
+    )
     guard(seen == (7, 10, False, False, True), f"a record batch has {seen}", "RecordBatches.take")
 
 
@@ -294,6 +301,12 @@ def test_bootstrapping_raises_a_connection_error_where_nobody_listens() -> None:
 
 
 # --- Faust ---------------------------------------------------------------------------------------
+
+
+def test_the_app_makes_its_folders_in_the_hook_that_is_replaced() -> None:
+    made = names_in(faust.App._create_directories)
+    guard("mkdir" in made, "App._create_directories makes no folders", "BatchApp._create_directories")
+    assert "mkdir" not in names_in(BatchApp._create_directories)
 
 
 def test_the_apps_transport_is_made_by_the_hook_that_is_replaced() -> None:
@@ -564,7 +577,7 @@ class Log:
 
     def fetched(self, offset: int = 0, *, check_crcs: bool = False) -> RecordBatches:
         return RecordBatches(
-            TP, MemoryRecords(self.bytes), self.aborted, offset, None, None, check_crcs, aiokafka_fetcher.READ_COMMITTED
+            TP, KeptRecords(self.bytes), self.aborted, offset, None, None, check_crcs, aiokafka_fetcher.READ_COMMITTED
         )
 
 
@@ -583,7 +596,7 @@ def encoded(
 
 
 def batch_of(base: int, records: list[tuple[bytes | None, bytes | None]]) -> Any:
-    return MemoryRecords(encoded(base, records)).next_batch()
+    return KeptRecords(encoded(base, records)).next_batch()
 
 
 def offsets(stretch: Stretch, size: int = 1000) -> list[int]:
