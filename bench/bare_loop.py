@@ -6,6 +6,7 @@ No Faust, no supervision, no care for rebalancing, lost batches or servers that 
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -19,11 +20,14 @@ from core.position import PartitionKey, Position
 from modes.settings import Settings
 from modes.wiring import speed_sink, topics
 from processors.processor import SLICE
-from processors.worker import POLL_RECORDS
+from processors.worker import GC_THRESHOLD, POLL_RECORDS
 
 
 async def count(settings: Settings) -> None:
     """Counts until it is killed."""
+    # as the product's worker does
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     sink, letters, rules = speed_sink(settings), DeadLetterProducer(settings.access), settings.rules
     states = topics(settings).states()
     await sink.begin(rules, log_identity(states))

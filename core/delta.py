@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from core.cells import Cells, merge
 from core.events import ClickData, SaleData
-from core.fold import fold_clicks, fold_sales
+from core.fold import Tally
 from core.position import PartitionKey
 from core.verdict import Reason
 
@@ -34,24 +33,33 @@ class DeadLetter(NamedTuple):
     detail: str
 
 
-@dataclass(slots=True)
 class Minute:
-    """What is added at one minute of event time: cells, and accepted events not yet folded."""
+    """What is added at one minute of event time: what was counted, and events not yet counted."""
 
-    cells: Cells = field(default_factory=dict)
-    #: with repetitions: the sketch that they go into does not mind
-    users: list[str] = field(default_factory=list)
-    clicks: list[ClickData] = field(default_factory=list)
-    sales: list[SaleData] = field(default_factory=list)
+    __slots__ = ("_minute", "_tally", "clicks", "sales", "users")
 
-    def condense(self, minute: int) -> None:
-        """Folds the events into the cells."""
+    def __init__(self, minute: int) -> None:
+        """`minute`: minutes since 1970 in UTC."""
+        self._minute = minute
+        self._tally = Tally()
+        self.clicks: list[ClickData] = []
+        self.sales: list[SaleData] = []
+        #: with repetitions: the sketch that they go into does not mind
+        self.users: list[str] = []
+
+    @property
+    def cells(self) -> Cells:
+        """The cells of the events condensed so far."""
+        return self._tally.cells(self._minute)
+
+    def condense(self) -> None:
+        """Counts the events and lets go of them."""
         if self.clicks:
-            self.cells = merge(self.cells, fold_clicks(minute, self.clicks))
+            self._tally.add_clicks(self.clicks)
             self.users.extend(map(_user_of, self.clicks))
             self.clicks.clear()
         if self.sales:
-            self.cells = merge(self.cells, fold_sales(minute, self.sales))
+            self._tally.add_sales(self.sales)
             self.users.extend(map(_user_of, self.sales))
             self.sales.clear()
 
@@ -61,6 +69,8 @@ class Delta:
 
     def __init__(self) -> None:
         self.minutes: dict[tuple[int, int], Minute] = {}
+        #: those that may hold events
+        self._open: dict[tuple[int, int], Minute] = {}
         self.quality: dict[int, Counter[str]] = {}
         self.dead_letters: list[DeadLetter] = []
 
@@ -68,7 +78,8 @@ class Delta:
         """What takes the accepted clicks (or sales) at (epoch, minute of event time)."""
         found = self.minutes.get((epoch, minute))
         if found is None:
-            found = self.minutes[epoch, minute] = Minute()
+            found = self.minutes[epoch, minute] = Minute(minute)
+        self._open[epoch, minute] = found
         return found.clicks.append if is_clicks else found.sales.append
 
     def count(self, epoch: int, name: str, by: int = 1) -> None:
@@ -86,9 +97,10 @@ class Delta:
         self.dead_letters.append(letter)
 
     def condense(self) -> None:
-        """Folds events into cells; called by the fold after each slice of records."""
-        for (_, minute), held in self.minutes.items():
-            held.condense(minute)
+        """Counts the events kept so far; called by the fold after each slice of records."""
+        for held in self._open.values():
+            held.condense()
+        self._open.clear()
 
     def cells(self) -> dict[int, Cells]:
         """Epoch to the cells that this delta adds there."""

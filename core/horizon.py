@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 
 class Horizon:
     """Remembers ids by epoch; what is older than the horizon is forgotten.
@@ -15,21 +17,39 @@ class Horizon:
         self._epochs = epochs
         self._ids: dict[int, set[str]] = {}
         self.current: set[str] = set()
-        self.earlier: list[set[str]] = []
+        #: whether an id was seen in one of the epochs before
+        self.seen_earlier: Callable[[str], bool] = _membership(())
 
     def enter(self, epoch: int) -> None:
         """`epoch` begins (or goes on): forget what it leaves behind."""
         oldest = epoch - self._epochs
         self._ids = {e: ids for e, ids in self._ids.items() if e >= oldest}
         self.current = self._ids.setdefault(epoch, set())
-        self.earlier = [ids for e, ids in self._ids.items() if e != epoch and ids]
+        self.seen_earlier = _membership([ids for e, ids in self._ids.items() if e != epoch and ids])
 
     def remembers(self, event_id: str) -> bool:
         """Whether the id was seen within the horizon. Remembers it in the current epoch."""
         if event_id in self.current:
             return True
         self.current.add(event_id)
-        return any(event_id in ids for ids in self.earlier)
+        return self.seen_earlier(event_id)
 
     def __len__(self) -> int:
         return sum(map(len, self._ids.values()))
+
+
+def _membership(sets: Sequence[set[str]]) -> Callable[[str], bool]:
+    """Whether an id is in any of the sets."""
+    if not sets:
+        return frozenset[str]().__contains__
+    if len(sets) == 1:
+        # the usual case, in C: a loop costs 0.2 µs an event
+        return sets[0].__contains__
+
+    def seen(event_id: str) -> bool:
+        for ids in sets:  # noqa: SIM110 - a generator costs 0.2 µs an event
+            if event_id in ids:
+                return True
+        return False
+
+    return seen

@@ -21,8 +21,9 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 
-#: Records folded at a time: few enough that their events stay in the processor's cache.
-SLICE: Final = 2_000
+#: Records folded at a time, about: few enough that they and their events stay in the processor's
+#: cache, also where other processes use it.
+SLICE: Final = 250
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -83,6 +83,18 @@ def records(values: Iterable[object], start: int = 0, append_ms: int = NOW_MS) -
     ]
 
 
+class GivenMinute(Minute):
+    """What a minute adds, as given instead of counted."""
+
+    def __init__(self, minute: int) -> None:
+        super().__init__(minute)
+        self.given: Cells = {}
+
+    @property
+    def cells(self) -> Cells:
+        return self.given
+
+
 def delta_of(
     cells: Mapping[tuple[int, int], Mapping[tuple[str, str], Cell]] | None = None,
     *,
@@ -91,10 +103,11 @@ def delta_of(
 ) -> Delta:
     """A delta of given cells and users by (epoch, minute), and quality counters by epoch."""
     delta = Delta()
-    for place, part in (cells or {}).items():
-        delta.minutes.setdefault(place, Minute()).cells.update(cells_of(place[1], part))
-    for place, names in (users or {}).items():
-        delta.minutes.setdefault(place, Minute()).users = list(names)
+    cells, users = cells or {}, users or {}
+    for place in [*cells, *users]:
+        given = delta.minutes[place] = GivenMinute(place[1])
+        given.given = cells_of(place[1], cells.get(place, {}))
+        given.users = list(users.get(place, ()))
     for epoch, counters in (quality or {}).items():
         for name, number in counters.items():
             delta.count(epoch, name, number)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.cells import Cell, CellKey, Cells, merge
 from core.events import ClickData, SaleData
-from core.fold import fold_clicks, fold_sales
+from core.fold import Tally, fold_clicks, fold_sales
 
 MINUTE = 29_453_760
 NAMES = st.sampled_from(["", "a", "b", "a|b", "c:d", "\x00", "ü"])
@@ -88,6 +88,17 @@ def test_any_split_into_batches_gives_the_same_cells(
         for part in (fold_clicks(MINUTE, clicks[start:end]), fold_sales(MINUTE, sales[start:end]))
     ]
     assert merge(*parts) == merge(fold_clicks(MINUTE, clicks), fold_sales(MINUTE, sales))
+
+
+@given(CLICKS, SALES, st.lists(st.integers(0, 30), max_size=4))
+def test_a_tally_filled_a_few_at_a_time_gives_the_cells_of_both(
+    clicks: list[ClickData], sales: list[SaleData], cuts: list[int]
+) -> None:
+    tally = Tally()
+    for start, end in pairwise([0, *sorted(cuts), 30]):
+        tally.add_clicks(clicks[start:end])
+        tally.add_sales(sales[start:end])
+    assert tally.cells(MINUTE) == merge(naive(clicks), naive(sales))
 
 
 def test_nothing_folds_to_no_cells() -> None:
