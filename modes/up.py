@@ -161,7 +161,7 @@ class Up:
             return show_line, lambda: None
         screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)
         screen.start()
-        hint = f"Ctrl-C stops everything; counts are kept.  API {api_of(settings)}/docs  fourfold verify · versions · status"
+        hint = f"Ctrl-C stops everything; counts are kept.  API {api_of(settings)}/docs  fourfold verify · status"
 
         def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
             view = draw(picture, title_of(settings), roles, hint, height=self._console.height)

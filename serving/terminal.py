@@ -39,7 +39,7 @@ def draw(
     below.add_column(ratio=1)
     below.add_column(ratio=1)
     below.add_row(_quality(picture), _state(picture, roles))
-    return Group(_heading(picture, title), tables, below, Text(hint, style="dim"))
+    return Group(_heading(picture, title), tables, below, Text(hint, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 def _heading(picture: Picture, title: str) -> Panel:
