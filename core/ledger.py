@@ -73,9 +73,15 @@ class Ledger:
         self._seen: dict[tuple[int, int], bytearray] = {}
         #: epochs below it may lack records that retention removed before they were read
         self.sound_from = 0
+        self._whole: set[PartitionKey] = set()
         #: of epochs below it only sums over epochs and minutes are known
         self._settled = 0
         self._base = {_IDEAL: np.zeros(0, np.int64), _HORIZON: np.zeros(0, np.int64)}
+
+    def begins(self, source: PartitionKey, log_start: int) -> None:
+        """Told where a partition's log begins: at 0 nothing is missing, wherever its first record is."""
+        if not log_start:
+            self._whole.add(source)
 
     def add(self, source: PartitionKey, offset: int, append_ms: int, header: bytes | None) -> None:
         """One record: its place, its append time in ms, and the value of its truth header."""
@@ -83,7 +89,7 @@ class Ledger:
         if log is None:
             log = self._logs[source] = _PartitionLog()
         epoch = append_ms // self._epoch_ms
-        if log.epoch < 0 and offset:
+        if log.epoch < 0 and offset and source not in self._whole:
             self.sound_from = max(self.sound_from, epoch + self._horizon + 1)
         if epoch > log.epoch:
             log.epoch = epoch

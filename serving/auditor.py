@@ -27,6 +27,7 @@ class Auditor:
     """Reads the log from its start into a ledger. Methods may be called from one thread."""
 
     def __init__(self, access: KafkaAccess, sources: list[PartitionKey], rules: Rules) -> None:
+        """Raises `UnavailableError` where Kafka does not answer."""
         self._access = access
         self._sources = sources
         self._rules = rules
@@ -36,6 +37,8 @@ class Auditor:
         rules = self._rules
         self.ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
         self._reader = LogReader(self._access, self._sources)
+        for source, (start, _) in self._reader.bounds().items():
+            self.ledger.begins(source, start)
         self._ends: dict[PartitionKey, int] = {}
 
     def __enter__(self) -> Self:

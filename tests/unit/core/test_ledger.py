@@ -135,6 +135,17 @@ def test_a_merged_view_is_ideal_below_the_cut_and_by_the_horizon_from_it_on() ->
     assert ledger.expected(vector, 7).counters() == {"accepted": 2, "duplicates": 1}
 
 
+@pytest.mark.parametrize(("log_start", "sound_from"), [(0, 0), (3, 7)])
+def test_a_log_that_begins_at_its_beginning_is_whole_wherever_its_first_record_is(
+    log_start: int, sound_from: int
+) -> None:
+    # an aborted transaction may come before it
+    ledger = Ledger(epoch_ms=1_000, horizon=1, lateness_ms=LATENESS_MS)
+    ledger.begins(CLICKS_0, log_start)
+    ledger.add(CLICKS_0, 3, 5_000, None)
+    assert ledger.sound_from == sound_from
+
+
 def test_what_is_settled_gives_the_same_totals_and_counters() -> None:
     whole, settled = (Ledger(epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS) for _ in range(2))
 
