@@ -110,10 +110,10 @@ def test_ctrl_c_stops_everything_within_five_seconds_and_loses_nothing(tmp_path)
 
 @pytest.mark.parametrize("mode", ["streaming", "batch", "lambda"])
 def test_each_mode_runs_whole_and_ends_exact(tmp_path, mode):
-    done = fourfold(tmp_path, "up", "--rate", "1000", "--duration", "14", FOURFOLD_MODE=mode)
+    done = fourfold(tmp_path, "up", "--rate", "1000", "--duration", "10", FOURFOLD_MODE=mode)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verify: EXACT" in done.stdout
-    assert _clicks(done.stdout)[-1] > 8000
+    assert _clicks(done.stdout)[-1] > 5000
     versions = json.loads(fourfold(tmp_path, "versions", "--json", FOURFOLD_MODE=mode).stdout)["versions"]
     assert bool(versions) == (mode != "streaming")
     assert _left_running(tmp_path) == []

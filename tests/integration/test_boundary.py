@@ -31,7 +31,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
-SECONDS = float(os.environ.get("FOURFOLD_BOUNDARY_SECONDS", "30"))
+SECONDS = float(os.environ.get("FOURFOLD_BOUNDARY_SECONDS", "20"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
 RATE = 3_000
 CYCLE_S = 5.0
