@@ -60,7 +60,7 @@ def test_a_batch_process_killed_at_any_point_does_no_harm(settings, capsys):
                 )
                 try:
                     # from the first moment on, or while the cycles after the first one go round
-                    if random.random() < 0.7:
+                    if number % 2 or random.random() < 0.5:
                         until(lambda now=before: store.pointer() > now, within_s=60, what="a version")
                     with pytest.raises(subprocess.TimeoutExpired):
                         child.wait(random.uniform(0.05, 2.5))
@@ -79,4 +79,4 @@ def test_a_batch_process_killed_at_any_point_does_no_harm(settings, capsys):
     assert verdict.accuracy == 1.0
     with capsys.disabled():
         print(f"\n{KILLS} kills, FOURFOLD_CHAOS_SEED={SEED}: {assert_whole(settings):,} rows, versions {seen}")
-    assert len(set(seen)) > KILLS // 4
+    assert len(set(seen)) >= KILLS // 2
