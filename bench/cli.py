@@ -12,6 +12,8 @@ from typing import Final
 
 from rich.console import Console
 
+from bench.api import api
+from bench.batch_layer import batch_layer
 from bench.catch_up import catch_up
 from bench.freshness import freshness
 from bench.machine import this_machine
@@ -24,7 +26,7 @@ from core.errors import ConfigurationError, FourfoldError
 from modes import logs
 
 RUN: Final[dict[str, Callable[[Options, Screen], Result]]] = dict(
-    zip(PARTS, (catch_up, freshness, production, memory), strict=True)
+    zip(PARTS, (catch_up, freshness, production, batch_layer, api, memory), strict=True)
 )
 INTERRUPTED: Final = 130
 
@@ -39,10 +41,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all but memory")
     add = parser.add_argument
     add("--contenders", default=",".join(CONTENDERS), help="of catch-up, separated by commas (default: all)")
-    add("--events", type=_count, default=usual.events, help="in the log of catch-up (%(default)s)")
+    add("--events", type=_count, default=usual.events, help="in the log of catch-up and batch (%(default)s)")
     add("--stock-events", type=_count, default=usual.stock_events, help="that stock Faust counts (%(default)s)")
     add("--stock-s", type=float, default=usual.stock_s, help="or for so long at most (%(default)s)")
-    add("--repeat", type=_count, default=usual.repeat, help="rounds of catch-up (%(default)s)")
+    add("--repeat", type=_count, default=usual.repeat, help="rounds of catch-up and batch (%(default)s)")
     add("--rates", default="5000,50", help="of freshness, events a second (%(default)s)")
     add("--freshness-s", type=float, default=usual.freshness_s, help="seconds at each rate (%(default)s)")
     add("--producer-s", type=float, default=usual.producer_s, help="seconds of producing (%(default)s)")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -62,6 +63,20 @@ class Run:
             if (code := process.poll()) is not None:
                 lines = self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
                 raise FourfoldError(f"{self._title} ended with code {code}:\n" + "\n".join(lines))
+
+    def finish(self, bound_s: float, every_s: float, tick: Callable[[], None]) -> None:
+        """Waits until all have ended well, calling `tick` meanwhile.
+
+        Raises `FourfoldError` where one ends badly, or not within `bound_s`.
+        """
+        end = time.monotonic() + bound_s
+        while any(process.poll() is None for process in self.processes):
+            if time.monotonic() > end:
+                raise FourfoldError(f"{self._title} did not end within {bound_s:g} s")
+            tick()
+            time.sleep(every_s)
+        if any(process.returncode for process in self.processes):
+            self.check()
 
     def usage(self) -> tuple[float, int]:
         """CPU seconds since the start and resident bytes now, children included."""

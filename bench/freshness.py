@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,10 +13,10 @@ from bench.latency import Latency, latencies, summary
 from bench.options import Options
 from bench.prober import Prober
 from bench.proof import Proof, ledger_at, prove
-from bench.sampler import STALL_S, vector_of
+from bench.sampler import vector_of
 from bench.screen import Screen
 from bench.stage import Stage, stage
-from core.errors import FourfoldError
+from bench.waiting import until
 from core.position import PartitionKey, Vector
 from modes.settings import Settings
 
@@ -58,7 +57,7 @@ def freshness(options: Options, screen: Screen) -> Freshness:
         view = here.view("fresh")
         with running(SHIPPED, here, view) as worker:
             everybody = set(here.sources())
-            _until(lambda: vector_of(here.redis, view.view).keys() == everybody, worker, "the worker to start")
+            until(lambda: vector_of(here.redis, view.view).keys() == everybody, "the worker to start", worker)
             for rate in options.rates:
                 screen.say(f"{rate:,.0f} events/s for {options.freshness_s:g} s")
                 at = _measure(here, view, worker, rate, options, screen)
@@ -74,7 +73,7 @@ def _measure(here: Stage, view: Settings, worker: Run, rate: float, options: Opt
     settings = here.view(f"produce{rate:g}", rate=rate, seed=options.seed)
     with running(producer, here, settings) as source:
         before = vector_of(here.redis, view.view)
-        _until(lambda: vector_of(here.redis, view.view) != before, source, "the producer to start")
+        until(lambda: vector_of(here.redis, view.view) != before, "the producer to start", source)
         _stay(WARM_UP_S, "warming up", screen, worker, source)
         start = vector_of(here.redis, view.view)
         prober = Prober(view.redis, view.view)
@@ -105,15 +104,6 @@ def _measure(here: Stage, view: Settings, worker: Run, rate: float, options: Opt
 def _appended(view: Settings, start: Vector) -> list[tuple[PartitionKey, int, int]]:
     with LogReader(view.access, start, start) as reader:
         return [(e.source, e.offset, e.append_ms) for e in reader.read_to_end() if isinstance(e, Entry)]
-
-
-def _until(condition: Callable[[], bool], run: Run, what: str) -> None:
-    end = time.monotonic() + STALL_S
-    while not condition():
-        run.check()
-        if time.monotonic() > end:
-            raise FourfoldError(f"waited {STALL_S:g} s in vain for {what}")
-        time.sleep(0.1)
 
 
 def _stay(seconds: float, text: str, screen: Screen, *runs: Run) -> None:

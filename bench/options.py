@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PARTS: Final = ("catch-up", "freshness", "producer", "memory")
+PARTS: Final = ("catch-up", "freshness", "producer", "batch", "api", "memory")
 #: Ten million events take minutes: only where asked for.
 DEFAULT_PARTS: Final = PARTS[:-1]
 CONTENDERS: Final = ("shipped", "stock", "bare", "two")

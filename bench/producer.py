@@ -11,10 +11,10 @@ from bench.claims import Claims
 from bench.contender import Contender, Run, running
 from bench.goals import Goal
 from bench.options import Options
-from bench.sampler import STALL_S
 from bench.samples import Sample, Speed, speed
 from bench.screen import Screen
 from bench.stage import stage
+from bench.waiting import STALL_S
 from core.errors import FourfoldError, InexactError, UnavailableError
 
 GOAL: Final = 100_000.0

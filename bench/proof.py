@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import pyarrow.parquet as pq
 from redis import Redis
 
+from adapters.lake.batch_view import BatchViews
 from adapters.speed.fields import from_fields
 from bench.sampler import vector_of
-from core.cells import Cells
+from core.cells import MEASURES, Cell, CellKey, Cells
 from core.delta import LATE
 from core.errors import InexactError
-from core.ledger import UNAUDITED, Ledger
+from core.ledger import UNAUDITED, Ledger, Truth
 from core.position import Vector
 from modes.settings import Settings
-from modes.wiring import auditor, speed_reader
-from serving.answer import merged
-from serving.verify import compare
+from modes.wiring import auditor, speed_reader, view_store
+from serving.answer import Answer, merged
+from serving.verify import Verdict, compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,7 @@ def prove(title: str, settings: Settings, ledger: Ledger) -> Proof:
         snapshot = reader.read()
     finally:
         reader.close()
-    verdict = compare(merged(snapshot, None), ledger)
-    if not verdict.exact or verdict.unaudited:
-        raise _inexact(title, [*map(str, verdict.differences[:5]), f"unaudited {verdict.unaudited}"])
+    verdict = _demand_exact(title, merged(snapshot, None), ledger)
     return Proof(sum(snapshot.vector.values()), verdict.compared_cells)
 
 
@@ -62,17 +63,53 @@ def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) ->
         cells |= from_fields(minute, ((name.decode(), int(number)) for name, number in fields.items()))
     counted: dict[bytes, bytes] = redis.hgetall(f"{tag}:quality")  # type: ignore[assignment]
     counters = {name.decode(): int(number) for name, number in counted.items()}
+    return _prove_ideal(title, cells, counters, truth, sum(vector.values()))
+
+
+def prove_answer(title: str, settings: Settings, answer: Answer) -> Proof:
+    """A merged answer, every cell and counter at its own vector. Raises `InexactError`."""
+    verdict = _demand_exact(title, answer, ledger_at(settings, answer.vector, lambda _: None))
+    return Proof(sum(answer.vector.values()), verdict.compared_cells)
+
+
+def prove_batch(title: str, settings: Settings, vector: Vector, ledger: Ledger) -> Proof:
+    """The current version of the batch view, every cell and counter up to `vector`. Raises `InexactError`."""
+    view = BatchViews(view_store(settings)).current()
+    if view is None or view.cut.vector != vector:
+        raise InexactError(f"{title}: no version up to the cut was published")
+    _demand_exact(title, merged(None, view), ledger)
+    return Proof(sum(view.cut.vector.values()), len(view.cells()))
+
+
+def prove_cells(title: str, file: Path, counters: Mapping[str, int], vector: Vector, ledger: Ledger) -> Proof:
+    """A Parquet file of cells (`adapters.lake.day_cells.SCHEMA`), against each event once."""
+    cells = {
+        CellKey(row["minute"], row["dimension"], row["value"]): Cell(*(row[measure] for measure in MEASURES))
+        for row in pq.read_table(file).to_pylist()
+    }
+    return _prove_ideal(title, cells, dict(counters), ledger.ideal(vector), sum(vector.values()))
+
+
+def _demand_exact(title: str, answer: Answer, ledger: Ledger) -> Verdict:
+    verdict = compare(answer, ledger)
+    if not verdict.exact or verdict.unaudited:
+        raise _inexact(title, [*map(str, verdict.differences[:5]), f"unaudited {verdict.unaudited}"])
+    return verdict
+
+
+def _prove_ideal(title: str, cells: Cells, counters: dict[str, int], truth: Truth, records: int) -> Proof:
     true_cells, true_counters = truth.cells(), truth.counters()
     # whether an event is late depends on what came before it, which the ideal truth does not say
     counters.pop(LATE, None)
     true_counters.pop(LATE, None)
     wrong = [f"{key}: {cells.get(key)}, truth {true}" for key, true in true_cells.items() if cells.get(key) != true]
     wrong += [f"{key}: {cell}, truth nothing" for key, cell in cells.items() if key not in true_cells]
+    counters = {name: number for name, number in counters.items() if number}
     if counters != true_counters:
         wrong.append(f"counters {counters}, truth {true_counters}")
     if wrong or true_counters.get(UNAUDITED):
         raise _inexact(title, wrong[:5])
-    return Proof(sum(vector.values()), len(true_cells))
+    return Proof(records, len(true_cells))
 
 
 def _inexact(title: str, lines: list[str]) -> InexactError:

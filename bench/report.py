@@ -11,6 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.api import Api
+from bench.batch_layer import TITLES, BatchLayer
 from bench.catch_up import RATIOS, CatchUp
 from bench.contender import BY_NAME
 from bench.freshness import Freshness
@@ -20,7 +22,7 @@ from bench.memory import Memory
 from bench.options import Options
 from bench.producer import Production
 
-Result = CatchUp | Freshness | Production | Memory
+Result = CatchUp | Freshness | Production | BatchLayer | Api | Memory
 
 
 def document(machine: Machine, options: Options, results: Mapping[str, Result]) -> dict[str, Any]:
@@ -59,6 +61,10 @@ def _drawn(result: Result) -> RenderableType:
             return _freshness(result)
         case Production():
             return _production(result)
+        case BatchLayer():
+            return _batch(result)
+        case Api():
+            return _api(result)
         case Memory():
             return _memory(result)
 
@@ -126,6 +132,49 @@ def _production(result: Production) -> RenderableType:
         f"{result.rejected:,}",
     )
     return table
+
+
+def _batch(result: BatchLayer) -> RenderableType:
+    table = _table(f"batch: {result.events:,} events from the log to a batch view")
+    for name in ("", "seconds", "events", "events/s", "CPU s per million", "peak MB", "cells proved"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, turns in result.turns.items():
+        cells = min(turn.proof.cells for turn in turns)
+        table.add_row(
+            TITLES[name],
+            f"{median(turn.speed.seconds for turn in turns):.2f}",
+            f"{turns[0].speed.events:,}",
+            f"[bold]{median(result.speeds(name)):,.0f}[/bold]",
+            f"{median(turn.speed.cpu_s_per_million for turn in turns):.1f}",
+            f"{max(turn.speed.peak_mb for turn in turns):,.0f}",
+            f"{cells:,}" if cells else "-",
+        )
+    notes = (
+        "The median of the rounds; the most memory, children included. Starting Python is left out.",
+        "The archive is proved by all who count its rows. Plain pandas counts no users and no late events.",
+    )
+    return Group(table, *(Text(note, style="dim") for note in notes))
+
+
+def _api(result: Api) -> RenderableType:
+    table = _table(f"api: lambda, all roles, {result.rate:,.0f} events/s meanwhile")
+    for name in ("requests/s", "p50 ms", "p99 ms", "max ms", "server's cores"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"{result.requests_per_s:,.0f}",
+        f"{result.latency.p50_ms:.1f}",
+        f"[bold]{result.latency.p99_ms:.1f}[/bold]",
+        f"{result.latency.max_ms:.1f}",
+        f"{result.requests_share:.2f}",
+    )
+    frames = f"{result.watchers:,} watchers of the stream, {result.frames_per_s:.1f} frames/s each"
+    exact = f"exact in {result.proof.cells:,} cells, batch view v{result.batch_version}"
+    notes = (
+        "From when a request was due. The clients share the cores with the server, as all roles do.",
+        f"{frames}: the server uses {result.watch_share:.2f} cores.",
+        f"Totals never shrank for any client; {exact}.",
+    )
+    return Group(table, *(Text(note, style="dim") for note in notes))
 
 
 def _memory(result: Memory) -> RenderableType:

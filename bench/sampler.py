@@ -10,12 +10,11 @@ from redis import Redis
 
 from bench.contender import Run
 from bench.samples import Sample
+from bench.waiting import STALL_S
 from core.errors import FourfoldError
 from core.position import PartitionKey
 
 EVERY_S: Final = 0.02
-#: No contender is so slow: it stands still.
-STALL_S: Final = 60.0
 
 
 def vector_of(redis: Redis, namespace: str) -> dict[PartitionKey, int]:

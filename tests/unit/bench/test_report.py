@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.api import Api
+from bench.batch_layer import BatchLayer
 from bench.catch_up import CatchUp, Turn
 from bench.cli import parse
 from bench.freshness import AtRate, Freshness
@@ -27,6 +29,19 @@ def turn(events_per_s: float, cpu: float = 6.0) -> Turn:
     return Turn(Proof(1000, 50), Speed(1000, 1.0, events_per_s, cpu, 120.0))
 
 
+def batch_turns() -> dict[str, list[Turn]]:
+    def of(events: int, *seconds: float, mb: float = 100.0) -> list[Turn]:
+        return [Turn(Proof(1000, 50), Speed(events, s, events / s, 6.0, mb)) for s in seconds]
+
+    return {
+        "archive": of(1_000_000, 4.0, 2.0, 3.0),
+        "full": of(1_000_000, 4.0, 4.0, 10.0, mb=2200.0),
+        "duckdb": of(1_000_000, 8.0, 8.0, 8.0),
+        "plain": of(1_000_000, 9.0, 9.0, 9.0),
+        "incremental": of(10_000, 0.5, 1.0, 5.0),
+    }
+
+
 def results() -> dict[str, Result]:
     turns = {
         "shipped": [turn(100_000), turn(200_000), turn(150_000)],
@@ -38,6 +53,8 @@ def results() -> dict[str, Result]:
         "catch-up": CatchUp(1_000_000, turns),
         "freshness": Freshness(30.0, Proof(1000, 50), [at]),
         "producer": Production(Speed(1000, 1.0, 99_000.0, 8.0, 60.0), 1000, 10, 10),
+        "batch": BatchLayer(1000, 10, batch_turns()),
+        "api": Api(2000.0, 199.0, Latency(3000, 3.0, 21.0, 90.0), 0.2, 500, 3.5, 0.1, 4, Proof(1000, 50)),
         "memory": Memory(10_000_000, 50_000.0, Proof(1000, 50), [(1_000_000, 200.0)], 0.5, 5.1),
     }
 
@@ -48,6 +65,23 @@ def test_ratios_are_taken_within_a_round():
     assert goals["fourfold / stock Faust"].met
     assert goals["fourfold / bare loop"].figure == 1
     assert "two workers / one" not in goals
+
+
+def test_the_goals_of_the_batch_layer():
+    goals = {goal.name: goal for goal in results()["batch"].goals()}
+    assert goals["archive"].figure == pytest.approx(1_000_000 / 3)
+    assert goals["full recompute"].figure == 250_000
+    assert goals["full recompute"].met
+    assert not goals["full recompute, memory"].met
+    # 8x, 4x and 2x within the rounds
+    assert goals["incremental / full"].figure == 4
+    assert not goals["incremental / full"].met
+
+
+def test_the_goal_of_the_api():
+    (goal,) = results()["api"].goals()
+    assert goal.figure == 21
+    assert not goal.met
 
 
 @pytest.mark.parametrize(
@@ -69,6 +103,9 @@ def test_the_tables_name_every_result():
         "at least 100,000 events/s",
         "12.0",
         "5.10 %",
+        "plain pandas, one frame",
+        "333,333",
+        "500 watchers",
     ):
         assert expected in text
 

@@ -1,0 +1,44 @@
+"""A lap: what one piece of work took, measured in the process that did it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """Wall seconds, and CPU seconds with those of children that have ended.
+
+    `counters`: what a contender that has no view of its own counted.
+    """
+
+    seconds: float
+    cpu_s: float
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, work: Callable[[], Mapping[str, int]]) -> Self:
+        """Does the work, which returns the counters."""
+        cpu, began = _cpu_s(), time.monotonic()
+        counters = work()
+        return cls(time.monotonic() - began, _cpu_s() - cpu, counters)
+
+    def write(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The inverse of `write`."""
+        return cls(**json.loads(path.read_text()))
+
+
+def _cpu_s() -> float:
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
