@@ -36,6 +36,14 @@ class Coverage:
         return state._replace(first=first, lost=lost, gaps=without_row - lost)
 
 
+def clocks_apart(source: PartitionKey, what: str, remedy: str = "") -> InexactError:
+    """The error for a record on the wrong side of a cut."""
+    return InexactError(
+        f"clocks too far apart: on {source} {what}, so nothing is published; set FOURFOLD_CUT_MARGIN_SECONDS above "
+        f"the difference of the brokers' clocks{remedy}"
+    )
+
+
 def rows_of(state: PartitionState, end: int) -> int:
     """How many rows a closed state that ends before offset `end` stands for."""
     return end - state.first - state.gaps - state.lost

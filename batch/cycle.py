@@ -84,6 +84,7 @@ class Cycle:
             nonlocal began
             laps[name], began = round(self._clock() - began, 3), self._clock()
 
+        self._views.make()
         previous = self._views.current()
         cut = self._find_cut()
         if previous is not None and cut.epoch <= previous.cut.epoch:
@@ -93,7 +94,6 @@ class Cycle:
         lap("cut")
         archived = self._archive.run(cut.vector).records
         lap("archive")
-        self._views.make()
         manifest = self._engine.run(
             cut, previous, version=self._views.next_number(), created_ms=int(self._wall() * 1000), full=full
         )

@@ -23,14 +23,13 @@ import pyarrow as pa
 from adapters.lake.day_cells import SCHEMA as CELLS
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.raw_table import SCHEMA, RawTable
-from batch.coverage import Coverage, not_zero
+from batch.coverage import Coverage, clocks_apart, not_zero
 from batch.day_files import USERS, date_of
 from batch.id_files import sorted_by_hash
 from batch.id_hash import id_hashes
 from batch.parquet_file import write_parquet
 from batch.scratch import Scratch
 from core.cut import Cut
-from core.errors import InexactError
 from core.position import PartitionKey
 from core.rules import LOGIC, Rules
 
@@ -86,10 +85,8 @@ class DuckdbRecompute:
                 *state, rows = found.get(source, (*PartitionState()[:3], 0))
                 partitions[source] = coverage.closed(source, PartitionState(*state), rows)
                 if partitions[source].epoch >= cut.epoch:
-                    raise InexactError(
-                        f"clocks too far apart: on {source} a record below the cut is of epoch "
-                        f"{partitions[source].epoch}, not below {cut.epoch}, so nothing is published; "
-                        "set FOURFOLD_CUT_MARGIN_SECONDS above the difference of the brokers' clocks"
+                    raise clocks_apart(
+                        source, f"a record below the cut is of epoch {partitions[source].epoch}, not below {cut.epoch}"
                     )
             return Manifest(
                 version=version,

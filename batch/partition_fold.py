@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from adapters.lake.manifest import PartitionState
 from adapters.lake.raw_table import RawTable
+from batch.coverage import clocks_apart
 from batch.id_hash import id_hashes
 from batch.spill import BucketSpill, DayPart, DaySpill
 from batch.typed import PartitionTyping
-from core.errors import InexactError
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -58,10 +58,16 @@ def fold_partition(task: PartitionTask) -> PartitionResult:
         if not rows:
             first = max(task.state.epoch, task.rules.epoch_of(chunk["append_ms"][0].as_py()))
             if first < task.since:
-                raise _apart(task, f"the record after the cut before this one is of epoch {first}, below {task.since}")
+                raise clocks_apart(
+                    task.source,
+                    f"the record after the cut before this one is of epoch {first}, below {task.since}",
+                    ", and make a version anew with `fourfold recompute --full`",
+                )
         typed = typing.take(chunk)
         if typing.state.epoch >= task.until:
-            raise _apart(task, f"a record below the cut is of epoch {typing.state.epoch}, not below {task.until}")
+            raise clocks_apart(
+                task.source, f"a record below the cut is of epoch {typing.state.epoch}, not below {task.until}"
+            )
         rows += len(chunk)
         valid += len(typed)
         if len(typed):
@@ -70,10 +76,3 @@ def fold_partition(task: PartitionTask) -> PartitionResult:
     rows_spill.close()
     day_spill.flush()
     return PartitionResult(typing.state, rows, valid, dict(typing.counters), day_spill.cells, day_spill.users)
-
-
-def _apart(task: PartitionTask, what: str) -> InexactError:
-    return InexactError(
-        f"clocks too far apart: on {task.source} {what}, so nothing is published; "
-        "set FOURFOLD_CUT_MARGIN_SECONDS above the difference of the brokers' clocks"
-    )

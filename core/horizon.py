@@ -27,13 +27,6 @@ class Horizon:
         self.current = self._ids.setdefault(epoch, set())
         self.seen_earlier = _membership([ids for e, ids in self._ids.items() if e != epoch and ids])
 
-    def remembers(self, event_id: str) -> bool:
-        """Whether the id was seen within the horizon. Remembers it in the current epoch."""
-        if event_id in self.current:
-            return True
-        self.current.add(event_id)
-        return self.seen_earlier(event_id)
-
     def __len__(self) -> int:
         return sum(map(len, self._ids.values()))
 

@@ -157,10 +157,14 @@ class Ledger:
 
         Without a batch view `cut_epoch` is 0. Every record below a cut is in an epoch below it.
         """
+        return self.truths(vector, cut_epoch, floor)[1]
+
+    def truths(self, vector: Mapping[PartitionKey, int], cut_epoch: int, floor: int = 0) -> tuple[Truth, Truth]:
+        """The ideal truth, and what is `expected`."""
         if cut_epoch < self._settled:
             raise ForgottenError(f"epochs below {self._settled} are settled, the cut is at {cut_epoch}")
         ideal, horizon = self.ideal(vector, floor), self.horizon(vector, floor)
-        return ideal.below(cut_epoch).plus(horizon.since(cut_epoch))
+        return ideal, ideal.below(cut_epoch).plus(horizon.since(cut_epoch))
 
     def _accept(self, log: _PartitionLog, offset: int, append_ms: int, claim: truth.Claim) -> None:
         epoch = log.epoch

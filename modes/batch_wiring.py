@@ -21,7 +21,6 @@ from modes.wiring import ENGINES, raw_table, speed_floor, topics, view_store
 def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0], accept_loss: bool = False) -> Cycle:
     """A batch cycle; its connections are closed with `stack`."""
     views, raw = view_store(settings), raw_table(settings)
-    views.make()
     floor = speed_floor(settings) if settings.mode_row.speed_view else None
     if floor is not None:
         stack.callback(floor.close)

@@ -28,7 +28,7 @@ from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, Json, settings_of, state
 from modes.settings import Settings
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, environment, title_of
+from modes.up import TICK_S, Up, environment, title_of, without_password
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import auditor, embedded, located, merge, provenance, topics, view_store, wait_for_topics
 from serving.auditor import LiveAuditor
@@ -284,7 +284,7 @@ def status(as_json: Json = False) -> None:
         "mode": found["mode"] if found else settings.mode,
         "addresses": {
             "kafka": settings.kafka,
-            "redis": _no_password(settings.redis),
+            "redis": without_password(settings.redis),
             "lake": str(settings.lake_dir) if settings.mode_row.archive else None,
             "api": found.get("api") if found else None,
         },
@@ -377,8 +377,3 @@ def _plain_cell(text: str, width: int) -> Any:
 
 def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _no_password(address: str) -> str:
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.kafka.access import KafkaAccess
 from core.errors import ConfigurationError
 from core.rules import Rules
-from modes.catalogue import Mode, mode_named
+from modes.catalogue import Mode, Retention, mode_named
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
         In streaming the window and what the auditor needs before it: the log outlives the view.
         """
-        if not self.mode_row.speed_expires:
+        if self.mode_row.retention is not Retention.SHORT:
             return -1
         rules = self.rules
         return (rules.keep_epochs + rules.horizon + 2) * rules.epoch_ms + 3_600_000

@@ -88,7 +88,7 @@ class Up:
         stack.callback(source.close)
         live = Live(source, follower)
         self._say(
-            f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {_shown(settings.redis)}"
+            f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
         picture = self._watch(supervisor, producer, live, settings)
         interrupted = self._stop.is_set()
@@ -245,7 +245,7 @@ def _raise_if_failed(supervisor: Supervisor) -> None:
             raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
 
 
-def _shown(address: str) -> str:
+def without_password(address: str) -> str:
     """A Redis address without its password."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

@@ -182,7 +182,7 @@ class LiveAuditor(threading.Thread):
             ledger = auditor.ledger
             floor = max(answer.floor, ledger.sound_from)
             try:
-                found = ledger.ideal(vector, floor), ledger.expected(vector, answer.cut_epoch, floor)
+                found = ledger.truths(vector, answer.cut_epoch, floor)
             except ForgottenError:
                 self._restart.set()
                 return None

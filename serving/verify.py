@@ -67,7 +67,7 @@ def compare(answer: Answer, ledger: Ledger) -> Verdict:
     if answer.batch is not None and ledger.sound_from:
         raise UnavailableError("the log no longer has all that the batch view covers: its truth cannot be told")
     floor = max(answer.floor, ledger.sound_from)
-    expected, ideal = ledger.expected(vector, answer.cut_epoch, floor), ledger.ideal(vector, floor)
+    ideal, expected = ledger.truths(vector, answer.cut_epoch, floor)
     cells = answer.batch.cells() if answer.batch else {}
     counters = dict(answer.batch.manifest.counters) if answer.batch else {}
     if answer.speed is not None:

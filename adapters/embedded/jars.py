@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from adapters.durable import write_whole
 from adapters.embedded.jar_lock import KAFKA, LOCK_FILE, LockedJar, read_lock
-from adapters.embedded.whole_file import write_whole
 from core.errors import ConfigurationError, UnavailableError
 
 PARALLEL_DOWNLOADS: Final = 4

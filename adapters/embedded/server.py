@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from adapters.durable import write_whole
 from adapters.embedded import log_tail, ports
 from adapters.embedded.directory import LOCK_BOUND_TO_STOP_S, DataDirectory
 from adapters.embedded.process import ProcessIdentity, living_in
@@ -17,7 +18,6 @@ from adapters.embedded.spawner import spawn
 from adapters.embedded.state import ServerRecord
 from adapters.embedded.version import Version
 from adapters.embedded.waiting import wait_until
-from adapters.embedded.whole_file import write_whole
 from core.errors import ConfigurationError, UnavailableError
 
 READY_BOUND_S: Final = 90.0

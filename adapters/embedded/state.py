@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from adapters.durable import write_whole
 from adapters.embedded.process import ProcessIdentity
-from adapters.embedded.whole_file import write_whole
 
 
 class ServerRecord(msgspec.Struct, frozen=True):

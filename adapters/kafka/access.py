@@ -70,6 +70,18 @@ class KafkaAccess:
             config |= {name: path for name, path in files.items() if path}
         return config | {name.replace("_", "."): value for name, value in more.items()}
 
+    def reading(self, group: str, **more: Any) -> dict[str, Any]:
+        """Settings for a plain reader of the log: committed records, and a word at each partition's end."""
+        return self.confluent(
+            group_id=group,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            enable_partition_eof=True,
+            fetch_queue_backoff_ms=10,
+            fetch_wait_max_ms=100,
+            **more,
+        )
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context of asyncio clients, None without TLS. Raises `ConfigurationError`."""
         if not self._tls:

@@ -46,17 +46,7 @@ class LogReader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._consumer = Consumer(
-            access.confluent(
-                group_id="fourfold-reader",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                enable_partition_eof=True,
-                fetch_queue_backoff_ms=10,
-                fetch_wait_max_ms=100,
-            )
-        )
+        self._consumer = Consumer(access.reading("fourfold-reader", auto_offset_reset="earliest"))
         self.sources = list(sources)
         begin = start or {}
         self._consumer.assign([TopicPartition(*s, begin.get(s, -2)) for s in self.sources])

@@ -43,17 +43,7 @@ class RawReader:
     def __init__(self, access: KafkaAccess, chunk: int = CHUNK) -> None:
         """`chunk`: how many records one `read` gives at most."""
         self._chunk = chunk
-        self._consumer = Consumer(
-            access.confluent(
-                group_id="fourfold-archive",
-                enable_auto_commit=False,
-                auto_offset_reset="error",
-                isolation_level="read_committed",
-                enable_partition_eof=True,
-                fetch_queue_backoff_ms=10,
-                fetch_wait_max_ms=100,
-            )
-        )
+        self._consumer = Consumer(access.reading("fourfold-archive", auto_offset_reset="error"))
         self._left: dict[PartitionKey, int] = {}
 
     def __enter__(self) -> Self:

@@ -101,11 +101,6 @@ class BatchViews:
         return BatchView(manifest, {date: files[name] for date, name in manifest.cells.items()}, data)
 
 
-def date_of(minute: int) -> str:
-    """The date (ISO, UTC) of a minute since 1970."""
-    return (_EPOCH + timedelta(minutes=minute)).date().isoformat()
-
-
 def _first_minute(date: str) -> int:
     return (datetime.fromisoformat(date).replace(tzinfo=UTC) - _EPOCH) // timedelta(minutes=1)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from adapters.lake.durable import sync, write_new, write_whole
+from adapters.durable import sync, write_new, write_whole
 from adapters.lake.manifest import Manifest
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 
@@ -86,12 +86,12 @@ class ViewStore:
         """
         sync(self.data)
         try:
-            write_new(self._file_of(manifest.version), manifest.encode())
+            write_new(self._file_of(manifest.version), manifest.encode().encode())
         except FileExistsError:
             raise PublishedBeforeError(
                 f"version {manifest.version} was published by somebody else: does a second batch process run?"
             ) from None
-        write_whole(self._path / "CURRENT", str(manifest.version))
+        write_whole(self._path / "CURRENT", str(manifest.version).encode())
 
     def rollback(self, number: int) -> Manifest:
         """Makes an earlier version current again. Raises `ConfigurationError` where it is not kept."""
@@ -100,7 +100,7 @@ class ViewStore:
         except FileNotFoundError:
             kept = ", ".join(map(str, self._numbers())) or "none"
             raise ConfigurationError(f"there is no version {number}; there are: {kept}") from None
-        write_whole(self._path / "CURRENT", str(number))
+        write_whole(self._path / "CURRENT", str(number).encode())
         return manifest
 
     def vacuum(self, keep: int = KEEP) -> int:

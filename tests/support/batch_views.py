@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.lake.batch_view import date_of
 from adapters.lake.day_cells import SCHEMA
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.views import ViewStore
+from batch.day_files import date_of
 from core.cells import MEASURES, Cell
 from core.cut import Cut
 from core.position import PartitionKey
@@ -61,7 +61,7 @@ class Publisher:
     def _write(self, kind: str, number: int, schema: pa.Schema, rows: list[dict[str, Any]]) -> dict[str, str]:
         by_date: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in rows:
-            by_date[date_of(row["minute"])].append(row)
+            by_date[date_of(row["minute"] // 1440)].append(row)
         names = {}
         for date, of_date in by_date.items():
             names[date] = f"{kind}-{number}-{date}.parquet"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.lake import durable, views
+from adapters import durable
+from adapters.lake import views
 from adapters.lake.manifest import Manifest
 from adapters.lake.views import PublishedBeforeError, ViewStore
 from core.cut import Cut
@@ -138,9 +139,9 @@ def test_a_manifest_that_is_none_is_refused(text: str) -> None:
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    durable.write_whole(tmp_path / "file", "one")
-    durable.write_whole(tmp_path / "file", "two")
+    durable.write_whole(tmp_path / "file", b"one")
+    durable.write_whole(tmp_path / "file", b"two")
     assert (tmp_path / "file").read_text() == "two"
     with pytest.raises(FileExistsError):
-        durable.write_new(tmp_path / "file", "three")
+        durable.write_new(tmp_path / "file", b"three")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -15,18 +15,18 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Replaces `path` in one step."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    _write(temporary, text)
+    _write(temporary, content)
     temporary.replace(path)
     sync(path.parent)
 
 
-def write_new(path: Path, text: str) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """Makes `path` in one step. Raises `FileExistsError` where somebody made it before."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    _write(temporary, text)
+    _write(temporary, content)
     try:
         # unlike a rename, a link does not replace what is there
         os.link(temporary, path)
@@ -35,8 +35,8 @@ def write_new(path: Path, text: str) -> None:
     sync(path.parent)
 
 
-def _write(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
