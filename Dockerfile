@@ -8,11 +8,12 @@ RUN /opt/fourfold/bin/pip install --quiet --no-cache-dir --disable-pip-version-c
       --require-hashes --only-binary :all: -r /tmp/runtime.txt \
  && /opt/fourfold/bin/pip uninstall --quiet --yes pip setuptools
 
-# the code as it is: no build back end is in the lock. Compiled here, as nobody may write there later
+# the code as it is: no build back end is in the lock. Compiled here, as nobody may write there later.
+# Spawned processes of a recompute run the command's file again, under another name
 COPY . /app/
 RUN rm -r /app/requirements \
  && python -m compileall -q /app \
- && printf '%s\n' '#!/opt/fourfold/bin/python' 'from modes.cli import main' 'main()' >/opt/fourfold/bin/fourfold \
+ && printf '%s\n' '#!/opt/fourfold/bin/python' 'from modes.__main__ import main' 'if __name__ == "__main__":' '    main()' >/opt/fourfold/bin/fourfold \
  && chmod 755 /opt/fourfold/bin/fourfold
 
 

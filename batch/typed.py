@@ -42,6 +42,8 @@ TYPED: Final = pa.schema(
     ]
 )
 _TEXTS: Final = ("user_id", "campaign_id", "product_id", "country")
+#: So many events and their texts stay in the processor's cache from decoding until they are in columns.
+_PIECE_ROWS: Final = 4_096
 
 
 class PartitionTyping:
@@ -59,6 +61,10 @@ class PartitionTyping:
 
     def take(self, chunk: pa.RecordBatch) -> pa.Table:
         """The valid ones of the rows (columns offset, append_ms, value; at least one row); a `TYPED`."""
+        pieces = [self._take(chunk.slice(start, _PIECE_ROWS)) for start in range(0, len(chunk), _PIECE_ROWS)]
+        return pa.concat_tables(pieces).combine_chunks()
+
+    def _take(self, chunk: pa.RecordBatch) -> pa.Table:
         appended = chunk["append_ms"].to_numpy()
         epochs = np.maximum.accumulate(appended // self._rules.epoch_ms)
         np.maximum(epochs, self.state.epoch, out=epochs)

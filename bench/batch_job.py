@@ -1,77 +1,15 @@
-"""A contender: one step of the batch layer, as the product's batch cycle does it.
+"""A contender: one step of the batch layer. `python -m bench.batch_job JOB CUT_FILE LAP_FILE`.
 
-`python -m bench.batch_job JOB CUT_FILE LAP_FILE`. Starting Python is left out of the lap, starting
-the processes of a recompute is in it.
+Starting Python is left out of the lap, starting the processes of a recompute is in it. These run
+this file again under another name, and need nothing of it: so it is with the product's own command.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
-
-from batch.archive import Archive
-from batch.cycle import Engine
-from batch.duckdb_engine import DuckdbRecompute
-from batch.recompute import Recompute
-from bench.child import settings_of_child
-from bench.cut_file import read_cut
-from bench.lap import Lap
-from core.cut import Cut
-from modes.settings import Settings
-from modes.wiring import raw_table, view_store
-
-
-def archive(settings: Settings, cut: Cut) -> Mapping[str, int]:
-    """The log up to the cut, into the raw table."""
-    report = Archive(settings.access, raw_table(settings)).run(cut.vector)
-    return {"archived": report.records}
-
-
-def full(settings: Settings, cut: Cut) -> Mapping[str, int]:
-    """All raw rows below the cut, with pandas."""
-    views = view_store(settings)
-    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
-    return _published(settings, engine, cut, full=True)
-
-
-def incremental(settings: Settings, cut: Cut) -> Mapping[str, int]:
-    """What is new since the version that is current."""
-    views = view_store(settings)
-    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
-    return _published(settings, engine, cut, full=False)
-
-
-def duckdb(settings: Settings, cut: Cut) -> Mapping[str, int]:
-    """All raw rows below the cut, in SQL."""
-    views = view_store(settings)
-    engine = DuckdbRecompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
-    return _published(settings, engine, cut, full=True)
-
-
-JOBS: Final[dict[str, Callable[[Settings, Cut], Mapping[str, int]]]] = {
-    job.__name__: job for job in (archive, full, incremental, duckdb)
-}
-
-
-def _published(settings: Settings, engine: Engine, cut: Cut, *, full: bool) -> Mapping[str, int]:
-    views = view_store(settings)
-    views.make()
-    manifest = engine.run(
-        cut, views.current(), version=views.next_number(), created_ms=int(time.time() * 1000), full=full
-    )
-    views.publish(manifest)
-    return manifest.counters
-
-
-def main() -> None:
-    """Does one job."""
-    name, cut_file, lap_file = sys.argv[1:]
-    settings, cut = settings_of_child(), read_cut(Path(cut_file))
-    Lap.of(lambda: JOBS[name](settings, cut)).write(Path(lap_file))
-
 
 if __name__ == "__main__":
-    main()
+    from bench.batch_jobs import run
+
+    run(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -1,6 +1,15 @@
-"""`python -m modes` is `fourfold`."""
+"""`python -m modes` is `fourfold`.
 
-from modes.cli import main
+Spawned processes run this file again under another name, and need nothing of the command line.
+"""
+
+
+def main() -> None:
+    """The console command."""
+    from modes.cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()
