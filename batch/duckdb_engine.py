@@ -1,7 +1,7 @@
 """Recompute in SQL: the same batch view from the same raw table, by another road. The engine `duckdb`.
 
-The rules are written anew in `rules.sql` and the counting in `recompute.sql`, so that two engines
-that agree are two witnesses. It differs from `batch.recompute` in these inputs only:
+The rules are written anew in `rules.sql` and the counting in `events.sql` and `counts.sql`, so that
+two engines that agree are two witnesses. It differs from `batch.recompute` in these inputs only:
 a name of the contract given twice in one object whose earlier value breaks the contract (accepted
 here, since the last one counts; rejected there); JSON nested deeper than Python's recursion limit
 in a field that is not ours (accepted here); a number beyond a double there (accepted here); and
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
@@ -22,24 +21,21 @@ import pyarrow as pa
 
 from adapters.lake.day_cells import SCHEMA as CELLS
 from adapters.lake.manifest import Manifest, PartitionState
-from adapters.lake.raw_table import SCHEMA, RawTable
+from adapters.lake.raw_table import RawTable
 from batch.coverage import Coverage, clocks_apart, not_zero
 from batch.day_files import USERS, date_of
 from batch.id_files import sorted_by_hash
 from batch.id_hash import id_hashes
 from batch.parquet_file import write_parquet
 from batch.scratch import Scratch
+from batch.sql import COUNTS, EVENTS, RULES, connect, open_raw, run_sql
 from core.cut import Cut
 from core.position import PartitionKey
 from core.rules import LOGIC, Rules
 
 ENGINE: Final = "duckdb"
 
-_RULES: Final = files("batch").joinpath("rules.sql").read_text()
-_RECOMPUTE: Final = files("batch").joinpath("recompute.sql").read_text()
 _IDS_A_FILE: Final = 1_000_000
-#: Above it DuckDB goes on on the disk.
-_MEMORY: Final = "2GiB"
 _COUNTERS: Final = """
     SELECT 'rejected:' || reason, count(*) FROM events WHERE reason IS NOT NULL GROUP BY ALL
     UNION ALL SELECT 'accepted', count(*) FROM events WHERE counted
@@ -74,11 +70,9 @@ class DuckdbRecompute:
         """Writes the files of a version, which is not published yet. Errors as in `batch.recompute`."""
         coverage = Coverage(self._raw, cut)
         run = f"{version:06}-{uuid.uuid4().hex[:8]}"
-        with Scratch(self._folder) as scratch, _connect(scratch.path, self._threads) as database:
-            self._load(database, cut)
-            numbers = {"epoch_ms": self._rules.epoch_ms, "lateness_ms": self._rules.lateness_ms}
-            for statement in database.extract_statements(_RULES + _RECOMPUTE):
-                database.execute(statement, {name: numbers[name] for name in statement.named_parameters})
+        with Scratch(self._folder) as scratch, connect(scratch.path, self._threads) as database:
+            open_raw(database, self._raw.files(), cut)
+            run_sql(database, RULES + EVENTS + COUNTS, self._rules)
             found = {PartitionKey(*row[:2]): row[2:] for row in database.execute(_STATES).fetchall()}
             partitions = {}
             for source in coverage.sources:
@@ -102,18 +96,6 @@ class DuckdbRecompute:
                 users=self._write_days(database, "users", USERS, run),
                 ids=tuple(self._write_ids(database, run)),
             )
-
-    def _load(self, database: duckdb.DuckDBPyConnection, cut: Cut) -> None:
-        paths = self._raw.files()
-        if paths:
-            raw = database.read_parquet(paths, hive_partitioning=True)
-        else:
-            raw = database.from_arrow(SCHEMA.empty_table())
-        raw.create_view("raw")
-        topics, partitions = [s.topic for s in cut.vector], [s.partition for s in cut.vector]
-        ends = list(cut.vector.values())
-        columns = [pa.array(topics, pa.string()), pa.array(partitions, pa.int32()), pa.array(ends, pa.int64())]
-        database.from_arrow(pa.table(columns, ["topic", "partition", "next"])).create("cut")
 
     def _write_days(
         self, database: duckdb.DuckDBPyConnection, kind: str, schema: pa.Schema, run: str
@@ -139,14 +121,3 @@ class DuckdbRecompute:
                 yield name
                 held.clear()
             held.append(batch)
-
-
-def _connect(scratch: Path, threads: int) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
-        config={
-            "threads": threads,
-            "memory_limit": _MEMORY,
-            "temp_directory": str(scratch),
-            "autoload_known_extensions": False,
-        }
-    )

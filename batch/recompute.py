@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.raw_table import RawTable
@@ -20,6 +18,7 @@ from batch.id_files import count_ids
 from batch.partition_fold import PartitionResult, PartitionTask, fold_partition
 from batch.scratch import Scratch
 from batch.spill import DayPart
+from batch.spread import spread_over
 from core.cut import Cut
 from core.delta import ACCEPTED, DUPLICATES, LATE
 from core.rules import LOGIC, Rules
@@ -32,18 +31,6 @@ _BUCKET_ROWS: Final = 500_000
 _MOST_BUCKETS: Final = 256
 #: Above so many files of ids (and twice the buckets) they are gathered: each run opens all of them.
 _MANY_ID_FILES: Final = 64
-#: Starting a process takes as long as folding so many rows.
-_ROWS_A_PROCESS: Final = 100_000
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-
-class Map(Protocol):
-    """`map`, in this process or spread over others."""
-
-    def __call__(self, function: Callable[[Task], Result], tasks: Iterable[Task], /) -> Iterable[Result]:
-        """The results in the order of the tasks."""
 
 
 class Recompute:
@@ -76,7 +63,7 @@ class Recompute:
         rows = sum(cut.vector[source] - starts[source] for source in coverage.sources)
         with ExitStack() as stack:
             scratch = stack.enter_context(Scratch(self._folder)).path
-            spread = self._spread(rows, stack)
+            spread = spread_over(self._processes, rows, stack)
             run = f"{version:06}-{uuid.uuid4().hex[:8]}"
             old = [] if base is None else [self._folder / name for name in base.ids]
             buckets, gather = _buckets(rows, old)
@@ -146,15 +133,6 @@ class Recompute:
             and previous.cut.epoch <= cut.epoch
             and all(offset <= cut.vector.get(source, -1) for source, offset in previous.cut.vector.items())
         )
-
-    def _spread(self, rows: int, stack: ExitStack) -> Map:
-        processes = min(self._processes, 1 + rows // _ROWS_A_PROCESS)
-        if processes == 1:
-            return map
-        # spawned: forking a process with threads of Arrow in it may hang
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        return pool.map
 
     def _day_tasks(
         self, results: Sequence[PartitionResult | BucketResult], base: Manifest | None, run: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
+
+from adapters.effort import effort_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,8 @@ class Lap:
     @classmethod
     def of(cls, work: Callable[[], Mapping[str, int]]) -> Self:
         """Does the work, which returns the counters."""
-        cpu, began = _cpu_s(), time.monotonic()
-        counters = work()
-        return cls(time.monotonic() - began, _cpu_s() - cpu, counters)
+        effort, counters = effort_of(work)
+        return cls(*effort, counters)
 
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -37,8 +36,3 @@ class Lap:
     def read(cls, path: Path) -> Self:
         """The inverse of `write`."""
         return cls(**json.loads(path.read_text()))
-
-
-def _cpu_s() -> float:
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -15,11 +15,12 @@ from core.rfc3339 import to_text
 from modes.catalogue import Role
 from modes.invocation import ACT, LOOK, ROLES, Json, settings_of
 from modes.settings import Settings
-from modes.wiring import ENGINES, embedded, located, speed_reader, view_store
+from modes.wiring import ENGINES, embedded, located, raw_table, speed_reader, view_store
 from serving.plain import safe
 from serving.quality_table import quality_table
 
 Engine = Annotated[str, typer.Option(help=f"What recomputes: {', '.join(ENGINES)}.")]
+ETL_ELT = "etl-elt"
 IfInMode = Annotated[bool, typer.Option("--if-in-mode", help="End quietly where the mode has no such role.")]
 AcceptLoss = Annotated[
     bool, typer.Option("--accept-loss", help="Go on where retention removed records before they were archived.")
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=LOOK)(quality)
     app.command(rich_help_panel=LOOK)(trace)
     app.command(rich_help_panel=ACT)(day)
+    app.command(rich_help_panel=ACT)(compare)
 
 
 def has_role(settings: Settings, role: Role, *, quietly: bool = False) -> None:
@@ -219,6 +221,28 @@ def day(
 
         Console(highlight=False).print(funnel_table(document))
     raise typer.Exit(0 if document["exact"] else 1)
+
+
+def compare(
+    what: Annotated[str, typer.Argument(help="etl-elt.")],
+    as_json: Json = False,
+) -> None:
+    """Measure two ways to the same answer on the archived records: etl-elt (validate before or after the load)."""
+    if what != ETL_ELT:
+        raise ConfigurationError(f"{what!r} cannot be compared: {ETL_ELT} can")
+    settings = settings_of()
+    has_role(settings, Role.BATCH)
+    from batch.compare import EtlElt
+
+    folder = settings.lake_dir / "compare"
+    with Console(stderr=True).status("starting") as status:
+        comparison = EtlElt(raw_table(settings), folder, settings.rules, settings.batch_processes).run(status.update)
+    if as_json:
+        print(json.dumps(comparison.as_json()))
+    else:
+        from serving.compare_table import compare_table
+
+        Console(highlight=False).print(compare_table(comparison.as_json()))
 
 
 def seconds_of(text: str) -> float:

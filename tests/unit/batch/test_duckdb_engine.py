@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.lake.raw_table import RawTable
-from batch import duckdb_engine
+from batch import sql
 from batch.duckdb_engine import DuckdbRecompute
 from batch.recompute import Recompute
 from core.cut import Cut
@@ -202,5 +202,5 @@ def test_clocks_too_far_apart_are_refused(tmp_path, folder):
 
 
 def test_every_reason_is_one_of_the_closed_list():
-    quoted = set(re.findall(r"'([a-z_]+)'", duckdb_engine._RECOMPUTE + duckdb_engine._RULES))
+    quoted = set(re.findall(r"'([a-z_]+)'", sql.EVENTS + sql.RULES))
     assert {str(reason) for reason in Reason} <= quoted

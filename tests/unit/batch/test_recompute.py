@@ -11,6 +11,7 @@ import pytest
 from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import SCHEMA, RawTable
 from batch import recompute as module
+from batch import spread
 from batch.recompute import Recompute
 from core.cells import Cell, CellKey
 from core.cut import Cut
@@ -81,7 +82,7 @@ def test_several_processes_and_buckets_give_the_same_files(tmp_path, folder, mon
     cut = last_cut(LOG, RULES)
     one = run(raw, folder, cut)
     monkeypatch.setattr(module, "_BUCKET_ROWS", 1_000)
-    monkeypatch.setattr(module, "_ROWS_A_PROCESS", 1_000)
+    monkeypatch.setattr(spread, "_ROWS_A_PROCESS", 1_000)
     many = run(raw, folder, cut, one, full=True, processes=2)
     assert len(many.ids) > len(one.ids) == 1
     assert files(many, folder) == files(one, folder)

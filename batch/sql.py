@@ -1,0 +1,54 @@
+"""The SQL of the batch layer, and the database that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from adapters.lake.raw_table import SCHEMA
+from core.cut import Cut
+from core.rules import Rules
+
+_FOLDER: Final = files("batch")
+#: The contract, as macros.
+RULES: Final = _FOLDER.joinpath("rules.sql").read_text()
+#: `raw` below `cut` to the table `events`: what each row counts for. Needs `RULES`.
+EVENTS: Final = _FOLDER.joinpath("events.sql").read_text()
+#: `events` to the tables `cells` and `users`.
+COUNTS: Final = _FOLDER.joinpath("counts.sql").read_text()
+#: Above it DuckDB goes on on the disk.
+_MEMORY: Final = "2GiB"
+
+
+def connect(scratch: Path, threads: int) -> duckdb.DuckDBPyConnection:
+    """A new database in memory; what it has no room for is put into `scratch`."""
+    return duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": _MEMORY,
+            "temp_directory": str(scratch),
+            "autoload_known_extensions": False,
+        }
+    )
+
+
+def open_raw(database: duckdb.DuckDBPyConnection, paths: Sequence[str], cut: Cut) -> None:
+    """Makes `raw` (Parquet files of raw rows, topic and partition in them or in folders' names) and `cut`."""
+    raw = database.read_parquet(paths, hive_partitioning=True) if paths else database.from_arrow(SCHEMA.empty_table())
+    raw.create_view("raw")
+    topics, partitions = [s.topic for s in cut.vector], [s.partition for s in cut.vector]
+    ends = list(cut.vector.values())
+    columns = [pa.array(topics, pa.string()), pa.array(partitions, pa.int32()), pa.array(ends, pa.int64())]
+    database.from_arrow(pa.table(columns, ["topic", "partition", "next"])).create("cut")
+
+
+def run_sql(database: duckdb.DuckDBPyConnection, sql: str, rules: Rules) -> None:
+    """Runs statements one by one, with the rules that they name."""
+    numbers = {"epoch_ms": rules.epoch_ms, "lateness_ms": rules.lateness_ms}
+    for statement in database.extract_statements(sql):
+        database.execute(statement, {name: numbers[name] for name in statement.named_parameters})

@@ -1,0 +1,88 @@
+"""ETL and ELT give one answer, and the comparison says what each of them took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from io import StringIO
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from adapters.lake.raw_table import RawTable
+from batch import elt, etl
+from batch.compare import EtlElt
+from core.contract import Contract
+from core.errors import InexactError, UnavailableError
+from core.rules import Rules
+from core.verdict import Rejected
+from serving.compare_table import compare_table
+from tests.support.raw_log import archive, expected, last_cut, shop_log
+
+RULES = Rules()
+LOG = shop_log(11, 2_000)
+
+
+def compared(tmp_path, log=LOG):
+    return EtlElt(archive(tmp_path / "raw", log), tmp_path / "compare", RULES, 1).run()
+
+
+def test_both_ways_count_what_the_reference_counts_and_every_figure_is_measured(tmp_path):
+    found = compared(tmp_path)
+    truth = expected(LOG, last_cut(LOG, RULES), RULES)
+    assert (found.rows, found.accepted, found.cells) == (len(LOG), truth.counters["accepted"], len(truth.cells))
+    for step in (*found.etl, *found.elt, *found.raw_questions):
+        assert step.effort.seconds > 0
+        assert step.effort.cpu_s > 0
+    typed, raw, judged = found.etl[1].stored, found.elt[0].stored, found.elt[1].stored
+    assert 0 < typed < judged < raw
+    assert list((tmp_path / "compare").iterdir()) == []
+
+
+def test_raw_rows_tell_what_typed_columns_do_not_keep(tmp_path):
+    pages, rejected = compared(tmp_path).raw_questions
+    counted: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    seen = set()
+    for row in LOG:
+        try:
+            _, event = Contract(row.source.topic).validate(row.value, row.append_ms)
+        except Rejected as verdict:
+            reasons[verdict.reason] += 1
+            continue
+        if row.source.topic == "clicks" and event.id not in seen:
+            counted[event.data.page] += 1
+        seen.add(event.id)
+    assert pages.answer == sorted(counted.items(), key=lambda found: (-found[1], found[0]))[:3]
+    assert {reason: count for reason, count, _ in rejected.answer} == reasons
+    for _, _, first in rejected.answer:
+        with pytest.raises((Rejected, UnicodeError)):
+            Contract("clicks").validate(first.encode("utf-8"), LOG[0].append_ms)
+
+
+def test_a_way_that_counts_otherwise_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(etl, "_DISTINCT", "FROM staged")
+    with pytest.raises(InexactError, match="differ in cells, first at"):
+        compared(tmp_path)
+    assert list((tmp_path / "compare").iterdir()) == []
+
+
+def test_a_way_that_rejects_otherwise_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(elt, "RULES", elt.RULES.replace("1, 64, 'out_of_range'", "1, 64, 'bad_format'"))
+    with pytest.raises(InexactError, match="ETL rejects"):
+        compared(tmp_path)
+
+
+def test_an_empty_lake_is_one_clear_line(tmp_path):
+    with pytest.raises(UnavailableError, match="fourfold batch --once"):
+        EtlElt(RawTable(tmp_path / "raw"), tmp_path / "compare", RULES, 1).run()
+
+
+def test_the_table_shows_every_step_and_the_json_carries_it(tmp_path):
+    document = msgspec.json.decode(msgspec.json.encode(compared(tmp_path).as_json()))
+    screen = StringIO()
+    Console(width=80, file=screen).print(compare_table(document))
+    drawn = screen.getvalue()
+    for step in (*document["etl"]["steps"], *document["elt"]["steps"]):
+        assert step["name"] in drawn
+    assert "both ways give the same cells" in drawn
