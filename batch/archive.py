@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.raw_reader import CHUNK, OffsetGoneError, Piece, RawReader
+from adapters.kafka.topics import Topics
 from adapters.lake.raw_table import SCHEMA, ConcurrentArchiveError, RawTable
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.position import PartitionKey
@@ -60,6 +61,7 @@ class Archive:
     ) -> None:
         """`progress` is told the number of records after each commit of a run."""
         self._access = access
+        self._topics = Topics(access)
         self._table = table
         self._accept_loss = accept_loss
         self._commit_rows = commit_rows
@@ -84,6 +86,7 @@ class Archive:
             run = _Run(self._table, writer, self._progress)
             while True:
                 try:
+                    self._table.bind({name: state.identity for name, state in self._topics.states().items()})
                     self._archive(reader, vector, run)
                     return ArchiveReport(run.records, run.bytes, self._table.positions())
                 except (ConcurrentArchiveError, OffsetGoneError):
@@ -134,8 +137,8 @@ class Archive:
             starts[source] = archived.get(source, first)
             if starts[source] > high:
                 raise ConfigurationError(
-                    f"{source} is archived up to {starts[source]}, but its log ends at {high}: the topic was deleted "
-                    "and made anew; begin another archive with FOURFOLD_LAKE"
+                    f"{source} is archived up to {starts[source]}, but its log ends at {high}: the broker lost "
+                    "records that it had acknowledged; begin another archive with FOURFOLD_LAKE"
                 )
             if starts[source] < first:
                 passed[source] = (starts[source], first)

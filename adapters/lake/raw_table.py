@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from core.errors import FourfoldError
+from core.errors import ConfigurationError, FourfoldError
 from core.events import TOPICS
 from core.position import PartitionKey
 
@@ -48,7 +49,7 @@ class RawTable:
     How far a partition is archived are application transactions in the commit that adds its rows,
     whose versions are offsets: `archive/<topic>/<partition>` the next one, `first/...` the first
     one, `lost/...` how many retention removed before. A transaction is found by name only, so
-    `partitions/<topic>` says how many there may be.
+    `partitions/<topic>` says how many there may be. `log/<topic>` is a hash of the topic's identity.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,6 +67,24 @@ class RawTable:
     def lost(self) -> dict[PartitionKey, int]:
         """How many offsets of a partition retention removed before they were archived; 0 is left out."""
         return self._numbers("lost")
+
+    def bind(self, identities: Mapping[str, str]) -> None:
+        """Binds the table to the log that it archives: topic to what changes when the topic is made anew.
+
+        Raises `ConfigurationError` where it archives another log, `ConcurrentArchiveError` as `append`.
+        """
+        table = self._open() or self._create()
+        hashes = {f"log/{topic}": _hash(identity) for topic, identity in identities.items()}
+        bound = {name: table.transaction_version(name) for name in hashes}
+        for name, number in bound.items():
+            if number not in (None, hashes[name]):
+                raise ConfigurationError(
+                    f"{self.path} archives another log: the topic {name.removeprefix('log/')} was deleted and made "
+                    "anew; begin another archive with FOURFOLD_LAKE"
+                )
+        new = {name: number for name, number in hashes.items() if bound[name] is None}
+        if new:
+            self._commit(table, SCHEMA.empty_table(), new)
 
     def append(
         self,
@@ -95,23 +114,7 @@ class RawTable:
             count = max(source.partition for source in moves if source.topic == topic) + 1
             if count > _count(table, topic):
                 versions[f"partitions/{topic}"] = count
-        try:
-            # through the handle whose positions were read, and never again on a newer table:
-            # otherwise the rows of two writers would both be taken
-            write_deltalake(
-                table,
-                rows,
-                mode="append",
-                writer_properties=_WRITER,
-                commit_properties=CommitProperties(
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(name, version) for name, version in versions.items()],
-                ),
-            )
-        except CommitFailedError as error:
-            raise ConcurrentArchiveError(
-                f"{self.path} was changed while records were archived: read the positions again ({error})"
-            ) from error
+        self._commit(table, rows, versions)
 
     def scan(self, source: PartitionKey, start: int, end: int) -> Iterator[pa.RecordBatch]:
         """The rows with `start` <= offset < `end`, in offset order, as batches of `SCANNED`.
@@ -188,6 +191,25 @@ class RawTable:
             self._handle = DeltaTable(self.path)
         return self._handle
 
+    def _commit(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
+        try:
+            # through the handle whose positions were read, and never again on a newer table:
+            # otherwise the rows of two writers would both be taken
+            write_deltalake(
+                table,
+                rows,
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(
+                    max_commit_retries=0,
+                    app_transactions=[Transaction(name, version) for name, version in versions.items()],
+                ),
+            )
+        except CommitFailedError as error:
+            raise ConcurrentArchiveError(
+                f"{self.path} was changed while records were archived: read the positions again ({error})"
+            ) from error
+
     def _numbers(self, kind: str) -> dict[PartitionKey, int]:
         table = self._open()
         return {} if table is None else _numbers(table, kind)
@@ -215,6 +237,11 @@ class _DataFile(NamedTuple):
 
 def _name(kind: str, source: PartitionKey) -> str:
     return f"{kind}/{source.topic}/{source.partition}"
+
+
+def _hash(identity: str) -> int:
+    """63 bits, which a transaction's version has room for."""
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 
 
 def _count(table: DeltaTable, topic: str) -> int:

@@ -173,7 +173,22 @@ def test_retention_may_pass_while_it_reads(fresh_topics, path, monkeypatch):
             until(lambda: reader.read(0.1), within_s=10, what="an error")
 
 
-def test_a_topic_that_was_made_anew_is_refused(fresh_topics, path):
+def test_topics_made_anew_are_refused_however_long_they_are(fresh_topics, path):
+    produce(fresh_topics, 10, CLICKS)
+    Archive(fresh_topics, RawTable(path)).run({CLICKS: 10})
+    admin = AdminClient(fresh_topics.confluent())
+    for future in admin.delete_topics([CLICKS.topic]).values():
+        future.result(10)
+    topics = Topics(fresh_topics)
+    until(lambda: CLICKS.topic not in topics.states(), within_s=10, what="the topic to go")
+    topics.ensure(partitions=4, retention_ms=-1)
+    produce(fresh_topics, 50, CLICKS)
+    with pytest.raises(ConfigurationError, match="the topic clicks was deleted and made anew"):
+        Archive(fresh_topics, RawTable(path)).run({CLICKS: 50})
+    assert RawTable(path).positions() == {CLICKS: 10}
+
+
+def test_a_log_that_ends_before_the_archive_is_refused(fresh_topics, path):
     table = RawTable(path)
     table.append(SCHEMA.empty_table(), {CLICKS: (0, 50)})
     produce(fresh_topics, 10, CLICKS)
