@@ -30,8 +30,10 @@ from batch.parquet_file import write_parquet
 from batch.scratch import Scratch
 from batch.sql import COUNTS, EVENTS, RULES, connect, open_raw, run_sql
 from core.cut import Cut
+from core.errors import ConfigurationError
+from core.logic import STANDARD, Logic
 from core.position import PartitionKey
-from core.rules import LOGIC, Rules
+from core.rules import Rules
 
 ENGINE: Final = "duckdb"
 
@@ -51,8 +53,15 @@ _STATES: Final = """
 class DuckdbRecompute:
     """The same as `batch.recompute.Recompute`, always in full."""
 
-    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int) -> None:
-        """`processes`: how many threads DuckDB may use."""
+    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, logic: Logic = STANDARD) -> None:
+        """`processes`: how many threads DuckDB may use.
+
+        Raises `ConfigurationError` for another logic than the standard one, which the SQL has.
+        """
+        if logic is not STANDARD:
+            raise ConfigurationError(
+                f"the engine {ENGINE} has no SQL for the logic {logic.name}: use the engine pandas"
+            )
         self._raw = raw
         self._folder = folder
         self._rules = rules
@@ -86,7 +95,7 @@ class DuckdbRecompute:
                 version=version,
                 cut=cut,
                 rules=self._rules.encode(),
-                logic=LOGIC,
+                logic=STANDARD.name,
                 engine=ENGINE,
                 full=True,
                 created_ms=created_ms,

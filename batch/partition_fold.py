@@ -11,6 +11,7 @@ from batch.coverage import clocks_apart
 from batch.id_hash import id_hashes
 from batch.spill import BucketSpill, DayPart, DaySpill
 from batch.typed import PartitionTyping
+from core.logic import Logic
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -28,6 +29,7 @@ class PartitionTask(NamedTuple):
     end: int
     state: PartitionState
     rules: Rules
+    logic: Logic
     since: int
     until: int
     buckets: int
@@ -50,7 +52,7 @@ class PartitionResult(NamedTuple):
 
 def fold_partition(task: PartitionTask) -> PartitionResult:
     """Raises `InexactError` where an epoch is on the wrong side of a cut."""
-    typing = PartitionTyping(task.source, task.state, task.rules)
+    typing = PartitionTyping(task.source, task.state, task.rules, task.logic)
     rows_spill = BucketSpill(task.scratch, task.number, task.buckets)
     day_spill = DaySpill(task.scratch, str(task.number))
     rows = valid = 0

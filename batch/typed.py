@@ -17,6 +17,7 @@ from core.cells import MINUTE_MS
 from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, Contract, rejection
 from core.delta import LATE, REJECTED
 from core.events import CLICKS, CURRENCY
+from core.logic import STANDARD, Logic
 from core.position import PartitionKey
 from core.rules import Rules
 from core.verdict import Rejected
@@ -52,10 +53,11 @@ class PartitionTyping:
     `state` and `counters` (`rejected:<reason>`, and `late` with duplicates) cover what was taken.
     """
 
-    def __init__(self, source: PartitionKey, state: PartitionState, rules: Rules) -> None:
+    def __init__(self, source: PartitionKey, state: PartitionState, rules: Rules, logic: Logic = STANDARD) -> None:
         self.state = state
         self.counters: Counter[str] = Counter()
         self._rules = rules
+        self._cents = logic.cents
         self._contract = Contract(source.topic)
         self._is_clicks = source.topic == CLICKS
 
@@ -118,4 +120,4 @@ class PartitionTyping:
             return ones, zeros, zeros, zeros
         units = np.array([sale.quantity for sale in data], np.int64)
         prices = np.array([sale.unit_price_cents for sale in data], np.int64)
-        return zeros, ones, units, units * prices
+        return zeros, ones, units, self._cents(units, prices)

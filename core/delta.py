@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from core.cells import Cells, merge
 from core.events import ClickData, SaleData
 from core.fold import Tally
+from core.logic import STANDARD, Logic
 from core.position import PartitionKey
 from core.verdict import Reason
 
@@ -38,10 +39,10 @@ class Minute:
 
     __slots__ = ("_minute", "_tally", "clicks", "sales", "users")
 
-    def __init__(self, minute: int) -> None:
+    def __init__(self, minute: int, logic: Logic = STANDARD) -> None:
         """`minute`: minutes since 1970 in UTC."""
         self._minute = minute
-        self._tally = Tally()
+        self._tally = Tally(logic)
         self.clicks: list[ClickData] = []
         self.sales: list[SaleData] = []
         #: with repetitions: the sketch that they go into does not mind
@@ -67,7 +68,8 @@ class Minute:
 class Delta:
     """Collects what records of any number of partitions add. Empty after construction."""
 
-    def __init__(self) -> None:
+    def __init__(self, logic: Logic = STANDARD) -> None:
+        self._logic = logic
         self.minutes: dict[tuple[int, int], Minute] = {}
         #: those that may hold events
         self._open: dict[tuple[int, int], Minute] = {}
@@ -78,7 +80,7 @@ class Delta:
         """What takes the accepted clicks (or sales) at (epoch, minute of event time)."""
         found = self.minutes.get((epoch, minute))
         if found is None:
-            found = self.minutes[epoch, minute] = Minute(minute)
+            found = self.minutes[epoch, minute] = Minute(minute, self._logic)
         self._open[epoch, minute] = found
         return found.clicks.append if is_clicks else found.sales.append
 

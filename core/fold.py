@@ -9,6 +9,7 @@ from typing import Final
 
 from core.cells import ZERO, Cell, CellKey, Cells
 from core.events import ClickData, SaleData
+from core.logic import STANDARD, Logic
 
 _CLICK_DIMENSIONS: Final = (
     ("campaign", attrgetter("campaign_id")),
@@ -20,9 +21,10 @@ _CLICK_DIMENSIONS: Final = (
 class Tally:
     """Sums of the events of one minute, which may come a few at a time. Empty after construction."""
 
-    __slots__ = ("_clicks", "_clicks_of", "_sales")
+    __slots__ = ("_cents", "_clicks", "_clicks_of", "_sales")
 
-    def __init__(self) -> None:
+    def __init__(self, logic: Logic = STANDARD) -> None:
+        self._cents = logic.cents
         self._clicks = 0
         self._clicks_of: dict[str, Counter[str]] = {dimension: Counter() for dimension, _ in _CLICK_DIMENSIONS}
         #: (dimension, value) to [sales, units, cents]
@@ -36,11 +38,11 @@ class Tally:
             self._clicks_of[dimension].update(map(value_of, clicks))
 
     def add_sales(self, sales: Iterable[SaleData]) -> None:
-        """Counts sales. Revenue is quantity x unit price, in cents."""
-        sums = self._sales
+        """Counts sales. Revenue is what the logic says, in cents."""
+        sums, cents_of = self._sales, self._cents
         for sale in sales:
             units = sale.quantity
-            cents = units * sale.unit_price_cents
+            cents = cents_of(units, sale.unit_price_cents)
             for where in (
                 ("all", ""),
                 ("campaign", sale.campaign_id),

@@ -6,10 +6,7 @@ Part of a view's identity: a view that was begun under other rules is not contin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Self
-
-#: The name of the logic, the pair of validate and fold: what another one counted is not continued.
-LOGIC: Final = "v1"
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,32 +7,31 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from adapters.kafka.cut import CutFinder
 from batch.archive import Archive
 from batch.cycle import Cycle, Engine
 from batch.duckdb_engine import DuckdbRecompute
 from batch.quality_gate import QualityGate
 from batch.quality_rules import DEFAULT, read_rules
 from batch.recompute import Recompute
+from core.logic import logic_named
 from modes.settings import Settings
-from modes.wiring import ENGINES, raw_table, speed_floor, topics, view_store
+from modes.wiring import ENGINES, cut_finder, raw_table, speed_floor, topics, view_store
 
 
 def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0], accept_loss: bool = False) -> Cycle:
     """A batch cycle; its connections are closed with `stack`."""
+    logic = logic_named(settings.logic)
     views, raw = view_store(settings), raw_table(settings)
     floor = speed_floor(settings) if settings.mode_row.speed_view else None
     if floor is not None:
         stack.callback(floor.close)
     rules_file = Path(settings.quality_rules) if settings.quality_rules else DEFAULT
     sources = topics(settings).partitions()
-    finder = CutFinder(
-        settings.access, epoch_ms=settings.rules.epoch_ms, margin_ms=int(settings.cut_margin_seconds * 1000)
-    )
+    finder = cut_finder(settings)
     stack.callback(finder.close)
     makers: dict[str, Callable[[], Engine]] = {
-        "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes),
-        "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes),
+        "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes, logic),
+        "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, logic),
     }
     return Cycle(
         lambda: finder.find(sources),

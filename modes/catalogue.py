@@ -33,7 +33,8 @@ class Mode:
     `epoch_seconds`, `horizon_epochs`: default length of an epoch, and how many before the current
     one are searched for duplicates. `speed_expires`: speed state goes when it leaves the retention
     window; otherwise when it is covered by a batch view, or never. `batch_view`, `speed_view`:
-    what an answer is made of.
+    what an answer is made of. `job_versions`: the job can be started again from the log's beginning
+    under another name, with a view of its own, and one of these versions answers.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Mode:
     batch_view: bool
     speed_view: bool
     answer: str
-    built: bool
+    job_versions: bool = False
 
 
 MODES: Final = {
@@ -63,7 +64,6 @@ MODES: Final = {
             batch_view=True,
             speed_view=False,
             answer="batch view",
-            built=True,
         ),
         Mode(
             "streaming",
@@ -76,7 +76,6 @@ MODES: Final = {
             batch_view=False,
             speed_view=True,
             answer="speed view",
-            built=True,
         ),
         Mode(
             "lambda",
@@ -89,7 +88,6 @@ MODES: Final = {
             batch_view=True,
             speed_view=True,
             answer="batch view + speed epochs from the cut on",
-            built=True,
         ),
         Mode(
             "kappa",
@@ -102,18 +100,15 @@ MODES: Final = {
             batch_view=False,
             speed_view=True,
             answer="active job version",
-            built=False,
+            job_versions=True,
         ),
     )
 }
 
 
 def mode_named(name: str) -> Mode:
-    """The row of a mode that can run. Raises `ConfigurationError` for any other."""
+    """The row of a mode. Raises `ConfigurationError` for a name that is none."""
     mode = MODES.get(name)
     if mode is None:
         raise ConfigurationError(f"FOURFOLD_MODE is {name!r}, but there are {', '.join(MODES)}: use one of them")
-    if not mode.built:
-        ready = ", ".join(m.name for m in MODES.values() if m.built)
-        raise ConfigurationError(f"the mode {name} is not built yet: use FOURFOLD_MODE={ready}")
     return mode

@@ -23,14 +23,25 @@ from adapters.kafka.dead_letters import read_dead_letters
 from core.errors import FourfoldError
 from core.rfc3339 import to_text
 from core.schemas import documents
-from modes import batch_commands, running
+from modes import batch_commands, replay_commands, running
 from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, Json, settings_of, state
 from modes.settings import Settings
 from modes.supervisor import Supervisor
 from modes.up import TICK_S, Up, environment, title_of, without_password
 from modes.verdict import answer_of, judge, verdict_lines
-from modes.wiring import auditor, embedded, located, merge, provenance, topics, view_store, wait_for_topics
+from modes.wiring import (
+    auditor,
+    embedded,
+    job_registry,
+    located,
+    merge,
+    provenance,
+    topics,
+    view_store,
+    wait_for_topics,
+)
+from modes.workers import Workers
 from serving.auditor import LiveAuditor
 from serving.live import Live, counts_document
 from serving.plain import line, money, safe
@@ -106,7 +117,7 @@ def process(
     settings = settings_of(role=True, workers=workers)
     batch_commands.has_role(settings, Role.PROCESS, quietly=if_in_mode)
     settings = located(settings)
-    if settings.workers == 1:
+    if settings.workers == 1 and (settings.job or not settings.mode_row.job_versions):
         from modes.roles.process import process as role
 
         raise typer.Exit(role(settings))
@@ -118,16 +129,15 @@ def _process_many(settings: Settings) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    supervisor = Supervisor({**environment(settings), "FOURFOLD_WORKERS": "1"})
+    supervisor = Supervisor(environment(settings))
+    workers = Workers(settings, supervisor, job_registry(settings), None)
     try:
-        for number in range(1, settings.workers + 1):
-            log_file = settings.data_dir / "logs" / f"process-{number}.log"
-            supervisor.start(f"process-{number}", ["process"], log_file)
         while not stop.wait(TICK_S):
             supervisor.tick()
+            workers.tick()
             for child in supervisor.children:
                 if child.state == "failed":
-                    raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
+                    raise FourfoldError(f"{child.name} cannot run: it says why above")
     finally:
         supervisor.stop()
     return 0
@@ -355,6 +365,7 @@ def embedded_prepare() -> None:
 
 
 batch_commands.register(app)
+replay_commands.register(app)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.kafka.access import KafkaAccess
+from adapters.speed.jobs import view_of
 from core.errors import ConfigurationError
 from core.rules import Rules
 from modes.catalogue import Mode, Retention, mode_named
@@ -50,6 +51,12 @@ class Settings(BaseSettings):
 
     namespace: str = Field(
         "v1", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="name of the view; another one begins anew"
+    )
+    logic: str = Field(
+        "standard", description="what validation and fold decide, by name; price-only is wrong on purpose"
+    )
+    job: str = Field(
+        "", pattern=r"^[A-Za-z0-9_-]{0,16}$", description="in kappa: the one job version that is counted and answered"
     )
     group: str = Field("fourfold", min_length=1, description="consumer group of the workers")
     partitions: int = Field(4, ge=1, le=1000, description="partitions of each topic that is made")
@@ -123,6 +130,11 @@ class Settings(BaseSettings):
     def view(self) -> str:
         """The name of the speed view: each mode has one of its own, since modes count differently."""
         return f"{self.namespace}-{self.mode}"
+
+    @property
+    def speed_view(self) -> str:
+        """The name of the speed view that a worker counts into: in kappa that of its job version."""
+        return view_of(self.view, self.job) if self.job and self.mode_row.job_versions else self.view
 
     @property
     def lake_dir(self) -> Path:

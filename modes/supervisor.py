@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,10 @@ class Child:
 
     name: str
     arguments: Sequence[str]
-    log_file: Path
+    #: None: it writes where the supervisor's process writes
+    log_file: Path | None
+    #: added to the supervisor's
+    environment: Mapping[str, str] = field(default_factory=dict)
     #: whether an exit with code 0 is its natural end
     ends: bool = False
     process: subprocess.Popen[bytes] | None = None
@@ -46,6 +50,8 @@ class Child:
 
     def last_words(self) -> str:
         """The last line of its log."""
+        if self.log_file is None:
+            return ""
         try:
             lines = self.log_file.read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
         except OSError:
@@ -65,9 +71,17 @@ class Supervisor:
     clock: Callable[[], float] = time.monotonic
     children: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, arguments: Sequence[str], log_file: Path, *, ends: bool = False) -> Child:
-        """Starts a role: `fourfold ARGUMENTS`, its output appended to `log_file`."""
-        child = Child(name, arguments, log_file, ends)
+    def start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log_file: Path | None,
+        *,
+        ends: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> Child:
+        """Starts a role: `fourfold ARGUMENTS` with `more` in its environment, its output appended to `log_file`."""
+        child = Child(name, arguments, log_file, more or {}, ends)
         self.children.append(child)
         self._launch(child)
         return child
@@ -85,9 +99,17 @@ class Supervisor:
                 child.restarts += 1
                 self._launch(child)
 
+    def dismiss(self, child: Child, bound_s: float = STOP_BOUND_S) -> None:
+        """Stops one child as `stop` does, and forgets it."""
+        self._stop([child], bound_s)
+        self.children.remove(child)
+
     def stop(self, bound_s: float = STOP_BOUND_S) -> None:
         """SIGTERM to all, SIGKILL after `bound_s` seconds to those that still run."""
-        running = [c for c in self.children if c.process and c.process.poll() is None]
+        self._stop(self.children, bound_s)
+
+    def _stop(self, children: Sequence[Child], bound_s: float) -> None:
+        running = [c for c in children if c.process and c.process.poll() is None]
         for child in running:
             child.state = "done"
             _signal(child, signal.SIGTERM)
@@ -100,19 +122,22 @@ class Supervisor:
                 _signal(child, signal.SIGKILL)
                 child.process.wait()
             child.last_code = child.process.returncode
-        for child in self.children:
+        for child in children:
             if child.state != "failed":
                 child.state = "done"
 
     def _launch(self, child: Child) -> None:
-        child.log_file.parent.mkdir(parents=True, exist_ok=True)
-        with child.log_file.open("ab") as output:
+        with ExitStack() as stack:
+            output = None
+            if child.log_file is not None:
+                child.log_file.parent.mkdir(parents=True, exist_ok=True)
+                output = stack.enter_context(child.log_file.open("ab"))
             child.process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", "modes", *child.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**self.environment, "FOURFOLD_OWNER": str(os.getpid())},
+                stderr=output and subprocess.STDOUT,
+                env={**self.environment, **child.environment, "FOURFOLD_OWNER": str(os.getpid())},
                 start_new_session=True,
             )
         child.state = "running"

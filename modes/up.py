@@ -21,7 +21,8 @@ from modes.catalogue import Role
 from modes.settings import Settings
 from modes.supervisor import Child, Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, embedded, merge, wait_for_topics
+from modes.wiring import auditor, embedded, job_registry, merge, wait_for_topics
+from modes.workers import Workers
 from serving.auditor import LiveAuditor
 from serving.live import Live, Picture
 from serving.plain import line, money
@@ -81,6 +82,10 @@ class Up:
         supervisor = Supervisor(environment(settings))
         stack.callback(supervisor.stop)
         producer = self._start_roles(supervisor, settings)
+        workers = None
+        if Role.PROCESS in settings.mode_row.roles:
+            workers = Workers(settings, supervisor, job_registry(settings), settings.data_dir / "logs")
+            workers.tick()
         follower = LiveAuditor(lambda: auditor(settings))
         follower.start()
         stack.callback(follower.stop)
@@ -90,7 +95,7 @@ class Up:
         self._say(
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
-        picture = self._watch(supervisor, producer, live, settings)
+        picture = self._watch(supervisor, workers, producer, live, settings)
         interrupted = self._stop.is_set()
         supervisor.stop()
         if interrupted and self._duration_s is None:
@@ -101,32 +106,38 @@ class Up:
         return self._conclude(settings)
 
     def _start_roles(self, supervisor: Supervisor, settings: Settings) -> Child | None:
-        """Starts the mode's roles; the producer, whose end may end the run."""
+        """Starts the mode's roles but the workers; the producer, whose end may end the run."""
         bounded = self._duration_s
         arguments: dict[Role, list[str]] = {
             Role.PRODUCE: ["produce"] if bounded is None else ["produce", "--duration", str(bounded)],
-            Role.PROCESS: ["process"],
             Role.BATCH: ["batch", "--every", str(_batch_every(settings, bounded))],
             Role.SERVE: ["serve"],
         }
         producer = None
         for role in settings.mode_row.roles:
-            copies = settings.workers if role is Role.PROCESS else 1
-            for number in range(1, copies + 1):
-                name = f"{role}-{number}" if copies > 1 else str(role)
-                log_file = settings.data_dir / "logs" / f"{name}.log"
-                child = supervisor.start(name, arguments[role], log_file, ends=role is Role.PRODUCE)
+            if role in arguments:
+                log_file = settings.data_dir / "logs" / f"{role}.log"
+                child = supervisor.start(str(role), arguments[role], log_file, ends=role is Role.PRODUCE)
                 if role is Role.PRODUCE:
                     producer = child
         return producer
 
-    def _watch(self, supervisor: Supervisor, producer: Child | None, live: Live, settings: Settings) -> Picture:
+    def _watch(
+        self,
+        supervisor: Supervisor,
+        workers: Workers | None,
+        producer: Child | None,
+        live: Live,
+        settings: Settings,
+    ) -> Picture:
         show, close = self._screen(settings)
         picture = Picture()
         end: float | None = None
         try:
             while not self._stop.is_set():
                 supervisor.tick()
+                if workers is not None:
+                    workers.tick()
                 running.write(settings.data_dir, settings.mode, supervisor.children, api_of(settings))
                 picture = live.look()
                 show(picture, roles_of(supervisor))

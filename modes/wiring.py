@@ -11,12 +11,16 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from adapters.embedded.servers import EmbeddedServers
+from adapters.kafka.cut import CutFinder
 from adapters.kafka.raw_reader import RawReader
 from adapters.kafka.topics import Topics
 from adapters.lake.batch_view import BatchViews
 from adapters.lake.manifest import PartitionState
 from adapters.lake.raw_table import RawTable
 from adapters.lake.views import ViewStore
+from adapters.speed.job_reader import JobReader
+from adapters.speed.jobs import RedisJobs, view_of
+from adapters.speed.port import SpeedReader
 from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
@@ -95,13 +99,32 @@ def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float
             return
 
 
-def speed_reader(settings: Settings) -> RedisReader:
-    """A reader of the speed view. Raises `ConfigurationError` for an address that is none."""
+def redis_client(settings: Settings) -> Redis:
+    """A connection. Raises `ConfigurationError` for an address that is none."""
     try:
-        client = Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+        return Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return RedisReader(client, settings.view)
+
+
+def jobs(settings: Settings) -> RedisJobs:
+    """The registry of job versions. Raises as `redis_client`."""
+    return RedisJobs(redis_client(settings), settings.view)
+
+
+def job_registry(settings: Settings) -> RedisJobs | None:
+    """The registry of job versions; None where the mode has none, or only one is wanted. Raises as `redis_client`."""
+    return jobs(settings) if settings.mode_row.job_versions and not settings.job else None
+
+
+def speed_reader(settings: Settings) -> SpeedReader:
+    """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `redis_client`."""
+    client = redis_client(settings)
+    if not settings.mode_row.job_versions or settings.job:
+        return RedisReader(client, settings.speed_view)
+    return JobReader(
+        RedisJobs(client, settings.view).read, lambda job: RedisReader(client, view_of(settings.view, job.name))
+    )
 
 
 def speed_sink(settings: Settings) -> RedisSink:
@@ -110,16 +133,12 @@ def speed_sink(settings: Settings) -> RedisSink:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return RedisSink(client, settings.view)
+    return RedisSink(client, settings.speed_view)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:
-    """What raises the floor of the speed view. Raises `ConfigurationError` for an address that is none."""
-    try:
-        client = Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
-    except ValueError as error:
-        raise _bad_redis(error) from None
-    return RedisFloor(client, settings.view)
+    """What raises the floor of the speed view. Raises as `redis_client`."""
+    return RedisFloor(redis_client(settings), settings.view)
 
 
 def view_store(settings: Settings) -> ViewStore:
@@ -170,7 +189,7 @@ def merge(settings: Settings) -> Merge:
 
 def provenance(settings: Settings) -> Provenance:
     """What says where an answer comes from."""
-    return Provenance(settings.mode, settings.view, settings.rules, settings.batch_seconds)
+    return Provenance(settings.mode, settings.view, settings.rules, settings.batch_seconds, settings.logic)
 
 
 def auditor(settings: Settings) -> Auditor:
@@ -189,6 +208,13 @@ def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:
         return {source: end for source, (_, end) in reader.bounds(sources).items()}
 
     return ends
+
+
+def cut_finder(settings: Settings) -> CutFinder:
+    """What finds the places of epochs in the log."""
+    return CutFinder(
+        settings.access, epoch_ms=settings.rules.epoch_ms, margin_ms=int(settings.cut_margin_seconds * 1000)
+    )
 
 
 def dirt(settings: Settings) -> DirtShares:

@@ -12,6 +12,7 @@ import structlog
 from adapters.speed.port import Move, Outcome, SpeedSink, Step
 from core.delta import DeadLetter, Delta
 from core.errors import UnavailableError
+from core.logic import STANDARD, Logic
 from core.rules import Rules
 from processors.batches import Fetched
 from processors.book import Book, Held
@@ -60,12 +61,14 @@ class Processor:
         rules: Rules,
         reject: Callable[[], None],
         sleep: Sleep = asyncio.sleep,
+        logic: Logic = STANDARD,
     ) -> None:
         """`reject` makes the transport forget what it fetched and seek again."""
         self._book = book
         self._sink = sink
         self._letters = letters
         self._rules = rules
+        self._logic = logic
         self._reject = reject
         self._sleep = sleep
         self.work = Work()
@@ -76,7 +79,7 @@ class Processor:
         if fetched.generation != book.generation:
             work.stale += 1
             return
-        delta = Delta()
+        delta = Delta(self._logic)
         moved: list[tuple[Held, str]] = []
         moves: list[Move] = []
         newest_epoch = 0

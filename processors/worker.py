@@ -19,6 +19,7 @@ from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics, log_identity, topics_made_anew
 from adapters.speed.port import SpeedSink
 from core.events import TOPICS
+from core.logic import STANDARD, Logic
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
@@ -50,6 +51,7 @@ class WorkerSettings:
     rules: Rules
     starts: Callable[[], Mapping[PartitionKey, Position]] = dict
     poll_records: int = POLL_RECORDS
+    logic: Logic = STANDARD
 
 
 class FaustWorker:
@@ -69,6 +71,7 @@ class FaustWorker:
             letters,
             settings.rules,
             reject=self._reject,
+            logic=settings.logic,
         )
         self._watchdog = Watchdog(time.monotonic)
         self._wire()

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.logic import STANDARD
 from core.position import PartitionKey
 from core.rfc3339 import to_text
-from core.rules import LOGIC, Rules
+from core.rules import Rules
 from serving.answer import Answer
 
 #: A batch view is stale when so many cycles have passed without a new one.
@@ -18,18 +19,23 @@ STALE_AFTER: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Says it for the views of one mode. `batch_s`: seconds between batch cycles."""
+    """Says it for the views of one mode. `batch_s`: seconds between batch cycles.
+
+    `logic`: the name of that of the speed view, in modes that have one.
+    """
 
     mode: str
     namespace: str
     rules: Rules
     batch_s: float = 0
+    logic: str = STANDARD.name
     wall: Callable[[], float] = time.time
 
     def of(self, answer: Answer, ends: Mapping[PartitionKey, int] | None) -> dict[str, Any]:
         """`ends`: the end of each partition's log, None where Kafka is away. Ages in seconds."""
         now = self.wall()
         vector, cut, batch = answer.vector, answer.cut, answer.batch
+        job = answer.speed.job if answer.speed else None
         lag = None
         if ends is not None:
             lag = {str(s): max(0, end - vector.get(s, 0)) for s, end in sorted(ends.items())}
@@ -41,7 +47,8 @@ class Provenance:
             states.append("Kafka does not answer")
         return {
             "mode": self.mode,
-            "logic": LOGIC,
+            "logic": self._logic(answer),
+            "job": job.name if job else None,
             "namespace": self.namespace,
             "batch_version": None if batch is None else batch.manifest.version,
             "cut": None if cut is None else {"epoch": cut.epoch, "time": to_text(cut.epoch * self.rules.epoch_ms)},
@@ -56,6 +63,13 @@ class Provenance:
             "batch_age_s": batch_age,
             "states": states,
         }
+
+    def _logic(self, answer: Answer) -> str:
+        """The name of the logic that counted; two of them where the views differ."""
+        names = [answer.batch.manifest.logic] if answer.batch else []
+        if answer.speed is not None:
+            names.append(answer.speed.job.logic if answer.speed.job else self.logic)
+        return " and ".join(dict.fromkeys(names)) or self.logic
 
 
 def _offsets(vector: Mapping[PartitionKey, int]) -> dict[str, int]:

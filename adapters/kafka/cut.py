@@ -52,7 +52,10 @@ class CutFinder:
         Raises `UnavailableError` where Kafka does not answer, `ConfigurationError` where the topic
         `clock` is not stamped by the broker.
         """
-        epoch = cut_epoch(self._broker_ms(), self._margin_ms, self._epoch_ms)
+        return self.at(cut_epoch(self._broker_ms(), self._margin_ms, self._epoch_ms), sources)
+
+    def at(self, epoch: int, sources: Collection[PartitionKey]) -> Cut:
+        """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer."""
         try:
             # the ends first: what is appended after them has a time after the cut's
             ends = {s: self._consumer.get_watermark_offsets(TopicPartition(*s), TIMEOUT_S)[1] for s in sources}

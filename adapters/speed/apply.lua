@@ -6,6 +6,8 @@
 --   parts  [[epoch, minute or "q", [field, number, ...], [user, ...]], ...]
 -- Answers "applied", "already" or "conflict <partition> <position found>".
 local ns = KEYS[1]
+-- the view was removed: a worker that has not heard of it must not begin it anew
+if redis.call('EXISTS', ns .. ':retired') == 1 then return 'conflict retired -' end
 local step = cmsgpack.unpack(ARGV[1])
 local moves, parts = step[1], step[3]
 local positions = ns .. ':positions'

@@ -65,6 +65,14 @@ class SpeedSink(Protocol):
         """Closes connections."""
 
 
+class Job(NamedTuple):
+    """A version of a job: the name of its view, and of the logic that counts into it."""
+
+    name: str
+    logic: str
+    created_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A speed view at one instant, all parts of it from the same instant.
@@ -73,6 +81,7 @@ class Snapshot:
     `floor`: the store's, or what the reader asked for if that is higher.
     `quality`: epoch to its counters by name (see `core.delta`).
     `totals`: (dimension, value) to the sum over all live epochs and minutes.
+    `job`: the version that the view belongs to; None in modes that have one view.
     """
 
     positions: Mapping[PartitionKey, Position]
@@ -81,6 +90,7 @@ class Snapshot:
     quality: Mapping[int, Mapping[str, int]]
     totals: Mapping[tuple[str, str], Cell]
     counters: Mapping[str, int] = field(default_factory=dict)
+    job: Job | None = None
 
     def merged(self) -> Cells:
         """The cells summed over epochs."""

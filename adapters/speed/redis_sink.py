@@ -14,7 +14,7 @@ from adapters.speed.binding import check_binding
 from adapters.speed.fields import QUALITY, to_fields
 from adapters.speed.port import Outcome, Step
 from core.delta import Delta
-from core.errors import UnavailableError
+from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -41,10 +41,14 @@ class RedisSink:
                 for key, text in zip(keys, wanted, strict=True):
                     pipeline.set(key, text, nx=True)
                 await pipeline.execute()
-            found: list[bytes | None] = await self._client.mget(keys)  # type: ignore[assignment]
+            found: list[bytes | None] = await self._client.mget(*keys, f"{self._tag}:retired")  # type: ignore[assignment]
+            if found[-1] is not None:
+                await self._client.delete(*keys)
         except (RedisError, OSError) as error:
             raise UnavailableError(f"Redis does not answer: {error}") from error
-        rules_text, log_text = found
+        rules_text, log_text, retired = found
+        if retired is not None:
+            raise ConfigurationError(f"the view {self._tag} was retired: nothing is counted for it any more")
         if rules_text is None or log_text is None:
             raise UnavailableError("Redis was emptied just now")
         check_binding(self._tag, (rules_text.decode(), log_text.decode()), wanted)

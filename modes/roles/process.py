@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from adapters.kafka.dead_letters import DeadLetterProducer
+from core.logic import logic_named
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
 from modes.wiring import cut_positions, speed_sink, wait_for_topics
@@ -21,12 +22,16 @@ def process(settings: Settings) -> int:
     """Runs one worker until SIGTERM or SIGINT; its exit code."""
     wait_for_topics(settings)
     worker = FaustWorker(
-        WorkerSettings(settings.access, settings.group, settings.rules, cut_positions(settings)),
+        WorkerSettings(
+            settings.access, settings.group, settings.rules, cut_positions(settings), logic=logic_named(settings.logic)
+        ),
         speed_sink(settings),
         DeadLetterProducer(settings.access),
     )
     telemetry = telemetry_of(settings, _WorkerMetrics(worker), lambda: worker.ready)
-    log.info("processing", group=settings.group, view=settings.view, metrics=telemetry.address)
+    log.info(
+        "processing", group=settings.group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address
+    )
     return worker.run()
 
 

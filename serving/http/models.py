@@ -27,7 +27,8 @@ class ProvenanceModel(BaseModel):
     model_config = ConfigDict(title="Provenance")
 
     mode: str = Field(description="The architecture that answers.", examples=["lambda"])
-    logic: str = Field(description="The name of the pair of validate and fold that counted.", examples=["v1"])
+    logic: str = Field(description="The name of the pair of validate and fold that counted.", examples=["standard"])
+    job: str | None = Field(description="The version of the job that answers; null in modes without versions.")
     namespace: str = Field(description="The name of the speed view.")
     batch_version: int | None = Field(description="The version of the batch view; null without one.")
     cut: CutPlace | None = Field(description="Where the batch view ends; null without one.")

@@ -55,7 +55,7 @@ def test_a_full_run_counts_what_the_reference_and_the_ledger_count(tmp_path, fol
     assert (found.cells, found.counters) == ideal(LOG, cut.vector, RULES)
     assert manifest.cut == cut
     assert (manifest.version, manifest.created_ms, manifest.full) == (1, NOW_MS, True)
-    assert (manifest.engine, manifest.logic, manifest.rules) == ("pandas", "v1", RULES.encode())
+    assert (manifest.engine, manifest.logic, manifest.rules) == ("pandas", "standard", RULES.encode())
     assert len(manifest.cells) == 2
     assert {name for name in found.counters if not name.startswith("rejected:")} == {"accepted", "duplicates", "late"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from core.rules import Rules
-from modes.catalogue import MODES, mode_named
+from modes.catalogue import MODES
 from modes.settings import Settings, load
 from modes.wiring import speed_reader, speed_sink
 
@@ -126,12 +126,6 @@ def test_an_unknown_mode_is_refused_with_the_names_of_all(name: str) -> None:
         _ = load(mode=name).mode_row
     message = str(caught.value)
     assert message == f"FOURFOLD_MODE is {name!r}, but there are {', '.join(MODES)}: use one of them"
-
-
-@pytest.mark.parametrize("name", [mode.name for mode in MODES.values() if not mode.built])
-def test_a_mode_that_is_not_built_is_refused_with_the_ones_that_are(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"^the mode {name} is not built yet: use FOURFOLD_MODE="):
-        mode_named(name)
 
 
 def test_the_catalogue_has_the_four_modes_of_the_design() -> None:

@@ -1,0 +1,220 @@
+"""Job versions: the speed views that exist side by side in a mode that reprocesses, and which one answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+
+from adapters.speed.port import Job
+from core.errors import ConfigurationError, UnavailableError
+from core.position import PartitionKey, Position
+
+#: The version that there is before anything was reprocessed.
+FIRST: Final = "v1"
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_ACTIVE, _PREVIOUS, _JOB = "active", "previous", "job:"
+#: Keys removed in one call, so that workers do not wait.
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class JobBook:
+    """The versions by name, the one that answers, and the one that answered before it ("" for none)."""
+
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+    active: str = ""
+    previous: str = ""
+
+    @property
+    def answering(self) -> Job | None:
+        """The version that answers; None before there is any."""
+        return self.jobs.get(self.active)
+
+
+class RedisJobs:
+    """The registry of the versions of the view `namespace`. Every change is one atomic step.
+
+    Methods raise `UnavailableError` where Redis is away, and `ConfigurationError` for what cannot be done.
+    """
+
+    def __init__(self, client: Redis, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._key = f"{{{namespace}}}:jobs"
+
+    def read(self) -> JobBook:
+        """All of it, at one instant."""
+        try:
+            return _book(self._client.hgetall(self._key))
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+    def ensure(self, job: Job) -> JobBook:
+        """Registers the first version, which answers, where there is none; the book after it."""
+
+        def change(book: JobBook) -> dict[str, str]:
+            return {} if book.jobs else {_JOB + job.name: _text(job), _ACTIVE: job.name}
+
+        return self._change(change)
+
+    def restore(self, known: JobBook) -> JobBook:
+        """Writes back a book that the store has lost; one that is there stands."""
+
+        def change(book: JobBook) -> dict[str, str]:
+            if book.jobs or not known.jobs:
+                return {}
+            jobs = {_JOB + job.name: _text(job) for job in known.jobs.values()}
+            return {**jobs, _ACTIVE: known.active, _PREVIOUS: known.previous}
+
+        return self._change(change)
+
+    def start(self, job: Job) -> JobBook:
+        """Registers a further version, which workers begin to count for."""
+        if not _NAME.fullmatch(job.name):
+            raise ConfigurationError(f"{job.name!r} is no name of a version: use up to 16 letters, digits, - and _")
+
+        def change(book: JobBook) -> dict[str, str]:
+            if job.name in book.jobs:
+                raise ConfigurationError(
+                    f"there is a version {job.name} already (logic {book.jobs[job.name].logic}): take another name, "
+                    f"or `fourfold replay retire {job.name}` first"
+                )
+            return {_JOB + job.name: _text(job)}
+
+        book = self._change(change)
+        self._unretire(job.name)
+        return book
+
+    def switch(self, name: str) -> JobBook:
+        """From now on this version answers."""
+
+        def change(book: JobBook) -> dict[str, str]:
+            if name not in book.jobs:
+                raise no_version(name, book)
+            return {} if name == book.active else {_ACTIVE: name, _PREVIOUS: book.active}
+
+        return self._change(change)
+
+    def rollback(self) -> JobBook:
+        """The version that answered before answers again."""
+
+        def change(book: JobBook) -> dict[str, str]:
+            if book.previous not in book.jobs:
+                raise ConfigurationError("there is no version to go back to: none answered before, or it is retired")
+            return {_ACTIVE: book.previous, _PREVIOUS: book.active}
+
+        return self._change(change)
+
+    def retire(self, name: str) -> JobBook:
+        """Takes a version off the book and removes its view. Safe to repeat after a kill."""
+
+        def change(book: JobBook) -> dict[str, str | None]:
+            if name == book.active:
+                raise ConfigurationError(f"{name} answers now: switch to another version first")
+            if name not in book.jobs and not self._exists(name):
+                raise no_version(name, book)
+            return {_JOB + name: None} | ({_PREVIOUS: ""} if name == book.previous else {})
+
+        book = self._change(change)
+        self._remove(self.view(name))
+        return book
+
+    def view(self, name: str) -> str:
+        """The name of a version's speed view."""
+        return view_of(self._namespace, name)
+
+    def positions(self, name: str) -> dict[PartitionKey, Position]:
+        """How far a version has counted."""
+        try:
+            found: Any = self._client.hgetall(f"{{{self.view(name)}}}:positions")
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+        return {PartitionKey.parse(source.decode()): Position.decode(text.decode()) for source, text in found.items()}
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
+    def _change(self, change: Any) -> JobBook:
+        """Reads, decides, and writes if nothing changed meanwhile; otherwise all of it again."""
+        after = JobBook()
+
+        def transaction(pipeline: Pipeline) -> None:
+            nonlocal after
+            found: Any = pipeline.hgetall(self._key)
+            fields: dict[str, str | None] = change(_book(found))
+            pipeline.multi()
+            for name, text in fields.items():
+                if text is None:
+                    pipeline.hdel(self._key, name)
+                else:
+                    pipeline.hset(self._key, name, text)
+            kept = {k.decode(): v.decode() for k, v in found.items()} | fields
+            after = _book({k.encode(): v.encode() for k, v in kept.items() if v is not None})
+
+        try:
+            self._client.transaction(transaction, self._key)
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+        return after
+
+    def _exists(self, name: str) -> bool:
+        return bool(self._client.exists(f"{{{self.view(name)}}}:positions", f"{{{self.view(name)}}}:epochs"))
+
+    def _unretire(self, name: str) -> None:
+        try:
+            self._client.delete(f"{{{self.view(name)}}}:retired")
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+    def _remove(self, view: str) -> None:
+        tag = f"{{{view}}}"
+        try:
+            # from here on no worker writes to it, however late it is
+            self._client.set(f"{tag}:retired", 1)
+            while names := self._client.zrange(f"{tag}:epochs", 0, _AT_ONCE - 1):
+                keys = [f"{tag}:{kind}:{name.decode()}" for name in names for kind in ("cells", "users")]  # type: ignore[union-attr]
+                pipeline = self._client.pipeline(transaction=True)
+                pipeline.unlink(*keys)
+                pipeline.zrem(f"{tag}:epochs", *names)
+                pipeline.execute()
+            rest = ("positions", "epochs", "changed", "floor", "change", "born", "rules", "log")
+            self._client.unlink(*(f"{tag}:{kind}" for kind in rest))
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+
+def view_of(namespace: str, job: str) -> str:
+    """The name of the speed view of a job version."""
+    return f"{namespace}.{job}"
+
+
+def no_version(name: str, book: JobBook) -> ConfigurationError:
+    """The error for a version that is not in the book."""
+    there = f"there are {', '.join(book.jobs)}" if book.jobs else "there are none: is `fourfold up` running?"
+    return ConfigurationError(f"there is no version {name!r}: {there}")
+
+
+def _book(found: Any) -> JobBook:
+    fields: dict[str, str] = {name.decode(): text.decode() for name, text in found.items()}
+    jobs = [msgspec.json.decode(text, type=Job) for name, text in fields.items() if name.startswith(_JOB)]
+    return JobBook(
+        {job.name: job for job in sorted(jobs, key=lambda job: (job.created_ms, job.name))},
+        fields.get(_ACTIVE, ""),
+        fields.get(_PREVIOUS, ""),
+    )
+
+
+def _text(job: Job) -> str:
+    return msgspec.json.encode(job).decode()
+
+
+def _away(error: Exception) -> UnavailableError:
+    return UnavailableError(f"Redis does not answer: {error}")
