@@ -86,6 +86,13 @@ def started(stage: Stage, settings: Settings, stack: ExitStack, command: tuple[s
     return crew
 
 
+def dismiss(stage: Stage, crew: Crew) -> None:
+    """Ends all that runs: what was polled is looked through with both cores."""
+    stage.end_producers()
+    for child in list(crew.running):
+        crew.remove(child, signal.SIGTERM)
+
+
 @pytest.mark.timeout(SECONDS * 6 + 300)
 def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = Random(SEED)
@@ -116,6 +123,7 @@ def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys:
             poller.stop()
         versions = view_store(settings).pointer() - first
         notes = [*crew.notes, *stage.notes]
+        dismiss(stage, crew)
         audit = stack.enter_context(stage.audit(settings))
         audit.read_to(audit.ends())
         refused = [words for poller in pollers for words in poller.refused]
