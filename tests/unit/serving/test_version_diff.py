@@ -1,0 +1,92 @@
+"""Two versions of a job are compared where both have the same records, wherever each one stands."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.speed.memory import MemoryStore
+from adapters.speed.port import Move, Outcome, Snapshot, Step
+from core.delta import Delta
+from core.logic import PRICE_ONLY, STANDARD, Logic
+from core.partition import PartitionFold
+from core.position import PartitionKey, Position
+from core.rules import Rules
+from serving.version_diff import common_epoch, version_diff
+from tests.support.raw_log import Row, shop_log
+
+RULES = Rules(epoch_ms=10_000)
+LOG = shop_log(5, 1_500, gaps=False)
+ENDS: dict[PartitionKey, int] = {}
+for row in LOG:
+    ENDS[row.source] = row.offset + 1
+
+
+class Read:
+    """A row as the fold sees it."""
+
+    def __init__(self, row: Row) -> None:
+        self.offset, self.timestamp, self.key, self.value = row.offset, row.append_ms, row.key, row.value
+
+
+def view(vector: dict[PartitionKey, int], logic: Logic = STANDARD) -> Snapshot:
+    """The view of everything below `vector`."""
+    store, delta, moves = MemoryStore(), Delta(logic), []
+    for source, end in vector.items():
+        fold = PartitionFold(source, Position(), RULES)
+        fold.fold([Read(row) for row in LOG if row.source == source and row.offset < end], end, delta)
+        moves.append(Move(source, "", fold.position.encode()))
+    assert asyncio.run(store.apply(Step(moves, delta))) is Outcome.APPLIED
+    return store.snapshot()
+
+
+def test_the_same_logic_at_the_same_place_is_equal_and_all_is_compared():
+    found = version_diff(view(ENDS), view(ENDS))
+    assert (found.below, found.equal, found.percent) == (None, True, 0.0)
+    assert found.compared == len(view(ENDS).merged()) > 100
+
+
+@given(st.data())
+def test_versions_that_stand_anywhere_agree_on_what_both_have(data):
+    shares = st.fixed_dictionaries({source: st.integers(0, end) for source, end in ENDS.items()})
+    one, two = view(data.draw(shares)), view(data.draw(shares))
+    found = version_diff(one, two)
+    assert found.equal
+    if found.below is not None:
+        wanted = {(e, m) for seen in (one, two) for e, m in seen.cells if e < found.below}
+        assert {key.minute for key in found_cells(found, one)} <= {minute for _, minute in wanted}
+
+
+def found_cells(found, snapshot):
+    return [key for (epoch, _), part in snapshot.cells.items() if epoch < found.below for key in part]
+
+
+def test_what_is_compared_ends_where_the_one_behind_stands():
+    source = LOG[0].source
+    behind = view({**ENDS, source: 20})
+    row = next(row for row in LOG if row.source == source and row.offset == 19)
+    assert common_epoch(view(ENDS), behind) == RULES.epoch_of(row.append_ms)
+
+
+def test_a_version_that_has_not_begun_with_a_partition_has_nothing_in_common():
+    begun = dict(list(ENDS.items())[1:])
+    found = version_diff(view(ENDS), view(begun))
+    assert (found.below, found.compared, found.equal) == (0, 0, True)
+
+
+def test_another_logic_is_shown_by_how_much():
+    found = version_diff(view(ENDS), view(ENDS, PRICE_ONLY))
+    before, after = found.totals
+    assert (before.clicks, before.sales, before.units) == (after.clicks, after.sales, after.units)
+    assert before.revenue_cents > after.revenue_cents > 0
+    assert found.percent == pytest.approx(100 * (1 - after.revenue_cents / before.revenue_cents))
+    assert not found.equal
+    distances = [change.distance for change in found.changes]
+    assert distances == sorted(distances, reverse=True)
+    document = found.as_json(RULES.epoch_ms, ENDS)
+    assert document["differing_cells"] == len(found.changes) > len(document["largest"]) == 10
+    assert document["totals"]["units"]["percent"] == 0
+    assert document["counters"] == {}
