@@ -22,7 +22,6 @@ class Retention(StrEnum):
     """How long Kafka keeps events."""
 
     SHORT = "short"
-    UNTIL_ARCHIVED = "until archived"
     EVERYTHING = "everything"
 
 
@@ -30,6 +29,7 @@ class Retention(StrEnum):
 class Mode:
     """One architecture.
 
+    `speed_state`, `answer`: for people.
     `epoch_seconds`, `horizon_epochs`: default length of an epoch, and how many before the current
     one are searched for duplicates. `speed_expires`: speed state goes when it leaves the retention
     window; otherwise when it is covered by a batch view, or never. `batch_view`, `speed_view`:
@@ -46,6 +46,7 @@ class Mode:
     speed_expires: bool
     batch_view: bool
     speed_view: bool
+    speed_state: str
     answer: str
     job_versions: bool = False
 
@@ -56,13 +57,14 @@ MODES: Final = {
         Mode(
             "batch",
             (Role.PRODUCE, Role.BATCH, Role.SERVE),
-            Retention.UNTIL_ARCHIVED,
+            Retention.EVERYTHING,
             archive=True,
             epoch_seconds=10,
             horizon_epochs=1,
             speed_expires=False,
             batch_view=True,
             speed_view=False,
+            speed_state="none",
             answer="batch view",
         ),
         Mode(
@@ -75,18 +77,20 @@ MODES: Final = {
             speed_expires=True,
             batch_view=False,
             speed_view=True,
+            speed_state="expires after the window",
             answer="speed view",
         ),
         Mode(
             "lambda",
             (Role.PRODUCE, Role.PROCESS, Role.BATCH, Role.SERVE),
-            Retention.UNTIL_ARCHIVED,
+            Retention.EVERYTHING,
             archive=True,
             epoch_seconds=10,
             horizon_epochs=6,
             speed_expires=False,
             batch_view=True,
             speed_view=True,
+            speed_state="expires when covered",
             answer="batch view + speed epochs from the cut on",
         ),
         Mode(
@@ -99,6 +103,7 @@ MODES: Final = {
             speed_expires=False,
             batch_view=False,
             speed_view=True,
+            speed_state="kept, per job version",
             answer="active job version",
             job_versions=True,
         ),

@@ -23,7 +23,7 @@ from adapters.kafka.dead_letters import read_dead_letters
 from core.errors import FourfoldError
 from core.rfc3339 import to_text
 from core.schemas import documents
-from modes import batch_commands, replay_commands, running
+from modes import batch_commands, mode_commands, replay_commands, running
 from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, Json, settings_of, state
 from modes.settings import Settings
@@ -366,6 +366,7 @@ def embedded_prepare() -> None:
 
 batch_commands.register(app)
 replay_commands.register(app)
+mode_commands.register(app)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.bounds import bounds_of
 from core.cut import Cut, cut_epoch
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
@@ -56,9 +57,9 @@ class CutFinder:
 
     def at(self, epoch: int, sources: Collection[PartitionKey]) -> Cut:
         """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer."""
+        # the ends first: what is appended after them has a time after the cut's
+        ends = {source: end for source, (_, end) in bounds_of(self._consumer, sources).items()}
         try:
-            # the ends first: what is appended after them has a time after the cut's
-            ends = {s: self._consumer.get_watermark_offsets(TopicPartition(*s), TIMEOUT_S)[1] for s in sources}
             times = [TopicPartition(*s, epoch * self._epoch_ms) for s in sources]
             found = self._consumer.offsets_for_times(times, TIMEOUT_S)
         except KafkaException as error:

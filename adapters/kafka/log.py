@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.bounds import bounds_of
 from core.errors import UnavailableError
 from core.position import PartitionKey
 
@@ -65,10 +66,7 @@ class LogReader:
 
     def bounds(self) -> dict[PartitionKey, tuple[int, int]]:
         """Each partition's first offset and end offset. Raises `UnavailableError`."""
-        try:
-            return {s: self._bounds(s) for s in self.sources}
-        except KafkaException as error:
-            raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        return bounds_of(self._consumer, self.sources)
 
     def read_to_end(self, quiet_s: float = TIMEOUT_S) -> Iterator[Entry]:
         """All entries up to the end that each partition has when it is reached.
@@ -133,10 +131,6 @@ class LogReader:
             elif not error.retriable() and error.code() not in _PASSING:
                 raise UnavailableError(f"Kafka gives no records of {source}: {error.str()}")
         return got
-
-    def _bounds(self, source: PartitionKey) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(*source), TIMEOUT_S)
-        return low, high
 
 
 def _headers(message: Message) -> Sequence[tuple[str, bytes]]:

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.bounds import bounds_of
 from core.errors import UnavailableError
 from core.position import PartitionKey
 
@@ -56,10 +57,7 @@ class RawReader:
 
     def bounds(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, tuple[int, int]]:
         """Each partition's first offset and end offset. Raises `UnavailableError`."""
-        try:
-            return {s: self._consumer.get_watermark_offsets(TopicPartition(*s), TIMEOUT_S) for s in sources}
-        except KafkaException as error:
-            raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        return bounds_of(self._consumer, sources)
 
     def begin(self, spans: Mapping[PartitionKey, tuple[int, int]]) -> None:
         """Reads these spans from now on, and forgets others: the first offset and the one after the last."""

@@ -1,0 +1,85 @@
+"""Commands that say what the modes are, and which one runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from modes import running
+from modes.catalogue import MODES, Mode, mode_named
+from modes.invocation import LOOK, Json, settings_of
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(rich_help_panel=LOOK)(modes)
+    app.command(rich_help_panel=LOOK)(mode)
+
+
+def modes(as_json: Json = False) -> None:
+    """The four architectures, each a row."""
+    chosen = settings_of().mode
+    if as_json:
+        print(json.dumps({"configured": chosen, "modes": [_row(row) for row in MODES.values()]}))
+        return
+    # rows of the catalogue as columns: read from top to bottom on any screen
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in MODES:
+        table.add_column(f"[bold]{name} ←[/bold]" if name == chosen else name)
+    documents = [_row(row) for row in MODES.values()]
+    for field in documents[0]:
+        if field != "name":
+            table.add_row(f"[dim]{field.replace('_', ' ')}[/dim]", *(_words(document[field]) for document in documents))
+    Console(highlight=False).print(table)
+    print(f"FOURFOLD_MODE chooses: now {chosen}")
+
+
+def mode(as_json: Json = False) -> None:
+    """The mode that runs here, or the one that a start would run."""
+    settings = settings_of()
+    found = running.read(settings.data_dir)
+    name = found["mode"] if found else settings.mode
+    document = {
+        "running": bool(found),
+        "configured": settings.mode,
+        **_row(mode_named(name)),
+        "view": settings.model_copy(update={"mode": name}).view,
+        "processes": [role["name"] for role in found["roles"] if role["state"] == "running"] if found else [],
+    }
+    if as_json:
+        print(json.dumps(document))
+        return
+    state = "runs" if found else "would run: nothing that `fourfold up` started runs here"
+    print(f"{name} {state}")
+    for field in ("roles", "processes", "kafka_keeps", "archive", "speed_state", "answer", "view"):
+        if document[field]:
+            print(f"  {field.replace('_', ' '):12} {_words(document[field])}")
+    if found and name != settings.mode:
+        print(f"FOURFOLD_MODE is {settings.mode} in this shell: commands here look at that one's views")
+
+
+def _row(row: Mode) -> dict[str, Any]:
+    """A mode in the words of the catalogue."""
+    return {
+        "name": row.name,
+        "roles": [str(role) for role in row.roles],
+        "kafka_keeps": str(row.retention),
+        "archive": row.archive,
+        "speed_state": row.speed_state,
+        "answer": row.answer,
+        "epoch_seconds": row.epoch_seconds,
+        "horizon_epochs": row.horizon_epochs,
+        "job_versions": row.job_versions,
+    }
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,115 @@
+"""Every mode after every other one, while traffic goes on: counts go on exact from all that the new mode can know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from core.errors import UnavailableError
+from core.position import Vector
+from modes.catalogue import MODES, Role
+from modes.settings import Settings
+from modes.supervisor import Supervisor
+from modes.up import environment
+from modes.verdict import answer_of, judge
+from modes.wiring import auditor, job_registry
+from modes.workers import Workers
+from serving.answer import Answer
+from tests.support.chaos import Stage
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "7"))
+RATE = 500
+BOUND_S = 60.0
+#: Twelve steps, each from one mode to another, no two the same.
+ROUND = [
+    "batch",
+    "streaming",
+    "batch",
+    "lambda",
+    "batch",
+    "kappa",
+    "streaming",
+    "lambda",
+    "streaming",
+    "kappa",
+    "lambda",
+    "kappa",
+    "batch",
+]
+
+
+def test_the_round_has_each_switch_once() -> None:
+    wanted = {(one, two) for one in MODES for two in MODES if one != two}
+    assert set(pairwise(ROUND)) == wanted
+    assert len(ROUND) == len(wanted) + 1
+
+
+@contextmanager
+def roles(settings: Settings) -> Iterator[Supervisor]:
+    """What `up` starts in a mode, but for the producers."""
+    supervisor = Supervisor(environment(settings))
+    logs = settings.data_dir / "logs"
+    workers = Workers(settings, supervisor, job_registry(settings), logs)
+    try:
+        for role in settings.mode_row.roles:
+            if role is Role.BATCH:
+                supervisor.start("batch", ["batch", "--every", "1s"], logs / "batch.log")
+            elif role is Role.PROCESS:
+                workers.tick()
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def ends_of(settings: Settings) -> Vector:
+    with auditor(settings) as witness:
+        return witness.ends_now()
+
+
+def covering(settings: Settings, ends: Vector) -> Answer | None:
+    """The answer once it has all that was in the log at `ends`; None before."""
+    try:
+        answer = answer_of(settings)
+    except UnavailableError:
+        return None
+    return answer if all(answer.vector.get(source, 0) >= end for source, end in ends.items()) else None
+
+
+@pytest.mark.timeout(600)
+def test_all_twelve_switches_go_on_exact_while_traffic_runs(tmp_path: Path) -> None:
+    counted = 0
+    with Stage(tmp_path, SEED, RATE) as stage:
+        before: Vector = {}
+        first = stage.view("switched", mode=ROUND[0])
+        until(lambda: sum(ends_of(first).values()) > RATE, within_s=BOUND_S, what="traffic")
+        for mode in ROUND:
+            settings = stage.view(
+                "switched",
+                mode=mode,
+                epoch_seconds=1.0,
+                horizon_epochs=-1,
+                cut_margin_seconds=1.0,
+                window_hours=6.0,
+                batch_seconds=1.0,
+            )
+            with roles(settings) as supervisor:
+                # what was counted before the switch, and what came while nothing counted
+                ends = ends_of(settings)
+                answer = until(lambda s=settings, e=ends: covering(s, e), within_s=BOUND_S, what=f"{mode} to go on")  # type: ignore[misc]
+                assert [child.name for child in supervisor.children if child.restarts] == []
+            assert all(ends[source] >= offset for source, offset in before.items())
+            judged, verdict = judge(settings)
+            assert verdict.exact, (mode, verdict.differences[:5])
+            # nothing that the mode before had counted is missing, duplicates beyond a horizon aside
+            total = judged.total.clicks + judged.total.sales
+            assert total > 0.98 * counted, (mode, total, counted)
+            counted, before = total, dict(answer.vector)
+        assert stage.notes == []
