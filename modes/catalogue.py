@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from core.errors import ConfigurationError
 
@@ -49,6 +49,20 @@ class Mode:
     speed_state: str
     answer: str
     job_versions: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The row for people and pages."""
+        return {
+            "name": self.name,
+            "roles": [str(role) for role in self.roles],
+            "kafka_keeps": str(self.retention),
+            "archive": self.archive,
+            "speed_state": self.speed_state,
+            "answer": self.answer,
+            "epoch_seconds": self.epoch_seconds,
+            "horizon_epochs": self.horizon_epochs,
+            "job_versions": self.job_versions,
+        }
 
 
 MODES: Final = {

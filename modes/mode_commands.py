@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modes import running
-from modes.catalogue import MODES, Mode, mode_named
+from modes.catalogue import MODES, mode_named
 from modes.invocation import LOOK, Json, settings_of
 
 
@@ -25,14 +25,14 @@ def modes(as_json: Json = False) -> None:
     """The four architectures, each a row."""
     chosen = settings_of().mode
     if as_json:
-        print(json.dumps({"configured": chosen, "modes": [_row(row) for row in MODES.values()]}))
+        print(json.dumps({"configured": chosen, "modes": [row.as_json() for row in MODES.values()]}))
         return
     # rows of the catalogue as columns: read from top to bottom on any screen
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for name in MODES:
         table.add_column(f"[bold]{name} ←[/bold]" if name == chosen else name)
-    documents = [_row(row) for row in MODES.values()]
+    documents = [row.as_json() for row in MODES.values()]
     for field in documents[0]:
         if field != "name":
             table.add_row(f"[dim]{field.replace('_', ' ')}[/dim]", *(_words(document[field]) for document in documents))
@@ -48,7 +48,7 @@ def mode(as_json: Json = False) -> None:
     document = {
         "running": bool(found),
         "configured": settings.mode,
-        **_row(mode_named(name)),
+        **mode_named(name).as_json(),
         "view": settings.model_copy(update={"mode": name}).view,
         "processes": [role["name"] for role in found["roles"] if role["state"] == "running"] if found else [],
     }
@@ -62,21 +62,6 @@ def mode(as_json: Json = False) -> None:
             print(f"  {field.replace('_', ' '):12} {_words(document[field])}")
     if found and name != settings.mode:
         print(f"FOURFOLD_MODE is {settings.mode} in this shell: commands here look at that one's views")
-
-
-def _row(row: Mode) -> dict[str, Any]:
-    """A mode in the words of the catalogue."""
-    return {
-        "name": row.name,
-        "roles": [str(role) for role in row.roles],
-        "kafka_keeps": str(row.retention),
-        "archive": row.archive,
-        "speed_state": row.speed_state,
-        "answer": row.answer,
-        "epoch_seconds": row.epoch_seconds,
-        "horizon_epochs": row.horizon_epochs,
-        "job_versions": row.job_versions,
-    }
 
 
 def _words(value: Any) -> str:

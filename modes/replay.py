@@ -156,6 +156,7 @@ class Replay:
                     "previous": job.name == book.previous,
                     "created_ms": job.created_ms,
                     "counted": _counted(positions),
+                    "accepted": sum(position.accepted for position in positions.values()),
                     "lag": _lag(positions, ends),
                 }
             )

@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="where the API is served")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
 
+    audit: bool = Field(True, description="whether the API follows the truth in the log, and shows the live error")
+
     rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
     seed: int = Field(7, description="the same seed gives the same events")
     run: str = Field("", description="identity of the producer's run; empty: a new one each start")

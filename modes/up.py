@@ -95,6 +95,7 @@ class Up:
         self._say(
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
+        self._say(f"dashboard: {api_of(settings)}/")
         picture = self._watch(supervisor, workers, producer, live, settings)
         interrupted = self._stop.is_set()
         supervisor.stop()
@@ -172,7 +173,7 @@ class Up:
             return show_line, lambda: None
         screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)
         screen.start()
-        hint = f"Ctrl-C stops everything; counts are kept.  API {api_of(settings)}/docs  fourfold verify · status"
+        hint = f"Ctrl-C stops everything; counts are kept.  Dashboard {api_of(settings)}/"
 
         def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
             view = draw(picture, title_of(settings), roles, hint, height=self._console.height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -13,9 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
 from adapters.lake.views import ViewStore
+from serving.board import Board
 from serving.http.broadcast import Broadcast
 from serving.http.counts import CountsRoutes
+from serving.http.dashboard import add_dashboard
 from serving.http.health import HealthRoutes
+from serving.http.letters import LetterRoutes, Letters
+from serving.http.live import LiveRoutes
 from serving.http.metrics import LiveMetrics, RequestMetrics
 from serving.http.pages import add_pages
 from serving.http.problem import Problem, add_handlers
@@ -53,20 +57,25 @@ def make_api(
     registry: CollectorRegistry,
     views: ViewStore | None = None,
     trace: Trace | None = None,
+    letters: Letters | None = None,
+    board: Board | None = None,
     wall: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application. `ticker`, `ends` and `users` are started and closed by the caller.
 
+    `board`: what the dashboard shows; None for an API without one. `letters` as `trace`, in a thread.
     `views`: None in a mode without a batch view. `trace` is called in a worker thread, event id to
     what became of the event or None; it may raise `UnavailableError`. `wall`: seconds since 1970.
     """
     sources = Sources(ticker, ends, users, provenance, views, trace, wall)
     broadcast = Broadcast(sources)
+    live = LiveRoutes(board) if board is not None else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(broadcast.run())
-        yield
+        async with live.running() if live is not None else nullcontext():
+            yield
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
@@ -87,6 +96,18 @@ def make_api(
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
     HealthRoutes(sources, broadcast, registry).add_to(api)
+    LetterRoutes(letters).add_to(api)
+
+    def end_streams() -> None:
+        ticker.stop()
+        if live is not None:
+            live.end()
+
+    #: ends all open streams: a server that stops calls it first
+    api.state.end_streams = end_streams
+    if live is not None:
+        live.add_to(api)
+        add_dashboard(api)
     add_pages(api)
     return api
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -15,9 +14,8 @@ from core.ledger import Truth
 from core.position import PartitionKey
 from serving.answer import Answer
 from serving.merge import NOBODY, Users
+from serving.meter import Meter
 
-#: Rates are means over so many seconds.
-RATE_WINDOW_S: Final = 3.0
 #: Distinct users are those of so many minutes of event time.
 USERS_MINUTES: Final = 15
 USERS_EVERY_S: Final = 2.0
@@ -33,6 +31,22 @@ class TruthSource(Protocol):
 
     def log_ends(self) -> dict[PartitionKey, int] | None:
         """The end of each partition; None while Kafka is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unaudited:
+    """Where nobody follows the truth: the log's ends alone."""
+
+    ends: Callable[[], Mapping[PartitionKey, int] | None]
+
+    def truth(self, answer: Answer) -> tuple[Truth, Truth] | None:  # noqa: ARG002
+        """Unknown."""
+        return None
+
+    def log_ends(self) -> dict[PartitionKey, int] | None:
+        """See `TruthSource.log_ends`."""
+        ends = self.ends()
+        return None if ends is None else dict(ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ class Picture:
     states: tuple[str, ...] = ()
     #: what is wrong now, in words; empty if nothing is
     trouble: tuple[str, ...] = ()
+    answer: Answer | None = None
 
 
 class AnswerSource(Protocol):
@@ -93,7 +108,7 @@ class Live:
         self._truth = truth
         self._clock = clock
         self._wall = wall
-        self._moved: deque[tuple[float, int]] = deque()
+        self._meter = Meter()
         self._last = Picture()
         self._users_at = float("-inf")
         self._audited: tuple[int | None, int | None] = (None, None)
@@ -132,7 +147,7 @@ class Live:
             rejected=rejected(counters),
             duplicates=counters.get(DUPLICATES, 0),
             late=counters.get(LATE, 0),
-            rate=self._rate(sum(vector.values())),
+            rate=self._meter.rate(self._clock(), sum(vector.values())),
             lag=lag,
             age_s=max(0.0, self._wall() - answer.appended_ms / 1000) if answer.appended_ms else None,
             users=users,
@@ -144,6 +159,7 @@ class Live:
             batch_age_s=None if batch is None else max(0.0, self._wall() - batch.manifest.created_ms / 1000),
             states=answer.states,
             trouble=trouble,
+            answer=answer,
         )
 
     def _audit(self, answer: Answer) -> tuple[int | None, int | None]:
@@ -155,17 +171,6 @@ class Live:
         elif now - self._audited_at > VERDICT_STANDS_S:
             self._audited = None, None
         return self._audited
-
-    def _rate(self, counted: int) -> float:
-        now = self._clock()
-        moved = self._moved
-        if moved and counted < moved[-1][1]:
-            moved.clear()
-        moved.append((now, counted))
-        while len(moved) > 2 and now - moved[1][0] >= RATE_WINDOW_S:  # noqa: PLR2004 - first and last
-            moved.popleft()
-        span = now - moved[0][0]
-        return (counted - moved[0][1]) / span if span else 0.0
 
     def _users(self, answer: Answer) -> Users:
         now = self._clock()

@@ -54,6 +54,10 @@ class UserCounts:
         # one who gives up must not take the count from the others
         return await asyncio.shield(known[1])
 
+    def now(self, start: int, end: int) -> UserCount:
+        """As `of`, always counted anew, for a thread that may wait."""
+        return self._thread.submit(self._count, start, end).result()
+
     def close(self) -> None:
         """Ends the thread after the count that is at work."""
         self._thread.shutdown(wait=True, cancel_futures=True)

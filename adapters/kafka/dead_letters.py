@@ -81,8 +81,30 @@ def read_dead_letters(access: KafkaAccess) -> Iterator[FoundLetter]:
 
     Raises `UnavailableError` where Kafka does not answer.
     """
+    yield from _letters(access, {})
+
+
+def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
+    """The newest dead letters, `limit` at most, the newest first, without reading all of them.
+
+    Raises `UnavailableError` where Kafka does not answer.
+    """
+    topic = PartitionKey(DEAD_LETTERS, 0)
+    with LogReader(access, [topic]) as reader:
+        low, high = reader.bounds()[topic]
+    start, wanted = high, limit
+    found: list[FoundLetter] = []
+    # compaction leaves gaps, so a stretch of the log may hold less than was hoped for
+    while start > low and len(found) < limit:
+        wanted *= 2
+        start = max(low, high - wanted)
+        found = list(_letters(access, {topic: start}))
+    return found[::-1][:limit]
+
+
+def _letters(access: KafkaAccess, starts: dict[PartitionKey, int]) -> Iterator[FoundLetter]:
     seen: set[bytes] = set()
-    with LogReader(access, [PartitionKey(DEAD_LETTERS, 0)]) as reader:
+    with LogReader(access, [PartitionKey(DEAD_LETTERS, 0)], starts) as reader:
         for entry in reader.read_to_end():
             if entry.key is None or entry.key in seen:
                 continue

@@ -8,13 +8,19 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from adapters.kafka.dead_letters import newest_dead_letters
 from adapters.telemetry import Telemetry
+from modes import running
+from modes.replay import Replay
 from modes.roles.service import stop_event
 from modes.settings import Settings
 from modes.trace import trace
-from modes.wiring import ends_source, merge, provenance, view_store
+from modes.wiring import auditor, ends_source, merge, provenance, view_store
 from serving import server
 from serving.api import make_api
+from serving.auditor import LiveAuditor
+from serving.board import Board, BoardSettings
+from serving.live import TruthSource, Unaudited
 from serving.log_ends import LogEnds
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
@@ -30,13 +36,20 @@ def serve(settings: Settings) -> None:
         source, counting = merge(settings), merge(settings)
         stack.callback(source.close)
         stack.callback(counting.close)
-        log_ends = ends_source(settings)
         ticker = stack.enter_context(Ticker(source))
-        ends = stack.enter_context(LogEnds(log_ends))
+        ends = stack.enter_context(LogEnds(ends_source(settings)))
         users = stack.enter_context(UserCounts(counting))
         views = view_store(settings) if settings.mode_row.batch_view else None
         api = make_api(
-            ticker, ends, users, provenance(settings), registry, views, lambda event: traced(settings, event)
+            ticker,
+            ends,
+            users,
+            provenance(settings),
+            registry,
+            views,
+            lambda event: traced(settings, event),
+            lambda limit: newest_dead_letters(settings.access, limit),
+            Board(_board_settings(settings, stack), ticker, users, _truth(settings, ends, stack), provenance(settings)),
         )
         telemetry = Telemetry(
             settings.metrics_host, settings.metrics_port, registry, lambda: ticker.newest.answer is not None
@@ -47,11 +60,30 @@ def serve(settings: Settings) -> None:
             settings.api_host,
             settings.api_port,
             stop=stop,
-            bound=lambda address: log.info("serving", api=f"http://{address}/docs", metrics=telemetry.address),
-            closing=ticker.stop,
+            bound=lambda address: log.info("serving", dashboard=f"http://{address}/", metrics=telemetry.address),
+            closing=api.state.end_streams,
         )
         ticker.check()
         ends.check()
+
+
+def _truth(settings: Settings, ends: LogEnds, stack: ExitStack) -> TruthSource:
+    if not settings.audit:
+        return Unaudited(ends.newest)
+    follower = LiveAuditor(lambda: auditor(settings))
+    follower.start()
+    stack.callback(follower.stop)
+    return follower
+
+
+def _board_settings(settings: Settings, stack: ExitStack) -> BoardSettings:
+    return BoardSettings(
+        mode=settings.mode_row.as_json(),
+        batch_s=settings.batch_seconds if settings.mode_row.batch_view else 0.0,
+        views=view_store(settings) if settings.mode_row.batch_view else None,
+        jobs=stack.enter_context(Replay(settings)).standing if settings.mode_row.job_versions else None,
+        processes=lambda: (running.read(settings.data_dir) or {}).get("roles", []),
+    )
 
 
 def traced(settings: Settings, event_id: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from core.errors import UnavailableError
 from serving.answer import Answer
 from serving.http.documents import totals_document
 from serving.http.event_stream import frame
+from serving.http.fanout import Fanout
 from serving.http.problem import away_document
 from serving.http.sources import Sources
 
@@ -29,12 +30,13 @@ class Broadcast:
         self._sources = sources
         self._every_s = every_s
         self._heartbeat_s = heartbeat_s
-        self._number = 0
-        self._frame = b""
-        self._told = asyncio.Event()
-        self._ended = False
+        self._fanout = Fanout()
         self._failure: Exception | None = None
-        self.watchers = 0
+
+    @property
+    def watchers(self) -> int:
+        """Open streams."""
+        return self._fanout.watchers
 
     def check(self) -> None:
         """Raises what ended `run`, if that was a bug."""
@@ -49,23 +51,12 @@ class Broadcast:
             self._failure = error
             raise
         finally:
-            self._ended = True
-            self._told.set()
+            self._fanout.end()
 
-    async def watch(self) -> AsyncIterator[bytes]:
-        """The frames from now on, the newest at once; those that came while one was sent are skipped."""
+    def watch(self) -> AsyncIterator[bytes]:
+        """See `Fanout.watch`. Raises what ended `run`, if that was a bug."""
         self.check()
-        self.watchers += 1
-        number = 0
-        try:
-            while not self._ended:
-                if self._number > number:
-                    number = self._number
-                    yield self._frame
-                else:
-                    await self._told.wait()
-        finally:
-            self.watchers -= 1
+        return self._fanout.watch()
 
     async def _follow(self) -> None:
         ticker, clock = self._sources.ticker, asyncio.get_running_loop().time
@@ -97,10 +88,7 @@ class Broadcast:
             return None, str(error)
 
     def _tell(self, event: str, document: dict[str, Any]) -> None:
-        self._number += 1
-        self._frame = frame(event, self._number, msgspec.json.encode(document))
-        self._told.set()
-        self._told = asyncio.Event()
+        self._fanout.tell(frame(event, self._fanout.number + 1, msgspec.json.encode(document)))
 
 
 def _telling(answer: Answer | None, problem: str, kafka_away: bool) -> tuple[Any, ...]:

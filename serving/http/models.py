@@ -155,3 +155,24 @@ class Traced(Answered):
 
     event_id: str
     trace: dict[str, Any] = Field(description="Where it is in the log, what was decided and where it counts.")
+
+
+class DeadLetterModel(BaseModel):
+    """A rejected record."""
+
+    model_config = ConfigDict(title="DeadLetter")
+
+    topic: str
+    partition: int
+    offset: int
+    appended: Time
+    reason: str = Field(description="From the closed list of reasons.", examples=["not_json"])
+    detail: str
+    bytes: int | None = Field(description="What is kept of the record; null where it had no value.")
+    value: str | None = Field(description="Its beginning, as text; bytes that are none are replaced.")
+
+
+class DeadLetters(BaseModel):
+    """The newest first."""
+
+    letters: list[DeadLetterModel]

@@ -6,17 +6,16 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 _FILES: Final = "/docs/files"
 
 
 def add_pages(api: FastAPI) -> None:
-    """Adds `/docs`, and `/` that leads there. The application has no pages of its own."""
+    """Adds `/docs`. The application has no such page of its own."""
     api.mount(_FILES, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs-files")
     api.add_api_route("/docs", _Page(api), include_in_schema=False, response_class=HTMLResponse)
-    api.add_api_route("/", _to_docs, include_in_schema=False, response_class=RedirectResponse)
 
 
 class _Page:
@@ -32,7 +31,3 @@ class _Page:
 
     async def __call__(self) -> HTMLResponse:
         return self._html
-
-
-async def _to_docs() -> RedirectResponse:
-    return RedirectResponse("/docs")

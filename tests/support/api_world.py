@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -10,14 +11,18 @@ from typing import Any, Self
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from adapters.kafka.dead_letters import FoundLetter
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
-from adapters.speed.port import Move, Snapshot, Step
+from adapters.speed.port import Move, Outcome, Snapshot, Step
 from core.cells import Cell
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from core.rules import Rules
+from modes.catalogue import MODES
 from serving.api import make_api
+from serving.board import Board, BoardSettings
+from serving.live import Unaudited
 from serving.log_ends import LogEnds
 from serving.merge import Merge
 from serving.provenance import Provenance
@@ -47,8 +52,12 @@ class Away(MemoryReader):
 class ApiWorld:
     """Ten events below the cut, two above it. A context manager."""
 
-    def __init__(self, path: Path, *, batch: bool = True) -> None:
+    def __init__(self, path: Path, *, batch: bool = True, mode: str = "") -> None:
+        """`batch`: whether there is a batch view. `mode`: that of the dashboard's picture."""
         self.clock = 100.0
+        self.letters: list[FoundLetter] = [FoundLetter(CLICKS_0, 4, NOW_MS, "not_json", "no object", b"<b>{</b>")]
+        self.jobs: list[dict[str, Any]] = []
+        self.processes: list[dict[str, Any]] = []
         self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 15}
         self.traced: dict[str, Any] = {"event-1": {"offset": 3}}
         self.speed = MemoryStore()
@@ -71,9 +80,34 @@ class ApiWorld:
             self.registry,
             self.batch.store if batch else None,
             self.trace,
+            self.newest_letters,
+            self._board(mode or ("lambda" if batch else "streaming")),
             wall=lambda: NOW_MS / 1000,
         )
         self._stack = ExitStack()
+
+    def _board(self, mode: str) -> Board:
+        row = MODES[mode]
+        settings = BoardSettings(
+            row.as_json(),
+            60.0,
+            self.batch.store if row.archive else None,
+            (lambda: self.jobs) if row.job_versions else None,
+            lambda: self.processes,
+        )
+        return Board(
+            settings,
+            self.ticker,
+            self.users,
+            Unaudited(self.log_ends.newest),
+            self.provenance,
+            wall=lambda: NOW_MS / 1000,
+        )
+
+    def newest_letters(self, limit: int) -> list[FoundLetter]:
+        if self.ends is None:
+            raise UnavailableError("Kafka does not answer")
+        return self.letters[:limit]
 
     def publish(self) -> None:
         """A version of the batch view with ten events of the minute before now."""
@@ -101,7 +135,12 @@ class ApiWorld:
             users={(CUT, NOW_MINUTE): ["bob", "cid"]},
             quality={CUT: {"accepted": 2, "late": 1}},
         )
-        asyncio.run(self.speed.apply(Step([Move(CLICKS_0, old, new)], delta)))
+        self.apply(Step([Move(CLICKS_0, old, new)], delta))
+
+    def apply(self, step: Step) -> None:
+        """A step of a worker. In a thread: a browser's test has an event loop of its own."""
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(asyncio.run, self.speed.apply(step)).result() is Outcome.APPLIED
 
     def tick(self) -> None:
         """All that threads do, once."""

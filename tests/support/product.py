@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,3 +95,25 @@ def assert_exact(settings: Settings) -> Verdict:
     found = verdict(settings)
     assert found.exact, "\n".join(map(str, found.differences[:10]))
     return found
+
+
+@contextmanager
+def started(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`fourfold ARGUMENTS` with its output in the data directory, interrupted at the end as by Ctrl-C."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "output.log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modes", *arguments],
+            env={**os.environ, **environment(settings)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -145,7 +145,7 @@ def test_changes_are_told_so_often_at_most(world: ApiWorld) -> None:
         for offset in range(20, 25):
             more(world, offset)
             await asyncio.sleep(0.005)
-        assert made._number == 1
+        assert made._fanout.number == 1
 
     play(made, scenario)
 

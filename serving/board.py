@@ -1,0 +1,214 @@
+"""The board: one document of limited size with all that the dashboard shows, made for all who look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import nlargest
+from typing import Any, Final
+
+from adapters.lake.views import ViewStore
+from core.cells import DIMENSIONS, MEASURES, MINUTE_MS, Cell
+from core.delta import ACCEPTED
+from core.errors import UnavailableError
+from core.rfc3339 import to_text
+from serving.answer import Answer
+from serving.live import Live, Picture, TruthSource
+from serving.merge import Users
+from serving.meter import Meter
+from serving.parts import Moment, parts_of
+from serving.provenance import Provenance
+from serving.ticker import Ticker
+from serving.user_counts import UserCounts
+
+TOP: Final = 10
+MINUTES: Final = 60
+VERSIONS: Final = 6
+#: What costs more than the counts is made so often.
+SLOW_EVERY_S: Final = 1.0
+
+#: Job versions (`name`, `logic`, `active`, `counted`, `lag`), or processes (`name`, `state`), as they are now.
+Listing = Callable[[], Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """`mode`: the row of the catalogue, for people. `jobs`: None where the job has no versions."""
+
+    mode: Mapping[str, Any]
+    batch_s: float = 0.0
+    views: ViewStore | None = None
+    jobs: Listing | None = None
+    processes: Listing = field(default=list)
+
+
+class Board:
+    """Makes the document. For one thread."""
+
+    def __init__(
+        self,
+        settings: BoardSettings,
+        ticker: Ticker,
+        users: UserCounts,
+        truth: TruthSource,
+        provenance: Provenance,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._truth = truth
+        self._provenance = provenance
+        self._ticker = ticker
+        self._live = Live(_Ticked(ticker, users), truth, clock, wall)
+        self._clock = clock
+        self._wall = wall
+        self._arrived, self._counted = Meter(), Meter()
+        self._slow_at = float("-inf")
+        self._slow: dict[str, Any] = {}
+        self._rates: dict[str, Meter] = {}
+
+    def document(self, watchers: int) -> dict[str, Any]:
+        """All of it now. While there is no answer, the last one with the trouble said."""
+        now = self._clock()
+        ends = self._truth.log_ends()
+        picture = self._live.look()
+        answer = picture.answer
+        records = None if ends is None else sum(ends.values())
+        arriving = self._arrived.rate(now, records) if records is not None else 0.0
+        if answer is not None:
+            self._counted.rate(now, sum(answer.vector.values()))
+        if now - self._slow_at >= SLOW_EVERY_S:
+            self._slow_at = now
+            self._slow = self._slowly(answer)
+        moment = Moment(
+            roles=self._settings.mode["roles"],
+            picture=picture,
+            arriving=arriving,
+            quiet_s=self._arrived.still_s(now),
+            still_s=self._counted.still_s(now),
+            records=records,
+            batch_s=self._settings.batch_s,
+            watchers=watchers,
+            processes=self._settings.processes(),
+        )
+        return {
+            "mode": self._settings.mode,
+            "time_ms": int(self._wall() * 1000),
+            "epoch_ms": self._provenance.rules.epoch_ms,
+            "parts": [part._asdict() for part in parts_of(moment)],
+            "arriving": round(arriving, 1),
+            **self._counts(picture, answer),
+            **self._slow,
+        }
+
+    def _counts(self, picture: Picture, answer: Answer | None) -> dict[str, Any]:
+        said = None if answer is None else self._provenance.of(answer, None)
+        return {
+            "answered": self._ticker.newest.answer is not None,
+            "totals": picture.totals._asdict(),
+            "users": picture.users._asdict(),
+            "rate": round(picture.rate, 1),
+            "lag": picture.lag,
+            "age_s": picture.age_s,
+            "quality": {
+                "accepted": picture.accepted,
+                "rejected": dict(picture.rejected),
+                "duplicates": picture.duplicates,
+                "late": picture.late,
+            },
+            "error": picture.error,
+            "beyond": picture.beyond,
+            "version": picture.version,
+            "from_batch": picture.from_batch,
+            "batch_age_s": picture.batch_age_s,
+            "cut_ms": answer.cut_epoch * self._provenance.rules.epoch_ms if answer and answer.cut_epoch else None,
+            "job": said and said["job"],
+            "logic": said and said["logic"],
+            "since": said and said["since"],
+            "states": list(picture.states),
+            "trouble": list(picture.trouble),
+        }
+
+    def _slowly(self, answer: Answer | None) -> dict[str, Any]:
+        slow = {"versions": self._versions(), "jobs": self._jobs()}
+        if answer is None:
+            return self._slow | slow
+        return {
+            "top": {name: _top(answer, name) for name in DIMENSIONS if name != "all"},
+            "hour": self._hour(answer),
+            **slow,
+        }
+
+    def _hour(self, answer: Answer) -> dict[str, Any]:
+        """The last hour by minutes of event time: what comes from the batch view, and what from the speed view."""
+        end = int(self._wall() * 1000) // MINUTE_MS + 1
+        start = end - MINUTES
+        whole = answer.series(("all", ""), start, end)
+        batch = answer.batch.series(("all", ""), start, end) if answer.batch else {}
+        return {
+            "start_ms": start * MINUTE_MS,
+            **{
+                name: {
+                    measure: [getattr(cells.get(minute, Cell()), measure) for minute in range(start, end)]
+                    for measure in MEASURES
+                }
+                for name, cells in (("all", whole), ("batch", batch))
+            },
+        }
+
+    def _versions(self) -> list[dict[str, Any]]:
+        views = self._settings.views
+        if views is None:
+            return []
+        try:
+            current, kept = views.pointer(), views.versions()[-VERSIONS:]
+        except (OSError, ValueError):
+            # pruned while it was read: the next look has it
+            return list(self._slow.get("versions", []))
+        return [
+            {
+                "version": manifest.version,
+                "current": manifest.version == current,
+                "created": to_text(manifest.created_ms),
+                "cut": to_text(manifest.cut.epoch * self._provenance.rules.epoch_ms),
+                "accepted": manifest.counters.get(ACCEPTED, 0),
+                "engine": manifest.engine,
+                "full": manifest.full,
+                "quality": {name: manifest.quality[name] for name in ("passed", "total")} if manifest.quality else None,
+            }
+            for manifest in reversed(kept)
+        ]
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        if self._settings.jobs is None:
+            return []
+        try:
+            found = self._settings.jobs()
+        except UnavailableError:
+            return list(self._slow.get("jobs", []))
+        now = self._clock()
+        return [
+            {**job, "rate": round(self._rates.setdefault(job["name"], Meter()).rate(now, job["counted"]), 1)}
+            for job in found
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticked:
+    """Answers of the ticker, and users counted where they always are."""
+
+    ticker: Ticker
+    counts: UserCounts
+
+    def answer(self) -> Answer:
+        return self.ticker.answer()
+
+    def users(self, answer: Answer, start: int, end: int) -> Users:  # noqa: ARG002 - of a moment ago, on a connection of its own
+        return self.counts.now(start, end).users
+
+
+def _top(answer: Answer, dimension: str) -> list[dict[str, Any]]:
+    found = ((value, cell) for (name, value), cell in answer.totals.items() if name == dimension)
+    largest = nlargest(TOP, found, key=lambda item: (item[1].clicks + item[1].sales, item[0]))
+    return [{"value": value, **cell._asdict()} for value, cell in largest]

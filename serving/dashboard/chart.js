@@ -1,0 +1,98 @@
+// The last hour by minutes. The batch view's part is drawn over the whole: what shows above it is the speed view's.
+
+import { count, euros, minute } from "./format.js";
+
+const HEIGHT = 220;
+
+export class Chart {
+  constructor(place, summary, table) {
+    this.place = place;
+    this.summary = summary;
+    this.table = table;
+    this.plot = null;
+    this.cut = null;
+    this.measure = "clicks";
+    new ResizeObserver(() => this.plot?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.plot?.destroy(); this.plot = null; });
+  }
+
+  show(hour, cutMs, hasBatch) {
+    const value = (number) => (this.measure === "revenue_cents" ? number / 100 : number);
+    const words = (number) => (this.measure === "revenue_cents" ? euros(number) : count(number));
+    const minutes = hour.all[this.measure].map((_, place) => hour.start_ms + 60000 * place);
+    const all = hour.all[this.measure], batch = hour.batch[this.measure];
+    this.cut = hasBatch ? cutMs : null;
+    this.data = [minutes.map((ms) => ms / 1000), all.map(value), batch.map(value)];
+    if (this.plot) this.plot.setData(this.data); else this.draw();
+    const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+    const covered = sum(batch), whole = sum(all);
+    const name = this.measure === "revenue_cents" ? "EUR" : this.measure;
+    this.summary.textContent = `${words(whole)} ${name} in the last hour` + (hasBatch
+      ? `: ${words(covered)} from the batch view, ${words(whole - covered)} from the speed view` + (cutMs ? `; the cut is at ${minute(cutMs)}` : "")
+      : "");
+    if (this.table.open) this.list(minutes, all, batch, words);
+  }
+
+  list(minutes, all, batch, words) {
+    const rows = [];
+    for (let place = minutes.length - 1; place >= 0; place -= 1) {
+      if (!all[place]) continue;
+      const row = document.createElement("tr");
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = minute(minutes[place]);
+      row.append(head, ...[batch[place], all[place] - batch[place]].map((number) => {
+        const cell = document.createElement("td");
+        cell.className = "n";
+        cell.textContent = words(number);
+        return cell;
+      }));
+      rows.push(row);
+    }
+    this.table.querySelector("tbody").replaceChildren(...rows);
+  }
+
+  draw() {
+    const style = getComputedStyle(document.documentElement);
+    const color = (name) => style.getPropertyValue(name).trim();
+    const bars = window.uPlot.paths.bars({ size: [0.8, 40] });
+    const axis = { stroke: color("--dim"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    this.plot = new window.uPlot({
+      width: this.place.clientWidth,
+      height: HEIGHT,
+      tzDate: (s) => window.uPlot.tzDate(new Date(1000 * s), "UTC"),
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { x: { range: (_, low, high) => [low - 30, high + 30] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+      axes: [
+        { ...axis, values: (_, splits) => splits.map((s) => minute(1000 * s)), grid: { show: false } },
+        { ...axis, size: 64, values: (_, splits) => splits.map((n) => (n >= 1e6 ? `${n / 1e6}M` : n >= 1e4 ? `${n / 1e3}k` : count(n))) },
+      ],
+      series: [
+        {},
+        { paths: bars, fill: color("--speed"), stroke: color("--speed"), width: 0, points: { show: false } },
+        { paths: bars, fill: color("--batch"), stroke: color("--batch"), width: 0, points: { show: false } },
+      ],
+      hooks: { draw: [(plot) => this.mark(plot, color("--cut"))] },
+    }, this.data, this.place);
+  }
+
+  mark(plot, color) {
+    if (!this.cut) return;
+    // bars stand on their minute's middle
+    const x = plot.valToPos(this.cut / 1000 - 30, "x", true);
+    const { left, top, width, height } = plot.bbox;
+    if (x < left || x > left + width) return;
+    const context = plot.ctx;
+    context.save();
+    context.strokeStyle = color;
+    context.fillStyle = color;
+    context.lineWidth = 2 * devicePixelRatio;
+    context.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+    context.beginPath();
+    context.moveTo(x, top);
+    context.lineTo(x, top + height);
+    context.stroke();
+    context.restore();
+  }
+}

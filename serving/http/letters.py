@@ -1,0 +1,70 @@
+"""The route of dead letters: rejected records to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Query
+
+from adapters.kafka.dead_letters import FoundLetter
+from core.rfc3339 import to_text
+from serving.http.models import DeadLetters
+from serving.http.problem import documented, missing
+
+MOST: Final = 200
+#: So many bytes of a record are shown.
+SHOWN_BYTES: Final = 2000
+#: Reading them takes a connection: so many at once.
+_READS: Final = 2
+
+#: The newest dead letters, at most so many, the newest first. Raises `UnavailableError`.
+Letters = Callable[[int], Sequence[FoundLetter]]
+
+
+class LetterRoutes:
+    """Reads the topic of dead letters when it is asked."""
+
+    def __init__(self, letters: Letters | None) -> None:
+        self._letters = letters
+        self._reading = anyio.CapacityLimiter(_READS)
+
+    def add_to(self, api: FastAPI) -> None:
+        """Adds the route."""
+        api.add_api_route(
+            "/v1/dead-letters",
+            self.dead_letters,
+            response_model=DeadLetters,
+            responses=documented(
+                wrong="A parameter is wrong; `detail` names it.",
+                missing="Dead letters are not read here.",
+                away="Kafka is away.",
+            ),
+            summary="Dead letters",
+            tags=["Events"],
+        )
+
+    async def dead_letters(
+        self, limit: Annotated[int, Query(ge=1, le=MOST, description="How many, at most.")] = 20
+    ) -> dict[str, Any]:
+        """The newest rejected records: where they were, why they were rejected, and what they said."""
+        if self._letters is None:
+            raise missing("dead letters are not read here")
+        found = await run_sync(self._letters, limit, limiter=self._reading, abandon_on_cancel=True)
+        return {"letters": [_letter(letter) for letter in found]}
+
+
+def _letter(letter: FoundLetter) -> dict[str, Any]:
+    value = letter.value
+    return {
+        "topic": letter.source.topic,
+        "partition": letter.source.partition,
+        "offset": letter.offset,
+        "appended": to_text(letter.append_ms),
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "bytes": None if value is None else len(value),
+        "value": None if value is None else value[:SHOWN_BYTES].decode("utf-8", "replace"),
+    }

@@ -1,0 +1,86 @@
+"""The route `/v1/live`: the board, made in a thread and shared by all who look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import msgspec
+from fastapi import FastAPI
+
+from serving.board import Board
+from serving.http.event_stream import EventStream, frame
+from serving.http.fanout import Fanout
+from serving.repeating import Repeating
+
+EVERY_S: Final = 0.5
+_JOIN_S: Final = 2.0
+
+
+class LiveRoutes:
+    """One board for all pages: what it costs does not grow with them, nor its size with the keys."""
+
+    def __init__(self, board: Board, every_s: float = EVERY_S) -> None:
+        self._board = board
+        self._fanout = Fanout()
+        self._repeating = Repeating(self._make, every_s, "board")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add_to(self, api: FastAPI) -> None:
+        """Adds the route."""
+        api.add_api_route(
+            "/v1/live",
+            self.live,
+            status_code=200,
+            response_class=EventStream,
+            responses={200: {"description": "An endless stream of server-sent events."}},
+            summary="The dashboard's live document",
+            tags=["Counts"],
+        )
+
+    @property
+    def watchers(self) -> int:
+        """Open streams."""
+        return self._fanout.watchers
+
+    def check(self) -> None:
+        """Raises what ended the thread, if that was a bug."""
+        self._repeating.check()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While the API serves."""
+        self._loop = asyncio.get_running_loop()
+        self._repeating.start()
+        try:
+            yield
+        finally:
+            self._repeating.stop()
+            self._fanout.end()
+            await asyncio.to_thread(self._repeating.join, _JOIN_S)
+
+    def end(self) -> None:
+        """Ends all streams; from any thread."""
+        self._repeating.stop()
+        self._call(self._fanout.end)
+
+    async def live(self) -> EventStream:
+        """Server-sent events `board`, twice a second, for as long as the connection lasts.
+
+        Each is the whole picture: the mode, its parts and how they are, counts, the largest values, the last hour by
+        minutes, versions. It is made once for all who look; a watcher that is slow misses some.
+        """
+        return EventStream(self._fanout.watch())
+
+    def _make(self) -> None:
+        # also while nobody looks: the first page finds rates that are right
+        document = msgspec.json.encode(self._board.document(self._fanout.watchers))
+        self._call(lambda: self._fanout.tell(frame("board", self._fanout.number + 1, document)))
+
+    def _call(self, work: object) -> None:
+        # a loop that was closed has nobody who watches
+        with suppress(RuntimeError):
+            if self._loop is not None and callable(work):
+                self._loop.call_soon_threadsafe(work)

@@ -1,0 +1,115 @@
+"""The parts of an architecture, and how each of them is at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from serving.live import Picture
+from serving.provenance import STALE_AFTER
+
+#: Something that should move and does not for so long stands still.
+STILL_S: Final = 1.0
+#: Nothing has to arrive all the time; after so long it is said.
+QUIET_S: Final = 3.0
+OK, QUIET, SLOW, DOWN, UNKNOWN = "ok", "quiet", "slow", "down", "unknown"
+
+
+class Part(NamedTuple):
+    """`state`: one of the words above; `says`: one line."""
+
+    name: str
+    state: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known now. `roles`: of the mode. `arriving`: records a second at the log's end.
+
+    `quiet_s`, `still_s`: since anything arrived, and was counted. `records`: in the log, None where
+    Kafka is away. `processes`: (name, state) of each where somebody supervises them here.
+    """
+
+    roles: Sequence[str]
+    picture: Picture
+    arriving: float = 0.0
+    quiet_s: float = 0.0
+    still_s: float = 0.0
+    records: int | None = None
+    batch_s: float = 0.0
+    watchers: int = 0
+    processes: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+def parts_of(moment: Moment) -> list[Part]:
+    """Each part that the mode has, in the order of the way of an event."""
+    picture, roles = moment.picture, moment.roles
+    found = [_producers(moment), _kafka(moment)]
+    redis_away = any("Redis" in trouble for trouble in picture.trouble)
+    if "process" in roles:
+        found += [_workers(moment, redis_away=redis_away), _redis(away=redis_away)]
+    if "batch" in roles:
+        found += [_batch(moment), _lake(picture)]
+    found.append(Part("serve", OK, f"{moment.watchers} open page{'s' if moment.watchers != 1 else ''}"))
+    return [_as_supervised(part, moment.processes) for part in found]
+
+
+def _producers(moment: Moment) -> Part:
+    if moment.records is None:
+        return Part("produce", UNKNOWN, "cannot be seen")
+    if moment.quiet_s > QUIET_S:
+        return Part("produce", QUIET, "nothing arrives")
+    return Part("produce", OK, f"{moment.arriving:,.0f} events/s")
+
+
+def _kafka(moment: Moment) -> Part:
+    if moment.records is None:
+        return Part("kafka", DOWN, "does not answer")
+    return Part("kafka", OK, f"{moment.records:,} records")
+
+
+def _workers(moment: Moment, *, redis_away: bool) -> Part:
+    picture = moment.picture
+    lag = picture.lag
+    if redis_away:
+        return Part("process", UNKNOWN, "cannot be seen")
+    if lag and moment.still_s >= STILL_S:
+        return Part("process", DOWN, f"still, {lag:,} behind")
+    if lag and lag > max(1000.0, 2 * moment.arriving):
+        return Part("process", SLOW, f"{lag:,} behind, {picture.rate:,.0f}/s")
+    return Part("process", OK, f"{picture.rate:,.0f}/s, lag {lag or 0:,}")
+
+
+def _redis(*, away: bool) -> Part:
+    if away:
+        return Part("redis", DOWN, "does not answer")
+    return Part("redis", OK, "answers")
+
+
+def _batch(moment: Moment) -> Part:
+    picture = moment.picture
+    if picture.version is None:
+        return Part("batch", QUIET, "no version yet")
+    age = picture.batch_age_s or 0.0
+    if moment.batch_s and age > STALE_AFTER * moment.batch_s:
+        return Part("batch", SLOW, f"no new version for {age:,.0f} s")
+    return Part("batch", OK, f"v{picture.version}, {age:,.0f} s old")
+
+
+def _lake(picture: Picture) -> Part:
+    return Part("lake", OK if picture.version is not None else QUIET, f"{picture.from_batch:,} events")
+
+
+def _as_supervised(part: Part, processes: Sequence[Mapping[str, Any]]) -> Part:
+    """A process that is known to be gone is down, whatever can still be seen of its work."""
+    mine = [p for p in processes if p["name"] == part.name or p["name"].startswith(f"{part.name}-")]
+    gone = [p for p in mine if p["state"] not in ("running", "done")]
+    if gone:
+        return Part(
+            part.name,
+            DOWN,
+            f"{len(gone)} of {len(mine)} down" if len(mine) > 1 else "down, restarting",
+        )
+    return part

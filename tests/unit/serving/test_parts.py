@@ -1,0 +1,57 @@
+"""The parts of an architecture say how they are: what is down is seen within a second."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.live import Picture
+from serving.parts import DOWN, OK, QUIET, SLOW, UNKNOWN, Moment, parts_of
+
+LAMBDA = ["produce", "process", "batch", "serve"]
+WELL = Picture(rate=2000.0, lag=3, version=7, batch_age_s=4.0, from_batch=900)
+
+
+def states(moment: Moment) -> dict[str, str]:
+    return {part.name: part.state for part in parts_of(moment)}
+
+
+def moment(roles=LAMBDA, picture=WELL, **more) -> Moment:
+    return Moment(roles, picture, **{"arriving": 2000.0, "records": 1000, "batch_s": 10.0, **more})
+
+
+@pytest.mark.parametrize(
+    ("roles", "names"),
+    [
+        (["produce", "batch", "serve"], ["produce", "kafka", "batch", "lake", "serve"]),
+        (["produce", "process", "serve"], ["produce", "kafka", "process", "redis", "serve"]),
+        (LAMBDA, ["produce", "kafka", "process", "redis", "batch", "lake", "serve"]),
+    ],
+)
+def test_only_the_parts_that_the_mode_has_are_there_and_all_are_well(roles, names):
+    assert states(moment(roles)) == dict.fromkeys(names, OK)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "more"),
+    [
+        ("produce", QUIET, {"quiet_s": 3.1}),
+        ("produce", UNKNOWN, {"records": None}),
+        ("kafka", DOWN, {"records": None}),
+        ("process", DOWN, {"still_s": 1.0}),
+        ("process", OK, {"still_s": 60.0, "picture": Picture(lag=0)}),
+        ("process", SLOW, {"picture": Picture(lag=4001)}),
+        ("process", UNKNOWN, {"picture": Picture(trouble=("Redis does not answer",))}),
+        ("redis", DOWN, {"picture": Picture(trouble=("Redis does not answer",))}),
+        ("batch", QUIET, {"picture": Picture()}),
+        ("batch", SLOW, {"picture": Picture(version=7, batch_age_s=31.0)}),
+        ("batch", DOWN, {"processes": [{"name": "batch", "state": "waiting"}]}),
+        (
+            "process",
+            DOWN,
+            {"processes": [{"name": f"process-{n}", "state": s} for n, s in ((1, "running"), (2, "failed"))]},
+        ),
+        ("process", OK, {"processes": [{"name": "processor", "state": "failed"}]}),
+    ],
+)
+def test_each_trouble_is_seen_at_its_part(name, state, more):
+    assert states(moment(**more))[name] == state
