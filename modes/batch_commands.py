@@ -13,7 +13,7 @@ from adapters.lake.manifest import Manifest
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.rfc3339 import to_text
 from modes.catalogue import Role
-from modes.invocation import ACT, LOOK, ROLES, Json, settings_of
+from modes.invocation import ACT, LOOK, ROLES, TIME, Json, seconds_of, settings_of
 from modes.settings import Settings
 from modes.wiring import ENGINES, embedded, located, raw_table, speed_reader, view_store
 from serving.plain import safe
@@ -53,7 +53,9 @@ def has_role(settings: Settings, role: Role, *, quietly: bool = False) -> None:
 
 def batch(
     once: Annotated[bool, typer.Option("--once", help="One cycle, then end.")] = False,
-    every: Annotated[str | None, typer.Option(help="Time from one cycle to the next: 60s, 5m.")] = None,
+    every: Annotated[
+        float | None, typer.Option(parser=seconds_of, metavar=TIME, help="From one cycle to the next: 60s, 5m.")
+    ] = None,
     engine: Engine = ENGINES[0],
     accept_loss: AcceptLoss = False,
     if_in_mode: IfInMode = False,
@@ -61,7 +63,7 @@ def batch(
     """Archive the log, recompute the batch view and publish it, again and again."""
     settings = settings_of(role=True)
     has_role(settings, Role.BATCH, quietly=if_in_mode)
-    interval = seconds_of(every) if every else settings.batch_seconds
+    interval = every or settings.batch_seconds
     from modes.roles.batch import batch as role
 
     role(located(settings), None if once else interval, _engine(engine), accept_loss=accept_loss)
@@ -243,19 +245,6 @@ def compare(
         from serving.compare_table import compare_table
 
         Console(highlight=False).print(compare_table(comparison.as_json()))
-
-
-def seconds_of(text: str) -> float:
-    """`60s`, `5m`, `1h` or `60` in seconds. Raises `ConfigurationError`."""
-    units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        seconds = float(number) * units[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ConfigurationError(f"--every {text!r} is no time: use 60s, 5m or 1h")
-    return seconds
 
 
 def _short(text: str) -> str:

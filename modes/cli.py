@@ -25,7 +25,7 @@ from core.rfc3339 import to_text
 from core.schemas import documents
 from modes import batch_commands, mode_commands, replay_commands, running
 from modes.catalogue import Role
-from modes.invocation import LOOK, ROLES, RUN, Json, settings_of, state
+from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings
 from modes.supervisor import Supervisor
 from modes.up import TICK_S, Up, environment, title_of, without_password
@@ -72,7 +72,10 @@ def options(
 def up(
     rate: Annotated[float | None, typer.Option(help="Records per second; 0: as fast as possible.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
-    duration: Annotated[float | None, typer.Option(help="Seconds to produce; then stop and verify.", min=0.1)] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(parser=seconds_of, metavar=TIME, help="Produce so long (90s, 5m), then stop and verify."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.", min=1)] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
 ) -> None:
@@ -96,7 +99,9 @@ def topics_command() -> None:
 def produce(
     rate: Annotated[float | None, typer.Option(help="Records per second; 0: as fast as possible.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
-    duration: Annotated[float | None, typer.Option(help="Seconds to produce.", min=0.1)] = None,
+    duration: Annotated[
+        float | None, typer.Option(parser=seconds_of, metavar=TIME, help="Produce so long: 90s, 5m.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Day profile: module-01.")] = None,
 ) -> None:
     """Send clicks and sales of a synthetic shop to Kafka."""
@@ -146,7 +151,7 @@ def _process_many(settings: Settings) -> int:
 @app.command(rich_help_panel=ROLES)
 def watch(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two lines.", min=0.1)] = 2.0,
+    every: Annotated[float, typer.Option(parser=seconds_of, metavar=TIME, help="From one line to the next: 2s.")] = 2.0,
 ) -> None:
     """Show live counts of what runs."""
     settings = located(settings_of())
