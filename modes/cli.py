@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -15,15 +14,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live as Screen
-from rich.table import Table
-from rich.text import Text
 
 from adapters.embedded import launch
-from adapters.kafka.dead_letters import read_dead_letters
 from core.errors import FourfoldError
-from core.rfc3339 import to_text
 from core.schemas import documents
-from modes import batch_commands, mode_commands, replay_commands, running
+from modes import batch_commands, dead_letter_commands, mode_commands, replay_commands, running
 from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings
@@ -233,49 +228,6 @@ def verify(as_json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=LOOK)
-def deadletters(
-    as_json: Json = False,
-    limit: Annotated[int, typer.Option(help="How many to list, the newest; 0: all.", min=0)] = 20,
-) -> None:
-    """Rejected records: where they were, why they were rejected, their bytes."""
-    settings = located(settings_of())
-    letters = list(read_dead_letters(settings.access))
-    shown = letters[-limit:] if limit else letters
-    if as_json:
-        by_reason: dict[str, int] = {}
-        for letter in letters:
-            by_reason[letter.reason] = by_reason.get(letter.reason, 0) + 1
-        entries = [
-            {
-                "topic": letter.source.topic,
-                "partition": letter.source.partition,
-                "offset": letter.offset,
-                "appended": to_text(letter.append_ms),
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "value_base64": None if letter.value is None else _base64(letter.value),
-            }
-            for letter in shown
-        ]
-        print(json.dumps({"count": len(letters), "by_reason": by_reason, "letters": entries}))
-        return
-    table = Table(box=None, header_style="dim", expand=False)
-    for name in ("record", "appended", "reason", "detail", "bytes"):
-        table.add_column(name, overflow="fold" if name == "detail" else "ellipsis", no_wrap=name != "detail")
-    for letter in shown:
-        value = "null" if letter.value is None else letter.value[:200].decode("utf-8", "replace")
-        table.add_row(
-            f"{letter.source}:{letter.offset}",
-            to_text(letter.append_ms),
-            safe(letter.reason),
-            _plain_cell(letter.detail, 60),
-            _plain_cell(value, 40),
-        )
-    Console(highlight=False, markup=False).print(table)
-    print(f"{len(letters):,} dead letters" + (f", the last {len(shown)} shown" if len(shown) < len(letters) else ""))
-
-
-@app.command(rich_help_panel=LOOK)
 def contract(
     write: Annotated[Path | None, typer.Option(help="Folder to write the documents to.")] = None,
 ) -> None:
@@ -370,6 +322,7 @@ def embedded_prepare() -> None:
 
 
 batch_commands.register(app)
+dead_letter_commands.register(app)
 replay_commands.register(app)
 mode_commands.register(app)
 
@@ -386,11 +339,3 @@ def main() -> None:
             raise
         print(f"fourfold: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def _plain_cell(text: str, width: int) -> Any:
-    return Text(safe(text, width))
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()

@@ -57,6 +57,7 @@ class Occurrence:
     duplicate. `by_id`: whether the document says this id; otherwise it cannot be decoded so far,
     and its bytes hold the id. `producer`: the document's `source`. `late`: None for rejected ones.
     `cells`: what the view that decides counts it in, or will; empty for duplicates and rejected.
+    `redrive_of`: the rejected record that it repairs, as its document says.
     """
 
     place: Place
@@ -73,6 +74,7 @@ class Occurrence:
     time_ms: int | None = None
     late: bool | None = None
     cells: Cells = field(default_factory=dict)
+    redrive_of: str | None = None
 
     @property
     def differs(self) -> bool:
@@ -87,6 +89,7 @@ class Occurrence:
             "epoch": self.epoch,
             "key": None if self.key is None else self.key.decode("utf-8", "replace"),
             "producer": self.producer,
+            "redrive_of": self.redrive_of,
             "found_by": "id" if self.by_id else "bytes",
             "verdict": self.verdict.value,
             "speed_verdict": self.speed_verdict.value,

@@ -40,6 +40,8 @@ def _block(found: Occurrence) -> Table:
     # as texts: brackets in strings are markup
     table.add_row("record", Text(f"{found.place}, appended {to_text(found.append_ms)}, epoch {found.epoch}, {key}"))
     table.add_row("producer", "-" if found.producer is None else Text(safe(found.producer, 60)))
+    if found.redrive_of is not None:
+        table.add_row("repairs", Text(f"the dead letter {safe(found.redrive_of, 60)}"))
     table.add_row("verdict", _verdict(found))
     if found.time_ms is not None:
         late = "late: after the watermark" if found.late else "not late"

@@ -13,7 +13,7 @@ import numpy as np
 from core.cells import MINUTE_MS, Cells
 from core.contract import DECODE_ERRORS, Contract
 from core.errors import ConfigurationError
-from core.events import Click, Event
+from core.events import REDRIVE_OF, Click, Event
 from core.fold import fold_clicks, fold_sales
 from core.position import PartitionKey
 from core.rules import Rules
@@ -41,6 +41,7 @@ class _Found:
     event: Event | None = None
     rejected: Rejected | None = None
     speed_verdict: Verdict = Verdict.REJECTED
+    redrive_of: str | None = None
 
 
 class Tracer:
@@ -98,13 +99,14 @@ class Tracer:
                     found.time_ms, found.event = validate(value, append_ms)
                 except Rejected as rejected:
                     found.rejected = rejected
-                    said, found.producer = _head(value)
+                    said, found.producer, found.redrive_of = _head(value)
                     found.by_id = said == event_id
                     if found.by_id or (said is None and alone.search(value)):
                         yield found
                 else:
                     found.producer = found.event.source
                     if found.event.id == event_id:
+                        found.redrive_of = _head(value)[2]
                         yield found
             highest = max(highest, int(appended.max(initial=0)))
 
@@ -144,6 +146,7 @@ class Tracer:
             time_ms=one.time_ms,
             late=late,
             cells=cells,
+            redrive_of=one.redrive_of,
         )
 
     def _is_late(self, one: _Found, time_ms: int) -> bool:
@@ -183,15 +186,17 @@ class Tracer:
         return CountedBy("speed")
 
 
-def _head(value: bytes) -> tuple[str | None, str | None]:
-    """The id and the source that a document says, None where it says none."""
+def _head(value: bytes) -> tuple[str | None, str | None, str | None]:
+    """The id, the source and the original that a document says, None where it says none."""
     try:
         document = msgspec.json.decode(value)
     except DECODE_ERRORS:
-        return None, None
+        return None, None, None
     fields = document if isinstance(document, dict) else {}
-    said, source = fields.get("id"), fields.get("source")
-    return said if isinstance(said, str) else None, source if isinstance(source, str) else None
+    said, source, original = (
+        text if isinstance(text := fields.get(name), str) else None for name in ("id", "source", REDRIVE_OF)
+    )
+    return said, source, original
 
 
 def _cells(time_ms: int, event: Event) -> Cells:

@@ -13,7 +13,7 @@ from redis import Redis
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics
-from core.events import DEAD_LETTERS, TOPICS
+from core.events import DEAD_LETTERS, REPAIRS, TOPICS
 from modes.settings import Settings
 from tests.support import servers as test_servers
 from tests.support.servers import Servers
@@ -53,7 +53,7 @@ def access(servers: Servers) -> KafkaAccess:
 def fresh_topics(access: KafkaAccess) -> KafkaAccess:
     """Empty topics: what was there is deleted and made anew."""
     admin = AdminClient(access.confluent())
-    names = [*TOPICS, DEAD_LETTERS]
+    names = [*TOPICS, DEAD_LETTERS, REPAIRS]
     for future in admin.delete_topics(names).values():
         try:
             future.result(10)

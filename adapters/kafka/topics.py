@@ -19,17 +19,19 @@ from confluent_kafka.admin import (
 
 from adapters.kafka.access import KafkaAccess
 from core.errors import ConfigurationError, UnavailableError
-from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
+from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
 from core.position import PartitionKey
 
 TIMEOUT_S: Final = 10.0
 #: Longer than the client's own limit, so that it is the client that gives up, and says why.
 ANSWER_LIMIT_S: Final = TIMEOUT_S + 2
 _EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
-_DEAD_LETTER_CONFIG: Final = {
+_LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
     "max.message.bytes": str(DEAD_LETTERS_MAX_BYTES),
 }
+#: Beside the topics of events: of one partition, kept by key.
+_LETTERS: Final = (DEAD_LETTERS, REPAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class TopicState:
 
 
 class Topics:
-    """Administers the topics of events and the topic of dead letters."""
+    """Administers the topics of events, of dead letters and of repairs."""
 
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
@@ -54,11 +56,11 @@ class Topics:
         `retention_ms`: how long events are kept, -1 for good. Raises `ConfigurationError` where
         an existing topic cannot be used, `UnavailableError` where Kafka does not answer.
         """
-        existing = self._names()
+        existing = self.names()
         wanted: dict[str, tuple[int, dict[str, str]]] = {
             name: (partitions, _EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
         }
-        wanted[DEAD_LETTERS] = (1, _DEAD_LETTER_CONFIG)
+        wanted |= dict.fromkeys(_LETTERS, (1, _LETTER_CONFIG))
         new = [
             NewTopic(name, count, replication, config=config)
             for name, (count, config) in wanted.items()
@@ -81,11 +83,11 @@ class Topics:
 
     def check(self) -> None:
         """Raises `ConfigurationError` where a topic is missing or cannot be used."""
-        existing = self._names()
-        missing = [name for name in (*TOPICS, DEAD_LETTERS) if name not in existing]
+        existing = self.names()
+        missing = [name for name in (*TOPICS, *_LETTERS) if name not in existing]
         if missing:
             raise ConfigurationError(f"topic {missing[0]} does not exist: make the topics with `fourfold topics`")
-        wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | {DEAD_LETTERS: _DEAD_LETTER_CONFIG}
+        wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
         for resource, future in self._admin.describe_configs(resources).items():
             config = _settled(future)
@@ -135,12 +137,13 @@ class Topics:
     def _await_visible(self, made: Sequence[str]) -> None:
         """A broker may not show a topic yet that it has just made."""
         end = time.monotonic() + TIMEOUT_S
-        while missing := set(made) - self._names():
+        while missing := set(made) - self.names():
             if time.monotonic() > end:
                 raise UnavailableError(f"Kafka made the topic {min(missing)} and does not show it")
             time.sleep(0.05)
 
-    def _names(self) -> set[str]:
+    def names(self) -> set[str]:
+        """All topics of the broker. Raises `UnavailableError`."""
         try:
             return set(self._admin.list_topics(timeout=TIMEOUT_S).topics)
         except KafkaException as error:

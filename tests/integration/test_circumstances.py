@@ -12,7 +12,7 @@ from redis import Redis
 from adapters.embedded.servers import EmbeddedServers
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics
-from core.events import DEAD_LETTERS, TOPICS
+from core.events import DEAD_LETTERS, REPAIRS, TOPICS
 from modes.settings import Settings
 from tests.support.product import assert_exact, caught_up, produce, run, snapshot, worker
 from tests.support.waiting import until
@@ -49,7 +49,7 @@ def settings(own_servers: EmbeddedServers, tmp_path) -> Settings:
 
 def _delete_topics(access: KafkaAccess) -> None:
     admin = AdminClient(access.confluent())
-    names = {*TOPICS, DEAD_LETTERS} & set(admin.list_topics(timeout=10).topics)
+    names = {*TOPICS, DEAD_LETTERS, REPAIRS} & set(admin.list_topics(timeout=10).topics)
     for future in (admin.delete_topics(sorted(names)) if names else {}).values():
         future.result(10)
     until(lambda: not names & set(admin.list_topics(timeout=5).topics), within_s=20, what="topics to go")

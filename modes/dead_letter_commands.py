@@ -1,0 +1,218 @@
+"""`fourfold deadletters`: look at rejected records, put them right, send them back into the stream."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adapters.kafka.access import KafkaAccess
+from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
+from adapters.kafka.repairs import Repair, RepairBook, keep_repairs, place_of, read_repairs
+from adapters.kafka.topics import Topics
+from core.events import REPAIRS
+from core.rfc3339 import to_text
+from modes.invocation import ACT, Json, settings_of
+from modes.wiring import located, topics
+from producers.redriver import redrive as send_repaired
+from producers.repair import repair
+from producers.repair_rules import read_repair_rules
+from serving.plain import safe
+
+letters_app = typer.Typer(help="Rejected records: look at them, put them right, send them back.")
+
+#: Letters that are drawn before and after their repair.
+_EXAMPLES: Final = 5
+DEAD, REPAIRED, REDRIVEN = "dead", "repaired", "redriven"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(letters_app, name="deadletters", rich_help_panel=ACT)
+
+
+@letters_app.callback(invoke_without_command=True)
+def deadletters(
+    context: typer.Context,
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option(help="How many to list, the newest; 0: all.", min=0)] = 20,
+) -> None:
+    """Rejected records: where they were, why they were rejected, their bytes. Without a command: a list."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = located(settings_of())
+    letters = list(read_dead_letters(settings.access))
+    states = _states(letters, read_repairs(settings.access) if _has_repairs(settings.access) else RepairBook())
+    shown = letters[-limit:] if limit else letters
+    if as_json:
+        by_reason = Counter(letter.reason for letter in letters)
+        entries = [{**_where(letter), "state": states[letter], "value_base64": _base64(letter)} for letter in shown]
+        by_state = Counter(states.values())
+        print(json.dumps({"count": len(letters), "by_reason": by_reason, "by_state": by_state, "letters": entries}))
+        return
+    table = Table(box=None, header_style="dim", expand=False)
+    for name in ("record", "appended", "state", "reason", "detail", "bytes"):
+        table.add_column(name, overflow="fold" if name == "detail" else "ellipsis", no_wrap=name != "detail")
+    for letter in shown:
+        table.add_row(
+            f"{letter.source}:{letter.offset}",
+            to_text(letter.append_ms),
+            states[letter],
+            safe(letter.reason),
+            Text(safe(letter.detail, 60)),
+            Text(safe(_text(letter.value), 40)),
+        )
+    Console(highlight=False, markup=False).print(table)
+    print(f"{len(letters):,} dead letters" + (f", the last {len(shown)} shown" if len(shown) < len(letters) else ""))
+
+
+@letters_app.command()
+def fix(
+    rule: Annotated[Path, typer.Option(help="TOML file of repair rules; producers/repair_rules.toml is an example.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, keep nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put dead letters right by rules, and keep them until `redrive`."""
+    fixes = read_repair_rules(rule)
+    settings = located(settings_of())
+    topics(settings).check()
+    book = read_repairs(settings.access)
+    now_ms = int(time.time() * 1000)
+    repairs: list[tuple[FoundLetter, Repair]] = []
+    left: list[tuple[FoundLetter, str]] = []
+    gone = 0
+    for letter in read_dead_letters(settings.access):
+        if place_of(letter.source, letter.offset, letter.append_ms) in book.redriven:
+            gone += 1
+            continue
+        found = repair(letter, fixes, now_ms)
+        if isinstance(found, Repair):
+            repairs.append((letter, found))
+        else:
+            left.append((letter, found.why))
+    if not dry_run:
+        keep_repairs(settings.access, [found for _, found in repairs])
+    if as_json:
+        print(json.dumps(_fix_document(repairs, left, gone, kept=not dry_run)))
+        return
+    console = Console(highlight=False, markup=False)
+    if dry_run:
+        for letter, found in repairs[:_EXAMPLES]:
+            console.print(_before_after(letter, found))
+    console.print(_fix_table(repairs, left))
+    verb = "would be repaired" if dry_run else "are repaired"
+    print(f"{len(repairs):,} letters {verb}, {len(left):,} stay dead, {gone:,} went back into the stream before")
+    if repairs and not dry_run:
+        print("send them: fourfold deadletters redrive")
+
+
+@letters_app.command()
+def redrive(as_json: Json = False) -> None:
+    """Send repaired letters back into the stream, each once however often this runs."""
+    settings = located(settings_of())
+    topics(settings).check()
+    done = send_repaired(settings.access)
+    if as_json:
+        document = {
+            "sent": [_sent(one) for one in done.sent],
+            "refused": [{**_sent(one), "why": str(rejected)} for one, rejected in done.refused],
+            "before": done.before,
+        }
+        print(json.dumps(document))
+        return
+    by_topic = Counter(one.topic for one in done.sent)
+    where = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(by_topic.items()))
+    print(
+        f"{len(done.sent):,} letters went back into the stream{': ' + where if where else ''}; {done.before:,} before"
+    )
+    for one, rejected in done.refused[:_EXAMPLES]:
+        print(f"  not {one.source}:{one.offset}: it would be rejected now, {safe(str(rejected), 100)}")
+    if len(done.refused) > _EXAMPLES:
+        print(f"  and {len(done.refused) - _EXAMPLES:,} more would be rejected: see --json")
+
+
+def _states(letters: Sequence[FoundLetter], book: RepairBook) -> dict[FoundLetter, str]:
+    states = {}
+    for letter in letters:
+        place = place_of(letter.source, letter.offset, letter.append_ms)
+        states[letter] = REDRIVEN if place in book.redriven else REPAIRED if place in book.kept else DEAD
+    return states
+
+
+def _has_repairs(access: KafkaAccess) -> bool:
+    """Whether topics are from a time when letters could be repaired."""
+    return REPAIRS in Topics(access).names()
+
+
+def _where(letter: FoundLetter) -> dict[str, Any]:
+    return {
+        "topic": letter.source.topic,
+        "partition": letter.source.partition,
+        "offset": letter.offset,
+        "appended": to_text(letter.append_ms),
+        "reason": letter.reason,
+        "detail": letter.detail,
+    }
+
+
+def _sent(sent: Repair) -> dict[str, Any]:
+    return {
+        "original": f"{sent.source}:{sent.offset}",
+        "topic": sent.topic,
+        "id": sent.event_id,
+        "fix": sent.fix,
+    }
+
+
+def _fix_document(
+    repairs: Sequence[tuple[FoundLetter, Repair]], left: Sequence[tuple[FoundLetter, str]], gone: int, *, kept: bool
+) -> Mapping[str, Any]:
+    return {
+        "kept": kept,
+        "repaired": [{**_where(letter), "fix": found.fix, "value": _text(found.value)} for letter, found in repairs],
+        "dead": [{**_where(letter), "why": why} for letter, why in left],
+        "redriven_before": gone,
+    }
+
+
+def _fix_table(repairs: Sequence[tuple[FoundLetter, Repair]], left: Sequence[tuple[FoundLetter, str]]) -> Table:
+    repaired = Counter(letter.reason for letter, _ in repairs)
+    dead = Counter(letter.reason for letter, _ in left)
+    why = {letter.reason: text for letter, text in reversed(left)}
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("reason", no_wrap=True)
+    table.add_column("repaired", justify="right")
+    table.add_column("stay dead", justify="right")
+    table.add_column("the first of them", overflow="fold")
+    for reason in sorted({*repaired, *dead}):
+        table.add_row(safe(reason), f"{repaired[reason]:,}", f"{dead[reason]:,}", Text(safe(why.get(reason, ""), 90)))
+    return table
+
+
+def _before_after(letter: FoundLetter, found: Repair) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("record", Text(f"{letter.source}:{letter.offset}, {safe(letter.reason)}: {safe(letter.detail, 90)}"))
+    table.add_row("before", Text(safe(_text(letter.value), 600)))
+    table.add_row("after", Text(safe(_text(found.value), 600)))
+    table.add_row("by", Text(f"{safe(found.fix)}, to {found.topic}"))
+    table.add_row()
+    return table
+
+
+def _text(value: bytes | None) -> str:
+    return "null" if value is None else value[:2000].decode("utf-8", "replace")
+
+
+def _base64(letter: FoundLetter) -> str | None:
+    return None if letter.value is None else base64.b64encode(letter.value).decode()

@@ -1,0 +1,273 @@
+"""Repair: a dead letter's document, changed by the first fix that makes it a valid event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import singledispatch
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from adapters.kafka.dead_letters import FoundLetter
+from adapters.kafka.repairs import Repair
+from core.contract import DECODE_ERRORS, Contract
+from core.events import REDRIVE_OF, Sale
+from core.rfc3339 import millis, to_text
+from core.truth import Claim
+from core.verdict import Rejected
+from producers import repair_rules as rules
+
+#: Euros as they were written: 12.9 is not 12.900000000000000355.
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_contracts: Final = {topic: Contract(topic) for topic in ("clicks", "sales")}
+#: An id that the shop gave: its run and the number in it.
+_SHOP_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,32})-([1-9][0-9]{0,17})")
+
+Document = dict[str, Any]
+
+
+class Unrepaired(NamedTuple):
+    """A letter that no fix made valid, and why: what the last fix that fitted came to."""
+
+    letter: FoundLetter
+    why: str
+
+
+class _Draft:
+    """A letter on its way: its document, and the topic it goes to."""
+
+    def __init__(self, letter: FoundLetter, document: Document) -> None:
+        self.letter = letter
+        self.document = document
+        self.topic = letter.source.topic
+
+    def parent(self, place: str) -> tuple[Document, str]:
+        """The object that has the field, and the field's name. Raises `_StepError`."""
+        *folders, name = place.split(".")
+        found = self.document
+        for folder in folders:
+            found = found.get(folder)  # type: ignore[assignment]
+            if not isinstance(found, dict):
+                raise _StepError(f"there is no object {folder} in the document")
+        return found, name
+
+    def change(self, place: str, new: Callable[[Any], Any]) -> None:
+        """A field that exists gets another value. Raises `_StepError`."""
+        fields, name = self.parent(place)
+        if name not in fields:
+            raise _StepError(f"there is no {place}")
+        fields[name] = new(fields[name])
+
+    def filled(self, value: rules.Scalar) -> rules.Scalar:
+        """A text with its placeholders filled in."""
+        if not isinstance(value, str):
+            return value
+        place = f"{self.letter.source.topic}-{self.letter.source.partition}-{self.letter.offset}"
+        return value.replace("{place}", place).replace("{appended}", to_text(self.letter.append_ms))
+
+
+class _StepError(Exception):
+    """A step does not fit the document; the text says why."""
+
+
+def repair(letter: FoundLetter, fixes: Sequence[rules.Fix], now_ms: int) -> Repair | Unrepaired:
+    """The repaired event, valid if appended at `now_ms` (ms since 1970), or why there is none."""
+    why = "no fix is for it"
+    for fix in fixes:
+        if not fix.fits(letter.source.topic, letter.reason, letter.detail):
+            continue
+        try:
+            return _applied(letter, fix, now_ms)
+        except _StepError as error:
+            why = f"{fix.name}: {error}"
+        except Rejected as rejected:
+            why = f"{fix.name}: still {rejected}"
+    return Unrepaired(letter, why)
+
+
+def still_valid(repaired: Repair, now_ms: int) -> Rejected | None:
+    """Why a repaired event would be rejected at `now_ms`; None where it would not."""
+    try:
+        _contracts[repaired.topic].validate(repaired.value, now_ms)
+    except Rejected as rejected:
+        return rejected
+    return None
+
+
+def claim_of(repaired: Repair) -> Claim:
+    """What the repaired event ought to count for: read from its document, not from what the pipeline makes of it.
+
+    The id is what makes an event the same as another: an id of the shop is its run and number.
+    """
+    document = _decode(repaired.value)
+    data, event_id = document["data"], document["id"]
+    shop_id = _SHOP_ID.fullmatch(event_id)
+    if shop_id:
+        run, number = shop_id[1], int(shop_id[2])
+    else:
+        run, number = "id", int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest()) >> 2
+    sale = document["type"] == Sale.__struct_config__.tag
+    units = data["quantity"] if sale else 0
+    return Claim(
+        run,
+        number,
+        "accepted",
+        time_ms=millis[document["time"]],
+        clicks=0 if sale else 1,
+        sales=1 if sale else 0,
+        units=units,
+        revenue_cents=units * data["unit_price_cents"] if sale else 0,
+        campaign=data["campaign_id"],
+        product=data["product_id"],
+        country=data["country"],
+        user=data["user_id"],
+    )
+
+
+def _applied(letter: FoundLetter, fix: rules.Fix, now_ms: int) -> Repair:
+    try:
+        document = _decode(letter.value or b"")
+    except DECODE_ERRORS as error:
+        raise _StepError(f"no JSON to repair: {error}") from error
+    if not isinstance(document, dict):
+        raise _StepError("the document is no object")
+    draft = _Draft(letter, document)
+    for number, step in enumerate(fix.steps, 1):
+        try:
+            _do(step, draft)
+        except _StepError as error:
+            raise _StepError(f"step {number}: {error}") from error
+    draft.document[REDRIVE_OF] = f"{letter.source}:{letter.offset}"
+    value = _encode(draft.document)
+    _, event = _contracts[draft.topic].validate(value, now_ms)
+    key = event.data.user_id.encode()
+    return Repair(letter.source, letter.offset, letter.append_ms, draft.topic, key, value, fix.name, event.id)
+
+
+@singledispatch
+def _do(step: rules.Step, _draft: _Draft) -> None:
+    raise AssertionError(f"{step} has no implementation")
+
+
+@_do.register
+def _(step: rules.Set, draft: _Draft) -> None:
+    fields, name = draft.parent(step.field)
+    fields[name] = draft.filled(step.value)
+
+
+@_do.register
+def _(step: rules.Default, draft: _Draft) -> None:
+    fields, name = draft.parent(step.field)
+    if fields.get(name) is None:
+        fields[name] = draft.filled(step.value)
+
+
+@_do.register
+def _(step: rules.Rename, draft: _Draft) -> None:
+    fields, name = draft.parent(step.field)
+    if name not in fields:
+        raise _StepError(f"there is no {step.field}")
+    target, new_name = draft.parent(step.to)
+    if new_name in target:
+        raise _StepError(f"there is a {step.to} already")
+    target[new_name] = fields.pop(name)
+
+
+@_do.register
+def _(step: rules.Cast, draft: _Draft) -> None:
+    draft.change(step.field, _as_text if step.to == "text" else lambda old: _whole(old, step.times))
+
+
+@_do.register
+def _(step: rules.Time, draft: _Draft) -> None:
+    draft.change(step.field, lambda old: _time(old, step.form))
+
+
+@_do.register
+def _(step: rules.Replace, draft: _Draft) -> None:
+    def new(old: object) -> str:
+        if not isinstance(old, str) or old not in step.table:
+            raise _StepError(f"{old!a:.40} is not in the table")
+        return step.table[old]
+
+    draft.change(step.field, new)
+
+
+@_do.register
+def _(step: rules.Letters, draft: _Draft) -> None:
+    changes: dict[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower, "stripped": str.strip}
+    draft.change(step.field, lambda old: changes[step.to](_text(old)))
+
+
+@_do.register
+def _(step: rules.Shorten, draft: _Draft) -> None:
+    draft.change(step.field, lambda old: _text(old)[: step.to])
+
+
+@_do.register
+def _(step: rules.Clamp, draft: _Draft) -> None:
+    draft.change(step.field, lambda old: min(step.max, max(step.min, _whole(old, 1))))
+
+
+@_do.register
+def _(step: rules.Convert, draft: _Draft) -> None:
+    def currency(old: object) -> str:
+        if old != step.source:
+            raise _StepError(f"the currency is {old!a:.40}, not {step.source}")
+        return step.target
+
+    def cents(old: object) -> int:
+        return int((_whole(old, 1) * Decimal(step.rate)).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+    draft.change(step.currency, currency)
+    draft.change(step.field, cents)
+
+
+@_do.register
+def _(step: rules.MoveTo, draft: _Draft) -> None:
+    draft.topic = step.topic
+
+
+def _text(old: object) -> str:
+    if not isinstance(old, str):
+        raise _StepError(f"{old!a:.40} is no text")
+    return old
+
+
+def _as_text(old: object) -> str:
+    if isinstance(old, bool) or not isinstance(old, int | Decimal):
+        raise _StepError(f"{old!a:.40} is no number")
+    return str(old)
+
+
+def _whole(old: object, times: int) -> int:
+    if isinstance(old, bool) or not isinstance(old, int | Decimal | str):
+        raise _StepError(f"{old!a:.40} is no number")
+    try:
+        number = Decimal(old) * times
+        whole = int(number)
+    except (InvalidOperation, OverflowError, ValueError):
+        raise _StepError(f"{old!a:.40} is no number") from None
+    if whole != number:
+        raise _StepError(f"{old!a:.40} is no whole number")
+    return whole
+
+
+def _time(old: object, form: str) -> str:
+    if form == "milliseconds":
+        if isinstance(old, bool) or not isinstance(old, int):
+            raise _StepError(f"{old!a:.40} is no number of milliseconds")
+        try:
+            return to_text(old)
+        except (ValueError, OverflowError):
+            raise _StepError(f"{old} ms is no time") from None
+    try:
+        found = datetime.strptime(_text(old), form)  # noqa: DTZ007 - UTC where the text has no offset
+    except ValueError:
+        raise _StepError(f"{old!a:.40} is not of the form {form}") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
