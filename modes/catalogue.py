@@ -29,7 +29,7 @@ class Retention(StrEnum):
 class Mode:
     """One architecture.
 
-    `speed_state`, `answer`: for people.
+    `speed_state`, `answer`, `repair` (how numbers get right again after an error of logic): for people.
     `epoch_seconds`, `horizon_epochs`: default length of an epoch, and how many before the current
     one are searched for duplicates. `speed_expires`: speed state goes when it leaves the retention
     window; otherwise when it is covered by a batch view, or never. `batch_view`, `speed_view`:
@@ -48,6 +48,7 @@ class Mode:
     speed_view: bool
     speed_state: str
     answer: str
+    repair: str
     job_versions: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class Mode:
             "archive": self.archive,
             "speed_state": self.speed_state,
             "answer": self.answer,
+            "repair": self.repair,
             "epoch_seconds": self.epoch_seconds,
             "horizon_epochs": self.horizon_epochs,
             "job_versions": self.job_versions,
@@ -80,6 +82,7 @@ MODES: Final = {
             speed_view=False,
             speed_state="none",
             answer="batch view",
+            repair="recompute all",
         ),
         Mode(
             "streaming",
@@ -93,6 +96,7 @@ MODES: Final = {
             speed_view=True,
             speed_state="expires after the window",
             answer="speed view",
+            repair="from now on only: what left the window stays wrong",
         ),
         Mode(
             "lambda",
@@ -106,6 +110,7 @@ MODES: Final = {
             speed_view=True,
             speed_state="expires when covered",
             answer="batch view + speed epochs from the cut on",
+            repair="recompute all; the speed part when it is covered",
         ),
         Mode(
             "kappa",
@@ -119,6 +124,7 @@ MODES: Final = {
             speed_view=True,
             speed_state="kept, per job version",
             answer="active job version",
+            repair="replay the log as another version, switch",
             job_versions=True,
         ),
     )

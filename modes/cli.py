@@ -18,12 +18,12 @@ from rich.live import Live as Screen
 from adapters.embedded import launch
 from core.errors import FourfoldError
 from core.schemas import documents
-from modes import batch_commands, dead_letter_commands, mode_commands, replay_commands, running
+from modes import batch_commands, dead_letter_commands, drill_commands, mode_commands, replay_commands, running
 from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
-from modes.settings import Settings
+from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, environment, title_of, without_password
+from modes.up import TICK_S, Up, title_of, without_password
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
     auditor,
@@ -323,6 +323,7 @@ def embedded_prepare() -> None:
 
 batch_commands.register(app)
 dead_letter_commands.register(app)
+drill_commands.register(app)
 replay_commands.register(app)
 mode_commands.register(app)
 

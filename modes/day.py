@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from heapq import merge as in_order
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from core.delta import ACCEPTED, DUPLICATES, REJECTED
 from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey
 from modes.settings import Settings
-from modes.wiring import embedded, raw_table, topics, view_store, wait_for_topics
+from modes.wiring import raw_table, topics, view_store, wait_for_topics, with_servers
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DAY, NAME, DayStream
@@ -43,15 +42,9 @@ def day(
     counters of the batch view agree, unless others produced meanwhile (then they are not compared).
     Raises `FourfoldError` where Kafka did not take all records, and as a batch cycle does.
     """
-    with ExitStack() as stack:
-        if not (settings.kafka and settings.redis):
-            servers = embedded(settings, progress)
-            addresses = servers.start()
-            stack.callback(servers.close)
-            located = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
-            settings = settings.model_copy(update=located)
-        wait_for_topics(settings)
-        return _played(settings, recompute, progress)
+    with with_servers(settings, progress) as served:
+        wait_for_topics(served)
+        return _played(served, recompute, progress)
 
 
 def _played(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -70,7 +72,7 @@ class Settings(BaseSettings):
     lateness_seconds: float = Field(
         60, ge=0, le=31_536_000, description="how late an event may be and not count as late"
     )
-    window_hours: float = Field(6, ge=0.01, le=87_600, description="how long streaming keeps speed state")
+    window_hours: float = Field(6, ge=0.001, le=87_600, description="how long streaming keeps speed state")
 
     batch_seconds: float = Field(60, ge=1, le=86400, description="seconds from one batch cycle to the next")
     cut_margin_seconds: float = Field(
@@ -184,3 +186,13 @@ def load(**overrides: object) -> Settings:
         raise ConfigurationError(
             f"FOURFOLD_{name} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         ) from None
+
+
+def environment(settings: Settings) -> Mapping[str, str]:
+    """The environment of role processes: ours, with every setting as it is in force here."""
+    values = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        values[f"FOURFOLD_{name.upper()}"] = str(value.absolute()) if isinstance(value, Path) else str(value)
+    # each role takes a free port of its own
+    return {**os.environ, **values, "FOURFOLD_METRICS_PORT": "0"}

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 from rich.live import Live as Screen
 
-from core.errors import FourfoldError, UnavailableError
+from core.errors import UnavailableError
 from modes import running
-from modes.catalogue import Role
+from modes.crew import Crew
 from modes.settings import Settings
-from modes.supervisor import Child, Supervisor
+from modes.supervisor import Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, embedded, job_registry, merge, wait_for_topics
-from modes.workers import Workers
+from modes.wiring import auditor, merge, wait_for_topics, with_servers
 from serving.auditor import LiveAuditor
 from serving.live import Live, Picture
 from serving.plain import line, money
@@ -65,27 +62,18 @@ class Up:
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
         stack.enter_context(running.only_one(settings.data_dir))
-        if not (settings.kafka and settings.redis):
-            servers = embedded(settings, self._say)
-            addresses = servers.start()
-            stack.callback(servers.close)
-            settings = settings.model_copy(
-                update={
-                    "kafka": settings.kafka or addresses.kafka,
-                    "redis": settings.redis or addresses.redis,
-                }
-            )
+        settings = stack.enter_context(with_servers(settings, self._say))
         if self._stop.is_set():
             return 130
         wait_for_topics(settings)
         settings = settings.model_copy(update={"api_port": api_port(settings)})
-        supervisor = Supervisor(environment(settings))
-        stack.callback(supervisor.stop)
-        producer = self._start_roles(supervisor, settings)
-        workers = None
-        if Role.PROCESS in settings.mode_row.roles:
-            workers = Workers(settings, supervisor, job_registry(settings), settings.data_dir / "logs")
-            workers.tick()
+        bounded = self._duration_s
+        crew = Crew(
+            settings,
+            produce=[] if bounded is None else ["--duration", str(bounded)],
+            batch_every=_batch_every(settings, bounded),
+        )
+        stack.enter_context(crew).start()
         follower = LiveAuditor(lambda: auditor(settings))
         follower.start()
         stack.callback(follower.stop)
@@ -96,9 +84,9 @@ class Up:
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
         self._say(f"dashboard: {api_of(settings)}/")
-        picture = self._watch(supervisor, workers, producer, live, settings)
+        picture = self._watch(crew, live)
         interrupted = self._stop.is_set()
-        supervisor.stop()
+        crew.supervisor.stop()
         if interrupted and self._duration_s is None:
             self._console.print(f"stopped. {line(picture)}", highlight=False)
             self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
@@ -106,43 +94,18 @@ class Up:
         follower.stop()
         return self._conclude(settings)
 
-    def _start_roles(self, supervisor: Supervisor, settings: Settings) -> Child | None:
-        """Starts the mode's roles but the workers; the producer, whose end may end the run."""
-        bounded = self._duration_s
-        arguments: dict[Role, list[str]] = {
-            Role.PRODUCE: ["produce"] if bounded is None else ["produce", "--duration", str(bounded)],
-            Role.BATCH: ["batch", "--every", str(_batch_every(settings, bounded))],
-            Role.SERVE: ["serve"],
-        }
-        producer = None
-        for role in settings.mode_row.roles:
-            if role in arguments:
-                log_file = settings.data_dir / "logs" / f"{role}.log"
-                child = supervisor.start(str(role), arguments[role], log_file, ends=role is Role.PRODUCE)
-                if role is Role.PRODUCE:
-                    producer = child
-        return producer
-
-    def _watch(
-        self,
-        supervisor: Supervisor,
-        workers: Workers | None,
-        producer: Child | None,
-        live: Live,
-        settings: Settings,
-    ) -> Picture:
+    def _watch(self, crew: Crew, live: Live) -> Picture:
+        settings, producer = crew.settings, crew.producer
         show, close = self._screen(settings)
         picture = Picture()
         end: float | None = None
         try:
             while not self._stop.is_set():
-                supervisor.tick()
-                if workers is not None:
-                    workers.tick()
-                running.write(settings.data_dir, settings.mode, supervisor.children, api_of(settings))
+                crew.tick()
+                running.write(settings.data_dir, settings.mode, crew.supervisor.children, api_of(settings))
                 picture = live.look()
-                show(picture, roles_of(supervisor))
-                _raise_if_failed(supervisor)
+                show(picture, roles_of(crew.supervisor))
+                crew.check()
                 if self._duration_s is not None and producer is not None and producer.state == "done":
                     end = end or time.monotonic() + CATCH_UP_S
                     if picture.lag == 0 and not picture.trouble:
@@ -232,16 +195,6 @@ def _batch_every(settings: Settings, duration_s: float | None) -> float:
     return min(settings.batch_seconds, max(MIN_CYCLE_S, duration_s / 4))
 
 
-def environment(settings: Settings) -> Mapping[str, str]:
-    """The environment of role processes: ours, with every setting as it is in force here."""
-    values = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        values[f"FOURFOLD_{name.upper()}"] = str(value.absolute()) if isinstance(value, Path) else str(value)
-    # each role takes a free port of its own
-    return {**os.environ, **values, "FOURFOLD_METRICS_PORT": "0"}
-
-
 def roles_of(supervisor: Supervisor) -> list[tuple[str, str]]:
     """(name, state in words) of each child."""
     words = {"running": "up", "waiting": "restarting"}
@@ -249,12 +202,6 @@ def roles_of(supervisor: Supervisor) -> list[tuple[str, str]]:
         (c.name, words.get(c.state, c.state) + (f" (restarted {c.restarts}x)" if c.restarts else ""))
         for c in supervisor.children
     ]
-
-
-def _raise_if_failed(supervisor: Supervisor) -> None:
-    for child in supervisor.children:
-        if child.state == "failed":
-            raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
 
 
 def without_password(address: str) -> str:

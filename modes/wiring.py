@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -68,6 +69,24 @@ def located(settings: Settings) -> Settings:
             "redis": settings.redis or running.redis,
         }
     )
+
+
+@contextmanager
+def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Iterator[Settings]:
+    """The settings with addresses, of embedded servers where none are set: started, and stopped at the end.
+
+    Raises `FourfoldError` where they cannot start.
+    """
+    if settings.kafka and settings.redis:
+        yield settings
+        return
+    servers = embedded(settings, progress)
+    addresses = servers.start()
+    try:
+        update = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
+        yield settings.model_copy(update=update)
+    finally:
+        servers.close()
 
 
 def topics(settings: Settings) -> Topics:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,12 +11,10 @@ import pytest
 from core.errors import UnavailableError
 from core.position import Vector
 from modes.catalogue import MODES, Role
+from modes.crew import Crew
 from modes.settings import Settings
-from modes.supervisor import Supervisor
-from modes.up import environment
 from modes.verdict import answer_of, judge
-from modes.wiring import auditor, job_registry
-from modes.workers import Workers
+from modes.wiring import auditor
 from serving.answer import Answer
 from tests.support.chaos import Stage
 from tests.support.waiting import until
@@ -52,23 +48,6 @@ def test_the_round_has_each_switch_once() -> None:
     assert len(ROUND) == len(wanted) + 1
 
 
-@contextmanager
-def roles(settings: Settings) -> Iterator[Supervisor]:
-    """What `up` starts in a mode, but for the producers."""
-    supervisor = Supervisor(environment(settings))
-    logs = settings.data_dir / "logs"
-    workers = Workers(settings, supervisor, job_registry(settings), logs)
-    try:
-        for role in settings.mode_row.roles:
-            if role is Role.BATCH:
-                supervisor.start("batch", ["batch", "--every", "1s"], logs / "batch.log")
-            elif role is Role.PROCESS:
-                workers.tick()
-        yield supervisor
-    finally:
-        supervisor.stop()
-
-
 def ends_of(settings: Settings) -> Vector:
     with auditor(settings) as witness:
         return witness.ends_now()
@@ -100,11 +79,11 @@ def test_all_twelve_switches_go_on_exact_while_traffic_runs(tmp_path: Path) -> N
                 window_hours=6.0,
                 batch_seconds=1.0,
             )
-            with roles(settings) as supervisor:
+            with Crew(settings, without=[Role.PRODUCE, Role.SERVE], batch_every=1.0).start() as crew:
                 # what was counted before the switch, and what came while nothing counted
                 ends = ends_of(settings)
                 answer = until(lambda s=settings, e=ends: covering(s, e), within_s=BOUND_S, what=f"{mode} to go on")  # type: ignore[misc]
-                assert [child.name for child in supervisor.children if child.restarts] == []
+                assert [child.name for child in crew.supervisor.children if child.restarts] == []
             assert all(ends[source] >= offset for source, offset in before.items())
             judged, verdict = judge(settings)
             assert verdict.exact, (mode, verdict.differences[:5])

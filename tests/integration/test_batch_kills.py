@@ -14,8 +14,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from modes.settings import Settings
-from modes.up import environment
+from modes.settings import Settings, environment
 from modes.verdict import judge
 from modes.wiring import raw_table, view_store
 from tests.support.product import run, supervised

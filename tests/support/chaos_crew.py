@@ -13,9 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from modes.settings import Settings
+from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
-from modes.up import environment
 
 ROOT: Final = Path(__file__).parents[2]
 TICK_S: Final = 0.1

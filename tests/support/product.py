@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 from adapters.speed.port import Snapshot
 from core.errors import UnavailableError
-from modes.settings import Settings
+from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.up import environment
 from modes.wiring import auditor, speed_reader
 from serving.answer import merged
 from serving.verify import Verdict, compare

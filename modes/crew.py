@@ -1,0 +1,93 @@
+"""The crew: all processes that a mode wants, started, kept alive, given other settings, stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from core.errors import FourfoldError
+from modes.catalogue import Role
+from modes.settings import Settings, environment
+from modes.supervisor import Child, Supervisor
+from modes.wiring import job_registry
+from modes.workers import Workers
+
+#: What goes on when everything else gets other settings.
+_LASTING: Final = (Role.PRODUCE,)
+
+
+class Crew:
+    """The processes of one data directory; their logs are in its folder `logs`. A context manager."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        without: Sequence[Role] = (),
+        produce: Sequence[str] = (),
+        batch_every: float | None = None,
+    ) -> None:
+        """`without`: roles of the mode that are left out. `produce`: options of the producers, which end by themselves
+        where these say for how long. `batch_every`: seconds between batch cycles, unless as set.
+        """  # noqa: D205 - one sentence for each argument
+        self.settings = settings
+        self.supervisor = Supervisor(environment(settings))
+        self._left_out = set(without)
+        self._produce = list(produce)
+        self._batch_every = batch_every
+        self._workers: Workers | None = None
+
+    @property
+    def producer(self) -> Child | None:
+        """The producers' process; None without one."""
+        return next((child for child in self.supervisor.children if child.name == Role.PRODUCE), None)
+
+    def start(self) -> Self:
+        """Starts all of them."""
+        self._start([role for role in self.settings.mode_row.roles if role not in self._left_out])
+        return self
+
+    def tick(self) -> None:
+        """Starts again what died, and what else is wanted. Call it a few times a second."""
+        self.supervisor.tick()
+        if self._workers is not None:
+            self._workers.tick()
+
+    def check(self) -> None:
+        """Raises `FourfoldError` where a process cannot run, with its last words."""
+        for child in self.supervisor.children:
+            if child.state == "failed":
+                raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
+
+    def restart(self, settings: Settings) -> None:
+        """Ends all but the producers, and starts them under other settings."""
+        for child in [child for child in self.supervisor.children if child.name not in _LASTING]:
+            self.supervisor.dismiss(child)
+        self.settings = settings
+        self.supervisor.environment = environment(settings)
+        self._start([role for role in settings.mode_row.roles if role not in self._left_out and role not in _LASTING])
+
+    def _start(self, roles: Sequence[Role]) -> None:
+        settings = self.settings
+        logs = settings.data_dir / "logs"
+        for role in roles:
+            if role is Role.PROCESS:
+                self._workers = Workers(settings, self.supervisor, job_registry(settings), logs)
+                self._workers.tick()
+                continue
+            arguments = [str(role)]
+            if role is Role.PRODUCE:
+                arguments += self._produce
+            elif role is Role.BATCH and self._batch_every is not None:
+                arguments += ["--every", str(self._batch_every)]
+            ends = role is Role.PRODUCE and "--duration" in self._produce
+            self.supervisor.start(str(role), arguments, logs / f"{role}.log", ends=ends)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.supervisor.stop()
