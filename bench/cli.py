@@ -20,13 +20,14 @@ from bench.machine import this_machine
 from bench.memory import memory
 from bench.options import CONTENDERS, DEFAULT_PARTS, PARTS, Options
 from bench.producer import production
+from bench.replay import replays
 from bench.report import Result, document, show
 from bench.screen import Screen
 from core.errors import ConfigurationError, FourfoldError
 from modes import logs
 
 RUN: Final[dict[str, Callable[[Options, Screen], Result]]] = dict(
-    zip(PARTS, (catch_up, freshness, production, batch_layer, api, memory), strict=True)
+    zip(PARTS, (catch_up, freshness, production, batch_layer, api, replays, memory), strict=True)
 )
 INTERRUPTED: Final = 130
 
@@ -44,10 +45,11 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     add("--events", type=_count, default=usual.events, help="in the log of catch-up and batch (%(default)s)")
     add("--stock-events", type=_count, default=usual.stock_events, help="that stock Faust counts (%(default)s)")
     add("--stock-s", type=float, default=usual.stock_s, help="or for so long at most (%(default)s)")
-    add("--repeat", type=_count, default=usual.repeat, help="rounds of catch-up and batch (%(default)s)")
+    add("--repeat", type=_count, default=usual.repeat, help="rounds of catch-up, batch and replay (%(default)s)")
     add("--rates", default="5000,50", help="of freshness, events a second (%(default)s)")
     add("--freshness-s", type=float, default=usual.freshness_s, help="seconds at each rate (%(default)s)")
     add("--producer-s", type=float, default=usual.producer_s, help="seconds of producing (%(default)s)")
+    add("--replay-events", type=_count, default=usual.replay_events, help="in the log of replay (%(default)s)")
     add("--memory-events", type=_count, default=usual.memory_events, help="(%(default)s)")
     add("--memory-rate", type=float, default=usual.memory_rate, help="events a second (%(default)s)")
     add("--seed", type=int, default=usual.seed, help="the same seed gives the same shop (%(default)s)")

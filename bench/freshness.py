@@ -74,39 +74,41 @@ def _measure(here: Stage, view: Settings, worker: Run, rate: float, options: Opt
     with running(producer, here, settings) as source:
         before = vector_of(here.redis, view.view)
         until(lambda: vector_of(here.redis, view.view) != before, "the producer to start", source)
-        _stay(WARM_UP_S, "warming up", screen, worker, source)
+        stay(WARM_UP_S, "warming up", screen, worker, source)
         start = vector_of(here.redis, view.view)
         prober = Prober(view.redis, view.view)
         prober.start()
         cpu_before, began = worker.usage()[0], time.time()
         try:
-            _stay(options.freshness_s, f"{rate:,.0f} events/s", screen, worker, source)
+            stay(options.freshness_s, f"{rate:,.0f} events/s", screen, worker, source)
             ended, cpu_after = time.time(), worker.usage()[0]
         finally:
             source.kill()
             # what was appended last has to become visible, too
             time.sleep(1.0)
             prober.stop()
-    appended = [
+    fresh = [
         (source, offset, append_ms)
-        for source, offset, append_ms in _appended(view, start)
+        for source, offset, append_ms in appended(view, start)
         if began * 1000 <= append_ms <= ended * 1000
     ]
     return AtRate(
         rate=rate,
-        latency=summary(latencies(appended, prober.seen())),
+        latency=summary(latencies(fresh, prober.seen())),
         cpu_share=(cpu_after - cpu_before) / (ended - began),
         looks=prober.looks,
         longest_gap_ms=prober.longest_gap_ms,
     )
 
 
-def _appended(view: Settings, start: Vector) -> list[tuple[PartitionKey, int, int]]:
+def appended(view: Settings, start: Vector) -> list[tuple[PartitionKey, int, int]]:
+    """(partition, offset, append time in ms) of each record from `start` to the log's end."""
     with LogReader(view.access, start, start) as reader:
         return [(e.source, e.offset, e.append_ms) for e in reader.read_to_end() if isinstance(e, Entry)]
 
 
-def _stay(seconds: float, text: str, screen: Screen, *runs: Run) -> None:
+def stay(seconds: float, text: str, screen: Screen, *runs: Run) -> None:
+    """Waits so long. Raises `FourfoldError` where one of the runs ends meanwhile."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         screen.note(f"{text}: {left:.0f} s left")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PARTS: Final = ("catch-up", "freshness", "producer", "batch", "api", "memory")
+PARTS: Final = ("catch-up", "freshness", "producer", "batch", "api", "replay", "memory")
 #: Ten million events take minutes: only where asked for.
 DEFAULT_PARTS: Final = PARTS[:-1]
 CONTENDERS: Final = ("shipped", "stock", "bare", "two")
@@ -27,6 +27,7 @@ class Options:
     rates: Sequence[float] = (5000.0, 50.0)
     freshness_s: float = 30.0
     producer_s: float = 15.0
+    replay_events: int = 2_000_000
     memory_events: int = 10_000_000
     memory_rate: float = 50_000.0
     seed: int = 7

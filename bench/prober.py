@@ -17,10 +17,11 @@ EVERY_S: Final = 0.0015
 class Prober(threading.Thread):
     """Looks until `stop`, on a connection of its own, by the wall clock that the broker uses, too."""
 
-    def __init__(self, address: str, namespace: str) -> None:
+    def __init__(self, address: str, namespace: str, every_s: float = EVERY_S) -> None:
         super().__init__(name="prober", daemon=True)
         self._redis = Redis.from_url(address)
         self._key = f"{{{namespace}}}:positions"
+        self._every_s = every_s
         self._ended = threading.Event()
         self._changes: list[tuple[float, dict[bytes, bytes]]] = []
         #: looks, and the longest time between two of them in ms: what is faster is not seen
@@ -41,7 +42,7 @@ class Prober(threading.Thread):
             if found != last:
                 last = found
                 self._changes.append((now / 1e6, found))
-            time.sleep(EVERY_S)
+            time.sleep(self._every_s)
 
     def stop(self) -> None:
         """Ends the looking."""

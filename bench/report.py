@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -21,8 +21,9 @@ from bench.machine import Machine
 from bench.memory import Memory
 from bench.options import Options
 from bench.producer import Production
+from bench.replay import Replays
 
-Result = CatchUp | Freshness | Production | BatchLayer | Api | Memory
+Result = CatchUp | Freshness | Production | BatchLayer | Api | Replays | Memory
 
 
 def document(machine: Machine, options: Options, results: Mapping[str, Result]) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def show(console: Console, machine: Machine, results: Mapping[str, Result]) -> N
     """All tables."""
     console.print()
     for result in results.values():
-        console.print(_drawn(result))
+        console.print(_DRAWN[type(result)](result))
         console.print()
     console.print(_goals(goal for result in results.values() for goal in result.goals()))
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
@@ -51,22 +52,6 @@ def show(console: Console, machine: Machine, results: Mapping[str, Result]) -> N
             style="dim",
         )
     )
-
-
-def _drawn(result: Result) -> RenderableType:
-    match result:
-        case CatchUp():
-            return _catch_up(result)
-        case Freshness():
-            return _freshness(result)
-        case Production():
-            return _production(result)
-        case BatchLayer():
-            return _batch(result)
-        case Api():
-            return _api(result)
-        case Memory():
-            return _memory(result)
 
 
 def _catch_up(result: CatchUp) -> RenderableType:
@@ -177,6 +162,30 @@ def _api(result: Api) -> RenderableType:
     return Group(table, *(Text(note, style="dim") for note in notes))
 
 
+def _replays(result: Replays) -> RenderableType:
+    table = _table(f"replay: {result.events:,} events counted again beside live traffic of {result.rate:,.0f} events/s")
+    for name in ("", "events/s", "CPU s per million", "live p50 ms", "live p99 ms", "live max ms"):
+        table.add_column(name, justify="left" if not name else "right")
+    for number, each in enumerate(result.rounds, 1):
+        alone, beside, fresh = each.alone.speed, each.beside.speed, each.fresh
+        table.add_row(f"{number} catch-up", f"{alone.events_per_s:,.0f}", f"{alone.cpu_s_per_million:.1f}")
+        table.add_row(
+            f"{number} replay",
+            f"[bold]{beside.events_per_s:,.0f}[/bold]",
+            f"{beside.cpu_s_per_million:.1f}",
+            f"{fresh.p50_ms:.1f}",
+            f"[bold]{fresh.p99_ms:.1f}[/bold]",
+            f"{fresh.max_ms:.1f}",
+        )
+    cells = min(each.compared_cells for each in result.rounds)
+    notes = (
+        "Catch-up: the first version, nothing else running. Replay: the second one, while the first counts live.",
+        f"Both versions are proved against the truth, and equal at the same offsets in {cells:,} cells.",
+        "Live: append to visible in the version that answers. CPU of a replay includes that version's.",
+    )
+    return Group(table, *(Text(note, style="dim") for note in notes))
+
+
 def _memory(result: Memory) -> RenderableType:
     table = _table(f"memory: one worker, {result.events:,} events at {result.rate:,.0f} events/s")
     table.add_column("events", justify="right")
@@ -187,6 +196,17 @@ def _memory(result: Memory) -> RenderableType:
         table.add_row(f"{counted:,}", f"{megabytes:,.0f}", "█" * round(40 * megabytes / most))
     slope = f"slope of the last two thirds {result.slope_mb_per_million:+.2f} MB per million events"
     return Group(table, Text(f"{slope}; exact in {result.proof.cells:,} cells", style="dim"))
+
+
+_DRAWN: Final[Mapping[type, Callable[[Any], RenderableType]]] = {
+    CatchUp: _catch_up,
+    Freshness: _freshness,
+    Production: _production,
+    BatchLayer: _batch,
+    Api: _api,
+    Replays: _replays,
+    Memory: _memory,
+}
 
 
 def _goals(goals: Iterable[Goal]) -> RenderableType:

@@ -19,6 +19,7 @@ from bench.memory import Memory
 from bench.options import DEFAULT_PARTS, Options
 from bench.producer import Production
 from bench.proof import Proof
+from bench.replay import Replays, Round
 from bench.report import Result, document, show
 from bench.samples import Speed
 
@@ -49,12 +50,14 @@ def results() -> dict[str, Result]:
         "bare": [turn(100_000), turn(200_000), turn(200_000)],
     }
     at = AtRate(50.0, Latency(1500, 5.0, 12.0, 70.0), 0.1, 9000, 4.0)
+    replay = ((200_000, 100_000), (100_000, 90_000), (100_000, 85_000))
     return {
         "catch-up": CatchUp(1_000_000, turns),
         "freshness": Freshness(30.0, Proof(1000, 50), [at]),
         "producer": Production(Speed(1000, 1.0, 99_000.0, 8.0, 60.0), 1000, 10, 10),
         "batch": BatchLayer(1000, 10, batch_turns()),
         "api": Api(2000.0, 199.0, Latency(3000, 3.0, 21.0, 90.0), 0.2, 500, 3.5, 0.1, 4, Proof(1000, 50)),
+        "replay": Replays(2_000_000, 1000.0, [Round(turn(s), turn(b), at.latency, 50) for s, b in replay]),
         "memory": Memory(10_000_000, 50_000.0, Proof(1000, 50), [(1_000_000, 200.0)], 0.5, 5.1),
     }
 
@@ -84,6 +87,14 @@ def test_the_goal_of_the_api():
     assert not goal.met
 
 
+def test_the_goals_of_a_replay():
+    share, fresh = results()["replay"].goals()
+    # 0.5, 0.9 and 0.85 within the rounds
+    assert share.figure == pytest.approx(0.85)
+    assert share.met
+    assert fresh.figure == 12
+
+
 @pytest.mark.parametrize(
     ("figure", "kind", "met"), [(5, "at least", True), (4, "at least", False), (6, "at most", False)]
 )
@@ -106,6 +117,7 @@ def test_the_tables_name_every_result():
         "plain pandas, one frame",
         "333,333",
         "500 watchers",
+        "3 replay",
     ):
         assert expected in text
 

@@ -192,6 +192,15 @@ def test_a_created_consumer_can_still_be_told_how_to_fetch(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["_fetch_max_wait_ms", "_fetch_min_bytes"])
+def test_each_fetch_reads_how_long_it_may_wait(name: str) -> None:
+    guard(
+        name in names_in(aiokafka_fetcher.Fetcher._get_actions_per_node),
+        f"a fetch request is not made with the fetcher's {name}",
+        "BatchThread._fetch_records",
+    )
+
+
 def test_the_consumer_has_the_parts_that_are_reached_into() -> None:
     guard(
         "_coordinator" in names_in(AIOKafkaConsumer.start), "the consumer has no _coordinator", "BatchThread.on_start"
@@ -696,6 +705,7 @@ class Poller:
         self.sought: dict[TopicPartition, int] = {}
         self.assigned = True
         self.log = Log()
+        self.fetcher = SimpleNamespace()
         self._subscription: Any = None
 
         async def fetch(*_: object) -> Any:
@@ -739,7 +749,7 @@ class Poller:
             self.log = log
         assignment = self.assignment if self.assigned else None
         subscription = SimpleNamespace(assignment=assignment)
-        consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
+        consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription), _fetcher=self.fetcher)
         fetched: Fetched | None = await self.thread._fetch_records(consumer, None)  # type: ignore[arg-type]
         self.log = Log()
         return fetched
@@ -788,6 +798,21 @@ def test_polls_are_a_chain_of_stretches_without_holes(poller: Poller) -> None:
         # nothing at all
         assert await poller.poll() is None
         assert bounds(await poller.poll(log_from(17).batch(1))) == (17, [17], 18)
+
+    asyncio.run(check())
+
+
+def test_fetches_are_paced_while_records_come(poller: Poller) -> None:
+    def asked() -> tuple[int, int]:
+        return poller.fetcher._fetch_max_wait_ms, poller.fetcher._fetch_min_bytes
+
+    async def check() -> None:
+        await poller.open()
+        await poller.seek(10)
+        await poller.poll(log_from(10).batch(2))
+        assert asked() == faust_overrides.BUSY
+        await poller.poll()
+        assert asked() == faust_overrides.QUIET
 
     asyncio.run(check())
 
