@@ -12,18 +12,21 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from modes.catalogue import MODES
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 BUILD_S, UP_S, STOP_S = 400, 120, 15
 CLICKS = re.compile(r"clicks ([\d,]+)  sales ")
+#: What runs in each mode, beside its roles.
+PARTS = ("kafka", "redis", "topics", "watch")
 #: A line that a service wrote: `watch-1  | clicks 12 ...`.
 OUTPUT = re.compile(r"^(?:\x1b\[2K)*([a-z]+)-\d+ +\| (.*)$", re.MULTILINE)
 
@@ -49,10 +52,11 @@ class Stack:
     kafka: str
     redis: str
     api: str
+    env_file: Path = Path(os.devnull)
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            *("docker", "compose", "--project-name", self.project, "--env-file", os.devnull),
+            *("docker", "compose", "--project-name", self.project, "--env-file", str(self.env_file)),
             *("--file", str(ROOT / "docker-compose.yml"), *arguments),
         ]
 
@@ -210,11 +214,6 @@ def test_the_batch_view_takes_over_and_the_api_says_so(running: Stack) -> None:
     assert verdict["exact"], verdict["differences"]
 
 
-def test_other_modes_run_from_the_same_file(running: Stack) -> None:
-    done = running.run("run", "--rm", "-T", "--no-deps", "batch", FOURFOLD_MODE="streaming")
-    assert (done.stdout, done.stderr) == ("", "")
-
-
 def test_the_servers_answer_on_this_machine(running: Stack) -> None:
     done = subprocess.run(
         [ROOT / ".venv/bin/python", "-m", "modes", "deadletters", "--json"],
@@ -266,4 +265,34 @@ def test_a_stop_is_quick_and_a_start_goes_on_from_the_same_counts(running: Stack
         what=f"more than {clicks} clicks",
     )
     verdict = running.fourfold("verify")
+    assert verdict["exact"], verdict["differences"]
+
+
+@pytest.mark.parametrize("mode", ["kappa", "batch", "streaming", "lambda"])
+def test_another_mode_in_the_env_file_is_another_set_of_services(running: Stack, tmp_path: Path, mode: str) -> None:
+    """After the test above: what is up is one mode; `up` with another one goes on from the same log, exact."""
+    before = running.fourfold("counts")
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"FOURFOLD_MODE={mode}\n")
+    there = replace(running, env_file=env_file)
+    there.run("up", "--detach")
+
+    def wanted() -> bool:
+        states = {name: row["State"] for name, row in there.services().items() if name not in PARTS}
+        roles = {name for name, state in states.items() if state == "running"}
+        return roles == set(MODES[mode].roles) and set(states.values()) <= {"running", "exited"}
+
+    until(wanted, within_s=UP_S, every_s=1, what=f"the services of {mode}, and no others")
+    idle = [row for name, row in there.services().items() if row["State"] == "exited" and name != "topics"]
+    assert [row["ExitCode"] for row in idle] == [0] * len(idle)
+
+    def goes_on() -> bool:
+        done = there.run("exec", "-T", "watch", "fourfold", "counts", "--json", ok=False)
+        if done.returncode:
+            return False
+        seen = json.loads(done.stdout)
+        return seen["provenance"]["mode"] == mode and seen["totals"]["clicks"] > before["totals"]["clicks"]
+
+    until(goes_on, within_s=UP_S, every_s=1, what=f"{mode} to have more than the mode before")
+    verdict = there.fourfold("verify")
     assert verdict["exact"], verdict["differences"]
