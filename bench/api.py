@@ -1,4 +1,4 @@
-"""api: how fast the API answers while events come in, and what a crowd of watchers costs."""
+"""api: how fast the API answers while events come in, and what crowds of watchers and of open dashboards cost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ SERVE: Final = Contender("serve", "API", ["modes", "serve"])
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """`requests_share`, `watch_share`: the server's cores meanwhile. `frames_per_s`: of one watcher."""
+    """`requests_share`, `watch_share`, `pages_share`: the server's cores meanwhile. `*frames_per_s`: of one watcher.
+
+    Watchers of the counts, and as many open dashboards.
+    """
 
     rate: float
     requests_per_s: float
@@ -52,6 +55,8 @@ class Api:
     watchers: int
     frames_per_s: float
     watch_share: float
+    page_frames_per_s: float
+    pages_share: float
     batch_version: int
     proof: Proof
 
@@ -79,6 +84,8 @@ def api(options: Options, screen: Screen) -> Api:
         asked = crowd.run("requests", CLIENTS, REQUESTS_S)
         screen.say(f"{WATCHERS} watchers for {WATCH_S:g} s")
         watched = crowd.run("watch", WATCHERS, WATCH_S)
+        screen.say(f"{WATCHERS} open dashboards for {WATCH_S:g} s")
+        opened = crowd.run("pages", WATCHERS, WATCH_S)
         runs.pop("produce").kill()
         screen.say("reading the truth from the log")
         proof = _prove(view, runs)
@@ -93,6 +100,8 @@ def api(options: Options, screen: Screen) -> Api:
         watchers=WATCHERS,
         frames_per_s=watched.frames / WATCHERS / watched.seconds,
         watch_share=watched.cpu_share,
+        page_frames_per_s=opened.frames / WATCHERS / opened.seconds,
+        pages_share=opened.cpu_share,
         batch_version=version,
         proof=proof,
     )

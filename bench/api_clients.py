@@ -1,6 +1,6 @@
-"""The clients of the API, all in one process: paced requests, or watchers of the live stream.
+"""The clients of the API, all in one process: paced requests, watchers of the counts, or open dashboards.
 
-`python -m bench.api_clients requests|watch HOST:PORT PID CLIENTS RATE SECONDS OUT_FILE`. PID is the
+`python -m bench.api_clients requests|watch|pages HOST:PORT PID CLIENTS RATE SECONDS OUT_FILE`. PID is the
 server's; RATE is each client's, requests a second. Sockets are read by hand: no client library may
 be what is measured.
 """
@@ -24,8 +24,12 @@ import psutil
 from bench.child import settings_of_child
 from core.errors import FourfoldError, InexactError
 
+#: Kind of watcher to the stream that it opens, and the events of it that have totals.
+_STREAMS: Final = {"watch": ("/v1/stream", b"counts"), "pages": ("/v1/live", b"board")}
 #: Watchers are given so long to connect before the measurement.
 _CONNECT_S: Final = 3.0
+#: Bytes: longer than a frame of either stream.
+_LINE: Final = 1 << 20
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -80,10 +84,10 @@ class Clients:
             events = grown(events, document)
         writer.close()
 
-    async def watch(self) -> Seen:
-        """All clients watch the stream; what they saw once all were connected."""
+    async def watch(self, kind: str) -> Seen:
+        """All clients watch one of the streams; what they saw once all were connected."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._watch(number)) for number in range(self._clients)]
+            tasks = [group.create_task(self._watch(number, *_STREAMS[kind])) for number in range(self._clients)]
             await asyncio.sleep(_CONNECT_S)
             if not all(self._frames):
                 raise FourfoldError(f"{self._frames.count(0)} of {self._clients} watchers got no counts")
@@ -95,14 +99,14 @@ class Clients:
                 task.cancel()
         return seen
 
-    async def _watch(self, number: int) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        writer.write(f"GET /v1/stream HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+    async def _watch(self, number: int, path: str, event: bytes) -> None:
+        reader, writer = await asyncio.open_connection(self._host, self._port, limit=_LINE)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
         events, counts = 0, False
         try:
             while line := await reader.readline():
                 if line.startswith(b"event: "):
-                    counts = line == b"event: counts\n"
+                    counts = line == b"event: %b\n" % event
                 elif counts and line.startswith(b"data: "):
                     events = grown(events, line[6:])
                     self._frames[number] += 1
@@ -143,7 +147,7 @@ def main() -> None:
     kind, address, pid, clients, rate, seconds, out = sys.argv[1:]
     settings_of_child()
     crowd = Clients(address, psutil.Process(int(pid)), int(clients), float(rate), float(seconds))
-    seen = asyncio.run(crowd.watch() if kind == "watch" else crowd.requests())
+    seen = asyncio.run(crowd.requests() if kind == "requests" else crowd.watch(kind))
     Path(out).write_text(json.dumps(asdict(seen)))
 
 

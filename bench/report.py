@@ -153,10 +153,12 @@ def _api(result: Api) -> RenderableType:
         f"{result.requests_share:.2f}",
     )
     frames = f"{result.watchers:,} watchers of the stream, {result.frames_per_s:.1f} frames/s each"
+    pages = f"As many open dashboards, {result.page_frames_per_s:.1f} frames/s each"
     exact = f"exact in {result.proof.cells:,} cells, batch view v{result.batch_version}"
     notes = (
         "From when a request was due. The clients share the cores with the server, as all roles do.",
         f"{frames}: the server uses {result.watch_share:.2f} cores.",
+        f"{pages}: {result.pages_share:.2f} cores.",
         f"Totals never shrank for any client; {exact}.",
     )
     return Group(table, *(Text(note, style="dim") for note in notes))

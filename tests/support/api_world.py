@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -81,12 +83,13 @@ class ApiWorld:
             self.batch.store if batch else None,
             self.trace,
             self.newest_letters,
-            self._board(mode or ("lambda" if batch else "streaming")),
+            self.board(mode or ("lambda" if batch else "streaming")),
             wall=lambda: NOW_MS / 1000,
         )
         self._stack = ExitStack()
 
-    def _board(self, mode: str) -> Board:
+    def board(self, mode: str, clock: Callable[[], float] = time.monotonic) -> Board:
+        """A board of a mode over this world."""
         row = MODES[mode]
         settings = BoardSettings(
             row.as_json(),
@@ -101,6 +104,7 @@ class ApiWorld:
             self.users,
             Unaudited(self.log_ends.newest),
             self.provenance,
+            clock,
             wall=lambda: NOW_MS / 1000,
         )
 

@@ -56,7 +56,7 @@ def results() -> dict[str, Result]:
         "freshness": Freshness(30.0, Proof(1000, 50), [at]),
         "producer": Production(Speed(1000, 1.0, 99_000.0, 8.0, 60.0), 1000, 10, 10),
         "batch": BatchLayer(1000, 10, batch_turns()),
-        "api": Api(2000.0, 199.0, Latency(3000, 3.0, 21.0, 90.0), 0.2, 500, 3.5, 0.1, 4, Proof(1000, 50)),
+        "api": Api(2000.0, 199.0, Latency(3000, 3.0, 21.0, 90.0), 0.2, 500, 3.5, 0.1, 2.0, 0.15, 4, Proof(1000, 50)),
         "replay": Replays(2_000_000, 1000.0, [Round(turn(s), turn(b), at.latency, 50) for s, b in replay]),
         "memory": Memory(10_000_000, 50_000.0, Proof(1000, 50), [(1_000_000, 200.0)], 0.5, 5.1),
     }

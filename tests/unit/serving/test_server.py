@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -46,7 +47,9 @@ class Served:
         until(lambda: self.address, within_s=10, what="the address")
 
     def _run(self) -> None:
-        serve(self.world.api, "127.0.0.1", 0, stop=self.stop, bound=self._bound, closing=self.world.ticker.stop)
+        serve(
+            self.world.api, "127.0.0.1", 0, stop=self.stop, bound=self._bound, closing=self.world.api.state.end_streams
+        )
 
     def _bound(self, address: str) -> None:
         self.address = address
@@ -88,6 +91,31 @@ def test_a_stream_over_the_wire(served: Served) -> None:
         within_s=10,
         what="the end of the watcher",
     )
+
+
+def test_readers_that_stall_or_vanish_harm_nobody(served: Served) -> None:
+    host, _, port = served.address.rpartition(":")
+
+    def opened() -> socket.socket:
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        made.connect((host, int(port)))
+        made.sendall(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        return made
+
+    # these never read
+    stalled = [opened() for _ in range(20)]
+    for vanished in [opened() for _ in range(20)]:
+        vanished.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        vanished.close()
+    with httpx.stream("GET", f"http://{served.address}/v1/live", timeout=10) as response:
+        frames = (line for line in response.iter_lines() if line.startswith("id: "))
+        numbers = [int(next(frames).removeprefix("id: ")) for _ in range(4)]
+    # none is skipped by who reads
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
+    assert httpx.get(f"http://{served.address}/v1/totals", timeout=10).status_code == 200
+    for each in stalled:
+        each.close()
 
 
 def test_a_taken_port_is_one_line_that_says_what_to_set(tmp_path: Path) -> None:
