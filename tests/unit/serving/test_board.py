@@ -16,7 +16,6 @@ from serving.board import MINUTES, TOP, Board
 from tests.support.api_world import ALL, CUT, ApiWorld, filled
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 
-
 PARTS = {"produce", "kafka", "process", "redis", "batch", "lake", "serve"}
 
 
