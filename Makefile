@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "$(FITS)" 2>
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo setup test test-unit test-integration check fast-check lock bench soak chaos clean
+.PHONY: demo setup test test-unit test-integration check fast-check lock bench soak screenshots clean
 
 demo: setup ## everything set up and running, live counts; Ctrl-C ends it
 	@$(BIN)/fourfold up || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
@@ -48,6 +48,9 @@ bench: setup ## measures, side by side in one run
 soak: setup ## the chaos test for SECONDS_ (default 1800), the boundary test for 3 minutes, each rule switched off
 	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_CHAOS_ABLATIONS=1 \
 	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_boundary.py -s --timeout=0
+
+screenshots: setup ## of the dashboard in each mode, for the README (needs Chromium)
+	$(BIN)/python -m tests.e2e.screenshots
 
 lock: ## new locks from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"

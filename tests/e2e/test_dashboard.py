@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from serving import server
 from tests.support.api_world import ALL, CUT, ApiWorld
 from tests.support.browser import chromium
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
-from tests.support.product import started
+from tests.support.product import answers, started
 from tests.support.servers import free_port
 from tests.support.waiting import until
 
@@ -247,7 +246,7 @@ def test_the_whole_product_moves_on_the_page(browser: Browser, tmp_path: Path) -
             text = page.locator(f"#{name}").inner_text().replace(",", "")
             return int(text) if text.isdigit() else 0
 
-        until(lambda: _answers(address), within_s=60, what="the dashboard")
+        until(lambda: answers(address), within_s=60, what="the dashboard")
         with opened(browser, f"{address}/") as (page, _):
             first = until(lambda: number(page, "clicks"), within_s=60, what="clicks")
             until(lambda: number(page, "clicks") > first + 500, within_s=10, what="clicks to move")
@@ -257,11 +256,3 @@ def test_the_whole_product_moves_on_the_page(browser: Browser, tmp_path: Path) -
             expect(page.locator("#error")).to_have_text("exact: no difference", timeout=20_000)
             for part in ("Producers", "Kafka", "Workers", "Redis", "Batch", "Parquet", "Serving"):
                 expect(page.locator("#parts li").filter(has_text=f"{part}:")).to_contain_text(": ok")
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=2):
-            return True
-    except OSError:
-        return False

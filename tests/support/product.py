@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -116,3 +117,12 @@ def started(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[by
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def answers(address: str) -> bool:
+    """Whether the API at an address, with its scheme, has an answer."""
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=2):
+            return True
+    except OSError:
+        return False
