@@ -15,13 +15,13 @@ from adapters.embedded.ports import HOST, free_ports
 from bench.api_clients import Seen
 from bench.contender import SHIPPED, Contender, Run, running
 from bench.goals import Goal
-from bench.latency import Latency, summary
 from bench.options import Options
 from bench.producer import PRODUCER
 from bench.proof import Proof, prove_answer
 from bench.screen import Screen
 from bench.stage import Stage, stage
 from bench.waiting import STALL_S, until
+from modes.race.latency import Latency, summary
 from modes.settings import Settings
 from modes.wiring import auditor, merge
 

@@ -16,7 +16,6 @@ from bench.api import api
 from bench.batch_layer import batch_layer
 from bench.catch_up import catch_up
 from bench.freshness import freshness
-from bench.machine import this_machine
 from bench.memory import memory
 from bench.options import CONTENDERS, DEFAULT_PARTS, PARTS, Options
 from bench.producer import production
@@ -25,6 +24,7 @@ from bench.report import Result, document, show
 from bench.screen import Screen
 from core.errors import ConfigurationError, FourfoldError
 from modes import logs
+from modes.race.machine import this_machine
 
 RUN: Final[dict[str, Callable[[Options, Screen], Result]]] = dict(
     zip(PARTS, (catch_up, freshness, production, batch_layer, api, replays, memory), strict=True)

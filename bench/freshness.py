@@ -9,7 +9,6 @@ from typing import Final
 from adapters.kafka.log import Entry, LogReader
 from bench.contender import SHIPPED, Contender, Run, running
 from bench.goals import Goal
-from bench.latency import Latency, latencies, summary
 from bench.options import Options
 from bench.prober import Prober
 from bench.proof import Proof, ledger_at, prove
@@ -18,6 +17,7 @@ from bench.screen import Screen
 from bench.stage import Stage, stage
 from bench.waiting import until
 from core.position import PartitionKey, Vector
+from modes.race.latency import Latency, latencies, summary
 from modes.settings import Settings
 
 WARM_UP_S: Final = 4.0

@@ -12,7 +12,6 @@ from bench.catch_up import Turn
 from bench.contender import SHIPPED, Run, running
 from bench.freshness import WARM_UP_S, appended, stay
 from bench.goals import Goal
-from bench.latency import Latency, latencies, summary
 from bench.log_filler import LogFiller
 from bench.options import Options
 from bench.prober import Prober
@@ -26,6 +25,7 @@ from bench.waiting import until
 from core.errors import InexactError
 from core.logic import STANDARD
 from core.position import Vector
+from modes.race.latency import Latency, latencies, summary
 from modes.replay import Replay
 from modes.settings import Settings
 from modes.wiring import auditor

@@ -17,11 +17,11 @@ from bench.catch_up import RATIOS, CatchUp
 from bench.contender import BY_NAME
 from bench.freshness import Freshness
 from bench.goals import Goal
-from bench.machine import Machine
 from bench.memory import Memory
 from bench.options import Options
 from bench.producer import Production
 from bench.replay import Replays
+from modes.race.machine import Machine
 
 Result = CatchUp | Freshness | Production | BatchLayer | Api | Replays | Memory
 

@@ -18,7 +18,15 @@ from rich.live import Live as Screen
 from adapters.embedded import launch
 from core.errors import FourfoldError
 from core.schemas import documents
-from modes import batch_commands, dead_letter_commands, drill_commands, mode_commands, replay_commands, running
+from modes import (
+    batch_commands,
+    dead_letter_commands,
+    drill_commands,
+    mode_commands,
+    race_commands,
+    replay_commands,
+    running,
+)
 from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings, environment
@@ -97,13 +105,16 @@ def produce(
     duration: Annotated[
         float | None, typer.Option(parser=seconds_of, metavar=TIME, help="Produce so long: 90s, 5m.")
     ] = None,
+    events: Annotated[
+        int | None, typer.Option(help="So many, on a schedule: the same seed gives the same records.", min=1)
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Day profile: module-01.")] = None,
 ) -> None:
     """Send clicks and sales of a synthetic shop to Kafka."""
     settings = located(settings_of(role=True, rate=rate, seed=seed, profile=profile))
     from modes.roles.produce import produce as role
 
-    stats = role(settings, duration)
+    stats = role(settings, duration, events)
     if stats.lost or stats.failed:
         raise FourfoldError(f"{stats.lost + stats.failed:,} records were not acknowledged by Kafka")
 
@@ -324,6 +335,7 @@ def embedded_prepare() -> None:
 batch_commands.register(app)
 dead_letter_commands.register(app)
 drill_commands.register(app)
+race_commands.register(app)
 replay_commands.register(app)
 mode_commands.register(app)
 

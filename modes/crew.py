@@ -48,6 +48,12 @@ class Crew:
         self._start([role for role in self.settings.mode_row.roles if role not in self._left_out])
         return self
 
+    def produce(self, *options: str) -> Child:
+        """Starts producers beside what runs, with options that say how much, or for how long."""
+        log_file = self.settings.data_dir / "logs" / f"{Role.PRODUCE}.log"
+        ends = any(option in options for option in ("--duration", "--events"))
+        return self.supervisor.start(str(Role.PRODUCE), [str(Role.PRODUCE), *options], log_file, ends=ends)
+
     def tick(self) -> None:
         """Starts again what died, and what else is wanted. Call it a few times a second."""
         self.supervisor.tick()
@@ -78,11 +84,11 @@ class Crew:
                 continue
             arguments = [str(role)]
             if role is Role.PRODUCE:
-                arguments += self._produce
-            elif role is Role.BATCH and self._batch_every is not None:
+                self.produce(*self._produce)
+                continue
+            if role is Role.BATCH and self._batch_every is not None:
                 arguments += ["--every", str(self._batch_every)]
-            ends = role is Role.PRODUCE and "--duration" in self._produce
-            self.supervisor.start(str(role), arguments, logs / f"{role}.log", ends=ends)
+            self.supervisor.start(str(role), arguments, logs / f"{role}.log")
 
     def __enter__(self) -> Self:
         return self

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     day_seconds: float = Field(120, ge=0, allow_inf_nan=False, description="length of the profile's day; 0: no limit")
 
     dirt_duplicates: Share = Field(0.01, description="share of events sent twice")
+    resend_seconds: str = Field(
+        "5-50", pattern=r"^[0-9]{1,4}-[0-9]{1,4}$", description="after how long one duplicate in seven comes, from-to"
+    )
     dirt_late: Share = Field(0.005, description="share of events more than a minute late")
     dirt_out_of_order: Share = Field(0.03, description="share of events out of order")
     dirt_missing_field: Share = Field(0.001, description="share without a field")

@@ -246,6 +246,14 @@ def dirt(settings: Settings) -> DirtShares:
     return DirtShares(**shares)
 
 
+def resend_span_ms(settings: Settings) -> tuple[int, int]:
+    """After how long the duplicates come that do not come soon. Raises `ConfigurationError`."""
+    first, last = (int(part) * 1000 for part in settings.resend_seconds.split("-"))
+    if first > last:
+        raise ConfigurationError(f"FOURFOLD_RESEND_SECONDS is {settings.resend_seconds}: from-to, the larger one last")
+    return first, last
+
+
 def _bad_redis(error: ValueError) -> ConfigurationError:
     return ConfigurationError(
         f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://"

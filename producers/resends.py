@@ -19,9 +19,11 @@ CAPACITY: Final = 20_000
 class Resends:
     """Holds what a sender sends twice, until then. Full: takes nothing more in."""
 
-    def __init__(self, random: Random, capacity: int = CAPACITY) -> None:
+    def __init__(self, random: Random, capacity: int = CAPACITY, tail_ms: tuple[int, int] = TAIL_MS) -> None:
+        """`tail_ms`: after how long, from and to, those come that do not come soon."""
         self._random = random
         self._capacity = capacity
+        self._tail_ms = tail_ms
         self._waiting: list[tuple[int, int, Record]] = []
         self._added = 0
 
@@ -29,7 +31,7 @@ class Resends:
         """Sends an accepted `record` again after a while. False where there is no room."""
         if len(self._waiting) >= self._capacity:
             return False
-        span = TAIL_MS if self._random.random() < TAIL_SHARE else SOON_MS
+        span = self._tail_ms if self._random.random() < TAIL_SHARE else SOON_MS
         due_ms = now_ms + self._random.randint(*span)
         self._added += 1
         heappush(self._waiting, (due_ms, self._added, record.again()))

@@ -10,7 +10,7 @@ from typing import Final
 
 from producers.dirt import DirtShares, Spoiler, kind_shares
 from producers.record import DUPLICATE, LATE, OUT_OF_ORDER, Record
-from producers.resends import CAPACITY, Resends
+from producers.resends import CAPACITY, TAIL_MS, Resends
 from producers.shop import DEFAULT_SHOPPERS, NATURAL_DELAY_MS, Shop
 
 #: By how much more than the natural delay a late event is delayed: beyond the allowed lateness of
@@ -33,8 +33,9 @@ class ShopStream:
         *,
         shoppers: int = DEFAULT_SHOPPERS,
         resend_capacity: int = CAPACITY,
+        resend_tail_ms: tuple[int, int] = TAIL_MS,
     ) -> None:
-        """`run`: part of every event id, never to be used twice (see `Shop`).
+        """`run`: part of every event id, never to be used twice (see `Shop`). `resend_tail_ms`: see `Resends`.
 
         Raises `ConfigurationError` for a run or a number of shoppers that cannot be.
         """
@@ -43,7 +44,7 @@ class ShopStream:
         self._random = random
         self._shop = Shop(random, run, shoppers)
         self._spoiler = Spoiler(random, self._shop)
-        self._resends = Resends(random, resend_capacity)
+        self._resends = Resends(random, resend_capacity, resend_tail_ms)
         # shares are of all records; a draw decides only on those that are no re-sends
         drawn = 1 - shares.duplicates
         kinds = (

@@ -10,21 +10,26 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from core.errors import ConfigurationError
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
-from modes.wiring import dirt, wait_for_topics
+from modes.wiring import dirt, resend_span_ms, wait_for_topics
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DayStream
 from producers.role import Source, Stats, run
+from producers.scheduled import ScheduledStream
 from producers.shop import shoppers_for
 from producers.stream import ShopStream
 
 log = structlog.get_logger(__name__)
 
 
-def produce(settings: Settings, duration_s: float | None) -> Stats:
-    """Produces until SIGTERM or SIGINT, the end of the day profile, or `duration_s`."""
+def produce(settings: Settings, duration_s: float | None, events: int | None = None) -> Stats:
+    """Produces until SIGTERM or SIGINT, the end of the day profile, `duration_s`, or so many events on a schedule.
+
+    Raises `ConfigurationError` for a schedule without a rate.
+    """
     wait_for_topics(settings)
     stop = stop_event()
     identity = settings.run or f"{settings.seed}-{int(time.time()):x}-{os.getpid():x}"
@@ -33,7 +38,17 @@ def produce(settings: Settings, duration_s: float | None) -> Stats:
         source = day = DayStream(settings.seed, identity, settings.day_seconds)
         pacer = Pacer(day.rate)
     else:
-        source = ShopStream(settings.seed, identity, dirt(settings), shoppers=shoppers_for(settings.rate))
+        source = shop = ShopStream(
+            settings.seed,
+            identity,
+            dirt(settings),
+            shoppers=shoppers_for(settings.rate),
+            resend_tail_ms=resend_span_ms(settings),
+        )
+        if events is not None:
+            if not settings.rate:
+                raise ConfigurationError("--events is a schedule and needs a rate: --rate 3000")
+            source = ScheduledStream(shop, settings.rate, events)
         pacer = Pacer(settings.rate)
     emitter = Emitter(settings.access.confluent())
     collected = _ProducerMetrics()

@@ -23,6 +23,7 @@ function show(board) {
   showCounts(board);
   if (board.hour) chart.show(board.hour, board.cut_ms, board.mode.archive);
   $("batch-key").hidden = !board.mode.archive;
+  $("speed-key").hidden = !board.mode.roles.includes("process");
   for (const name of ["campaign", "product", "country"]) showTop(name, board.top?.[name] ?? []);
   showTruth(board);
   showVersions(board.versions ?? []);

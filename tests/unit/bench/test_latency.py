@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.latency import latencies, summary
 from core.errors import FourfoldError
 from core.position import PartitionKey
+from modes.race.latency import latencies, summary
 
 A, B = PartitionKey("clicks", 0), PartitionKey("sales", 0)
 SEEN = {A: ([1000.0, 1010.0, 1030.0], [10, 12, 20]), B: ([1005.0], [3])}

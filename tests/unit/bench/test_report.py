@@ -13,8 +13,6 @@ from bench.catch_up import CatchUp, Turn
 from bench.cli import parse
 from bench.freshness import AtRate, Freshness
 from bench.goals import Goal
-from bench.latency import Latency
-from bench.machine import Machine
 from bench.memory import Memory
 from bench.options import DEFAULT_PARTS, Options
 from bench.producer import Production
@@ -22,6 +20,8 @@ from bench.proof import Proof
 from bench.replay import Replays, Round
 from bench.report import Result, document, show
 from bench.samples import Speed
+from modes.race.latency import Latency
+from modes.race.machine import Machine
 
 MACHINE = Machine(2, 8.0, "Linux x86_64", "3.11.9", 0.1, {"fourfold": "0.1.0"})
 

@@ -1,0 +1,55 @@
+"""What the log of a race has: append times, bytes, and the users whose events count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from adapters.kafka.log import Entry, LogReader
+from core import truth
+from core.position import PartitionKey
+from modes.settings import Settings
+
+
+class _Data(msgspec.Struct):
+    user_id: str
+
+
+class _Event(msgspec.Struct):
+    data: _Data
+
+
+@dataclass(slots=True)
+class LogFacts:
+    """`appended`: (partition, offset, append time in ms) of each record. `record_bytes`: keys, values and headers.
+
+    `users`: of all records that a right pipeline accepts, by what their producer said of them.
+    """
+
+    appended: list[tuple[PartitionKey, int, int]] = field(default_factory=list)
+    record_bytes: int = 0
+    users: set[str] = field(default_factory=set)
+
+    @property
+    def records(self) -> int:
+        """How many."""
+        return len(self.appended)
+
+
+def facts_of(settings: Settings, sources: Sequence[PartitionKey]) -> LogFacts:
+    """Reads the whole log. Raises `UnavailableError` where Kafka does not answer."""
+    found = LogFacts()
+    decoder = msgspec.json.Decoder(_Event)
+    with LogReader(settings.access, sources) as reader:
+        for entry in reader.read_to_end():
+            if not isinstance(entry, Entry):
+                continue
+            found.appended.append((entry.source, entry.offset, entry.append_ms))
+            found.record_bytes += len(entry.key or b"") + len(entry.value or b"")
+            found.record_bytes += sum(len(name) + len(value) for name, value in entry.headers)
+            claimed = next((truth.decode(value) for name, value in entry.headers if name == truth.HEADER), None)
+            if claimed is not None and claimed.verdict != "rejected" and entry.value is not None:
+                found.users.add(decoder.decode(entry.value).data.user_id)
+    return found

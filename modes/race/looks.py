@@ -1,0 +1,114 @@
+"""Looks: an answer now and then beside the truth at its own offsets, and beside all that is in the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.cells import MEASURES, Cell
+from core.delta import DUPLICATES, LATE
+from core.errors import UnavailableError
+from core.position import PartitionKey, Vector
+from serving.answer import Answer
+from serving.auditor import Auditor
+from serving.merge import Merge
+from serving.verify import Verdict, compare
+
+ALL = ("all", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`seconds`: since the race's first record. `accuracy`: cell by cell against the ideal truth at the answer's offsets.
+
+    `covered`: the share of the records in the log that the answer has. `wrong`: cells that differ from what the mode
+    promises.
+    """
+
+    seconds: float
+    accuracy: float
+    covered: float
+    wrong: int
+
+
+@dataclass(slots=True)
+class Looks:
+    """Answers by the same merge that the API uses, in this process."""
+
+    source: Merge
+    witness: Auditor
+    found: list[Look] = field(default_factory=list)
+
+    def ends(self) -> dict[PartitionKey, int]:
+        """The log's ends now. Raises `UnavailableError`."""
+        return self.witness.ends_now()
+
+    def look(self, began: float) -> tuple[Answer, Verdict] | None:
+        """One look; None where there is no answer yet. `began`: on the monotonic clock."""
+        try:
+            answer = self.source.answer()
+        except UnavailableError:
+            return None
+        ends = self.ends()
+        self.witness.read_until(answer.vector)
+        verdict = compare(answer, self.witness.ledger)
+        total = sum(ends.values())
+        covered = min(1.0, sum(answer.vector.values()) / total) if total else 1.0
+        wrong = len({difference.where for difference in verdict.differences})
+        self.found.append(Look(time.monotonic() - began, verdict.accuracy, covered, wrong))
+        # what is below an answer is asked for no more: a look costs the same late in the race
+        self.witness.ledger.forget(answer.vector)
+        return answer, verdict
+
+    def settled(self, vector: Vector) -> bool:
+        """Whether all below a vector is in the answer for good: in the batch view, where there is one."""
+        try:
+            answer = self.source.answer()
+        except UnavailableError:
+            return False
+        counted = answer.vector if answer.cut is None else answer.cut.vector
+        return all(counted.get(source, 0) >= offset for source, offset in vector.items())
+
+    def exact(self, vector: Vector) -> bool:
+        """Whether the answer covers a vector and is what the mode promises, in every cell."""
+        try:
+            answer = self.source.answer()
+        except UnavailableError:
+            return False
+        if any(answer.vector.get(source, 0) < offset for source, offset in vector.items()):
+            return False
+        self.witness.read_until(answer.vector)
+        return compare(answer, self.witness.ledger).exact
+
+    def final(self, answer: Answer, users: set[str]) -> dict[str, Any]:
+        """The exact columns: what is counted in the end, and its distance from the ideal truth."""
+        truth = self.witness.ledger.ideal(answer.vector)
+        totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
+        counted = answer.counters
+        minutes = {key.minute for key in answer.cells()} or {0}
+        seen = self.source.users(answer, min(minutes), max(minutes) + 1)
+        rejected = {name: number for name, number in counted.items() if name.startswith("rejected:")}
+        return {
+            "records": sum(answer.vector.values()),
+            "accepted": counted.get("accepted", 0),
+            "duplicates": counted.get(DUPLICATES, 0),
+            "late": counted.get(LATE, 0),
+            "rejected": dict(sorted(rejected.items())),
+            "totals": answer.total._asdict(),
+            "true": {**totals._asdict(), "duplicates": counters.get(DUPLICATES, 0), "late": counters.get(LATE, 0)},
+            "users": {"counted": seen.number, "true": len(users), "exact": seen.exact},
+            "accuracy": {
+                **{name: _close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
+                "duplicates": _close(counted.get(DUPLICATES, 0), counters.get(DUPLICATES, 0)),
+                "late": _close(counted.get(LATE, 0), counters.get(LATE, 0)),
+                "users": _close(seen.number, len(users)),
+            },
+        }
+
+
+def _close(seen: int, true: int) -> float:
+    """1 minus the distance, as a share of what is true."""
+    if not true:
+        return 1.0 if not seen else 0.0
+    return 1 - abs(seen - true) / true

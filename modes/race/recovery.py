@@ -1,0 +1,72 @@
+"""Recovery: how long after the kill -9 of a role an answer is fresh and exact again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from core.errors import UnavailableError
+from core.position import Vector
+from modes.catalogue import Role
+from modes.crew import Crew
+from modes.race.looks import Looks
+from modes.race.poller import Poller
+from modes.supervisor import Child
+
+#: Fresh is an answer that has what was appended so long after the kill.
+_LATER_S: Final = 1.0
+_PAUSE_S: Final = 0.05
+BOUND_S: Final = 120.0
+
+
+class Recovery:
+    """Kills one role after another while traffic goes on. Call `tick` of the crew through it."""
+
+    def __init__(self, crew: Crew, poller: Poller, looks: Looks, progress: Callable[[str], None]) -> None:
+        self._crew = crew
+        self._poller = poller
+        self._looks = looks
+        self._progress = progress
+
+    def run(self) -> dict[str, Any]:
+        """Role to seconds; `undisturbed`: the same measured without a kill. Raises `UnavailableError` after `BOUND_S`."""
+        child = self._crew.produce()
+        try:
+            self._progress("recovery: undisturbed")
+            # twice: the first one waits for traffic
+            for _ in range(2):
+                found = {"undisturbed": self._until_fresh(time.time(), self._looks.ends())}
+            for role in self._crew.settings.mode_row.roles:
+                self._progress(f"recovery: kill -9 of {role}")
+                ends = self._looks.ends()
+                killed = time.time()
+                for each in self._of(role):
+                    if each.pid is not None:
+                        os.kill(each.pid, signal.SIGKILL)
+                found[str(role)] = self._until_fresh(killed, ends)
+        finally:
+            self._crew.supervisor.dismiss(child)
+        return {name: round(seconds, 2) for name, seconds in found.items()}
+
+    def _of(self, role: Role) -> list[Child]:
+        return [child for child in self._crew.supervisor.children if child.arguments[0] == str(role)]
+
+    def _until_fresh(self, since: float, before: Vector) -> float:
+        """Seconds from `since` until an answer over HTTP has what was appended a second later, and all is exact."""
+        wanted: Vector | None = None
+        while time.time() - since < BOUND_S:
+            self._crew.tick()
+            self._crew.check()
+            if wanted is None:
+                ends = self._looks.ends()
+                if time.time() - since >= _LATER_S and sum(ends.values()) > sum(before.values()):
+                    wanted = ends
+            elif self._poller.sees(wanted, since * 1000):
+                at = time.time()
+                if self._looks.exact(wanted):
+                    return at - since
+            time.sleep(_PAUSE_S)
+        raise UnavailableError(f"no fresh and exact answer within {BOUND_S:g} s: see the logs of the roles")

@@ -1,0 +1,167 @@
+"""The report of a race: a page, a text and a document, and the table for the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from rich import box
+from rich.table import Table
+
+from core.errors import ConfigurationError
+from modes.race.chart import lines
+from modes.race.race import VERSION
+from modes.race.summary import BY_NAME, Column
+
+#: What a reader asks, and the columns that answer.
+SECTIONS: Final = (
+    ("Freshness: append to visible in an answer", ("freshness_p50", "freshness_p95", "freshness_p99", "query_p99")),
+    ("Accuracy against the truth, at the end", ("accuracy", "revenue", "users", "duplicates", "late")),
+    ("When something is wrong", ("repair", "unrepaired", "recovery")),
+    ("Load", ("throughput",)),
+    ("Cost", ("cpu", "memory", "kafka", "redis", "parquet", "money", "month")),
+    ("Complexity", ("processes", "stores", "lines", "own_lines", "settings")),
+    ("The traffic", ("records", "accepted", "record_bytes")),
+)
+#: The largest share that is shown for less than all.
+ALMOST: Final = 99.999
+_NAMES: Final = ("report.html", "report.md")
+
+
+def write(document: Mapping[str, Any], out: Path) -> list[Path]:
+    """Writes `report.html`, `report.md` and `report.json` into a folder. Raises `ConfigurationError`."""
+    around = Environment(
+        loader=PackageLoader("modes.race", "templates"),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    texts = {"report.json": json.dumps(document, indent=1) + "\n"}
+    for name in _NAMES:
+        texts[name] = around.get_template(f"{name}.j2").render(
+            **document, sections=list(sections(document)), charts=charts(document), levels=levels(document)
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_text(text)
+    except OSError as error:
+        raise ConfigurationError(f"--out {out} cannot be written ({error.strerror}): choose another folder") from error
+    return [out / name for name in sorted(texts)]
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document of a report. Raises `ConfigurationError` where it is none."""
+    file = file / "report.json" if file.is_dir() else file
+    try:
+        document = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file} is no report of a race ({error}): make one with `fourfold race`") from None
+    if not isinstance(document, dict) or document.get("race") != VERSION:
+        raise ConfigurationError(f"{file} is no report of a race of version {VERSION}: make one with `fourfold race`")
+    return document
+
+
+def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str], str]]]]:
+    """(title, rows of (title, figure of each mode, spread)); rows that were not measured are left out."""
+    found, spread = document["summary"], document["spread"]
+    rounds = document["plan"]["repeat"]
+    for title, names in SECTIONS:
+        rows = []
+        for name in names:
+            column = BY_NAME[name]
+            if not any(name in columns for columns in found.values()):
+                continue
+            figures = [
+                shown(column, columns[name], document["prices"]["currency"]) if name in columns else "-"
+                for columns in found.values()
+            ]
+            around = {"exact": "exact", "code": ""}.get(
+                column.kind, f"± {100 * spread[name] / 2:.0f} %" if rounds > 1 else "one round"
+            )
+            rows.append((column.title, figures, around))
+        if rows:
+            yield title, rows
+
+
+def shown(column: Column, figures: Mapping[str, float], currency: str) -> str:
+    """The median, and where rounds differ the least and the most."""
+    unit = column.unit.format(currency=currency)
+    middle = amount(figures["median"], unit)
+    if figures["min"] == figures["max"]:
+        return middle
+    return f"{middle} ({amount(figures['min'], unit)} to {amount(figures['max'], unit)})"
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure with its unit, for people."""
+    if unit == "s":
+        return f"{value * 1000:,.0f} ms" if value < 1 else f"{value:,.1f} s"
+    if unit == "%":
+        # what is not whole must not look whole
+        return f"{value:.0f} %" if value == round(value) else f"{min(value, ALMOST):.3f} %"
+    if unit == "MB":
+        return f"{value:,.1f} MB"
+    if unit in ("", "events/s"):
+        return f"{value:,.0f} {unit}".strip()
+    return f"{value:,.2f} {unit}" if value >= 1 else f"{value:.4f} {unit}"
+
+
+def charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The curves of the first round."""
+    first = {lap["mode"]: lap for lap in reversed(document["laps"])}
+    modes = [mode for mode in document["plan"]["modes"] if mode in first]
+    fresh = {mode: [(x, middle) for x, middle, _ in first[mode]["freshness"]["curve"]] for mode in modes}
+    looks = {mode: first[mode]["accuracy"]["looks"] for mode in modes}
+    series = {
+        "Freshness, median of the records appended at that moment": ("s", fresh, True),
+        "Accuracy of the answers of that moment, against the truth at their own offsets": (
+            "%", {mode: [(x["seconds"], 100 * x["accuracy"]) for x in of] for mode, of in looks.items()}, False,
+        ),
+        "Share of the log that the answers of that moment have": (
+            "%", {mode: [(x["seconds"], 100 * x["covered"]) for x in of] for mode, of in looks.items()}, False,
+        ),
+    }  # fmt: skip
+    return [
+        {"title": title, "svg": Markup(lines(title, unit, points, log=log)), "modes": modes}  # noqa: S704 - drawn here, and escaped
+        for title, (unit, points, log) in series.items()
+        if modes
+    ]
+
+
+def levels(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The demand: under each load, whether a mode sustained it and the cores that it took, without the producers."""
+    out = []
+    for lap in document["laps"]:
+        if lap["round"] == 1 and "throughput" in lap:
+            out += [
+                {
+                    "mode": lap["mode"],
+                    "rate": level["rate"],
+                    "drain_s": level["drain_s"],
+                    "sustained": level["sustained"],
+                    "cores": sum(share for role, share in level["cores"].items() if role != "produce"),
+                    "by_role": {role: share for role, share in level["cores"].items() if share >= 0.005},  # noqa: PLR2004
+                }
+                for level in lap["throughput"]["levels"]
+            ]
+    return out
+
+
+def table(document: Mapping[str, Any]) -> Table:
+    """The summary for a terminal."""
+    modes = list(document["summary"])
+    out = Table(title="the race", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    out.add_column("")
+    for mode in modes:
+        out.add_column(mode, justify="right")
+    for title, rows in sections(document):
+        out.add_row(f"[bold]{title}[/bold]")
+        for name, figures, _ in rows:
+            out.add_row(f"  {name}", *[figure.split(" (")[0] for figure in figures])
+    return out

@@ -1,0 +1,83 @@
+"""Throughput: the highest rate at which a mode is no further behind than it always is, and what that takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from modes.crew import Crew
+from modes.race.looks import Looks
+from modes.race.poller import Poller
+from modes.race.usage import Usage
+
+#: Events a second, one after the other until one is not sustained.
+LEVELS: Final = (5_000, 10_000, 20_000, 30_000, 45_000, 60_000, 80_000, 100_000)
+LEVEL_S: Final = 6
+#: After a level, an answer may come so much later than the mode's freshness.
+GRACE_S: Final = 0.5
+#: A generator that is slower than this share of a level is what was measured.
+_GENERATED: Final = 0.93
+_PAUSE_S: Final = 0.02
+_BOUND_S: Final = 60.0
+
+
+class Throughput:
+    """Load in steps."""
+
+    def __init__(self, crew: Crew, poller: Poller, looks: Looks, usage: Usage, progress: Callable[[str], None]) -> None:
+        self._crew = crew
+        self._poller = poller
+        self._looks = looks
+        self._usage = usage
+        self._progress = progress
+
+    def run(self, fresh_s: float) -> dict[str, Any]:
+        """`fresh_s`: the mode's freshness (p99) under the race's traffic.
+
+        `sustained`: events a second; `at_least`: whether the generator ended the steps. `levels`: for each the rate, the
+        seconds until all of it was in an answer, and cores by role: the demand for resources under that load.
+        """
+        levels: list[dict[str, Any]] = []
+        sustained, at_least = 0.0, True
+        for rate in LEVELS:
+            self._progress(f"throughput: {rate:,} events/s")
+            level = self._level(rate)
+            level["sustained"] = level["drain_s"] <= fresh_s + GRACE_S
+            levels.append(level)
+            if not level["sustained"]:
+                at_least = False
+                break
+            sustained = level["rate"]
+            if level["rate"] < _GENERATED * rate:
+                break
+        return {"sustained": sustained, "at_least": at_least, "levels": levels}
+
+    def _level(self, rate: float) -> dict[str, Any]:
+        before = self._looks.ends()
+        self._usage.sample()
+        cpu = self._usage.cpu_s()
+        child = self._crew.produce("--rate", str(rate), "--duration", str(LEVEL_S))
+        while child.state not in ("done", "failed"):
+            self._tick()
+        # the producer has waited for Kafka's acknowledgements
+        ended = time.time()
+        ends = self._looks.ends()
+        while not self._poller.sees(ends, ended * 1000) and time.time() - ended < _BOUND_S:
+            self._tick()
+        drained = time.time() - ended
+        self._usage.sample()
+        seconds = LEVEL_S + drained
+        self._crew.supervisor.children.remove(child)
+        return {
+            "rate": round((sum(ends.values()) - sum(before.values())) / LEVEL_S, 1),
+            "drain_s": round(drained, 3),
+            "cores": {
+                role: round((used - cpu.get(role, 0.0)) / seconds, 3) for role, used in self._usage.cpu_s().items()
+            },
+        }
+
+    def _tick(self) -> None:
+        self._crew.tick()
+        self._crew.check()
+        time.sleep(_PAUSE_S)
