@@ -1,27 +1,35 @@
-"""`fourfold race`: the four modes on the same traffic, measured."""
+"""`fourfold race`, `advise` and `capacity`: the modes measured on the same traffic, and what follows from it."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from core.errors import ConfigurationError
 from modes.catalogue import MODES
-from modes.invocation import ACT, settings_of
+from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
+
+if TYPE_CHECKING:
+    from modes.race.advice import Needs
 
 ALL: Final = "all"
 INTERRUPTED: Final = 130
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command(rich_help_panel=ACT)(race)
+    app.command(rich_help_panel=ACT)(advise)
+    app.command(rich_help_panel=ACT)(capacity)
 
 
 def count_of(text: str | int) -> int:
@@ -104,3 +112,130 @@ def race(
 
 #: Shorter traffic shows how parts start, and nothing else.
 LEAST_S: Final = 8.0
+
+
+Report = Annotated[Path, typer.Option(help="A report of `fourfold race`: its folder, or report.json.")]
+
+
+def advise(
+    report: Report = Path("race"),
+    case: Annotated[str | None, typer.Option(help="One of the course's questions: see below.")] = None,
+    freshness: Annotated[
+        float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How old an answer may be: 1s, 5m, 24h.")
+    ] = None,
+    accuracy: Annotated[str | None, typer.Option(help="exact, or good (99.9 %).")] = None,
+    history: Annotated[
+        float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How far back answers must reach: 6h, 720h.")
+    ] = None,
+    repair: Annotated[bool | None, typer.Option(help="Must history be right again after an error of logic?")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="A month at the race's rate, at most; 0: no limit.", min=0)
+    ] = None,
+    team: Annotated[str | None, typer.Option(help="small takes the simplest mode, large the cheapest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Recommend a mode from a race's report, with the figures, and with what would change the advice.
+
+    Cases: daily-sales-reports, real-time-fraud-detection, monthly-financial-analysis. On a terminal, it asks for what
+    is not given.
+    """
+    from modes.race import advice
+    from modes.race.report import read
+
+    document = read(report)
+    if case is not None and case not in advice.CASES:
+        raise ConfigurationError(f"--case {case!r}: there are {', '.join(advice.CASES)}")
+    usual = advice.CASES[case] if case else advice.Needs()
+    given = {
+        "freshness_s": freshness, "accuracy": accuracy, "history_s": history, "repair": repair, "budget": budget,
+        "team": team,
+    }  # fmt: skip
+    if case is None and not as_json and sys.stdin.isatty() and all(value is None for value in given.values()):
+        given = _asked(usual)
+    needs = replace(usual, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    for name, value, known in (("accuracy", needs.accuracy, advice.ACCURACIES), ("team", needs.team, advice.TEAMS)):
+        if value not in known:
+            raise ConfigurationError(f"--{name} {value!r}: use {' or '.join(known)}")
+    found = advice.advise(document, needs)
+    if as_json:
+        checks = {mode: [check._asdict() for check in of] for mode, of in found.checks.items()}
+        print(json.dumps({"needs": asdict(needs), **asdict(found), "checks": checks}))
+        return
+    console = Console(highlight=False)
+    limit = f", {needs.budget:,.0f} a month" if needs.budget else ""
+    console.print(
+        f"asked for: answers at most {advice.span(needs.freshness_s)} old, {needs.accuracy}, {advice.span(needs.history_s)} of "
+        f"history, {'repaired' if needs.repair else 'not repaired'} after errors{limit}, a {needs.team} team",
+        style="dim",
+    )
+    console.print(
+        f"[bold]{found.mode}[/bold]" + ("" if found.fits else ", though it does not meet everything; none does")
+    )
+    for reason in found.reasons:
+        console.print(f"  {reason}")
+    if found.changes:
+        console.print("what would change the advice:")
+        for change in found.changes:
+            console.print(f"  {change}")
+    console.print(f"figures: {report}, made {document['made']}, {document['plan']['rate']:,.0f} events/s", style="dim")
+
+
+def _asked(usual: Needs) -> dict[str, Any]:
+    """The questions, on a terminal."""
+    return {
+        "freshness_s": seconds_of(typer.prompt("How old may an answer be (1s, 5m, 24h)?", f"{usual.freshness_s:.0f}s")),
+        "accuracy": typer.prompt("exact, or good (99.9 %)?", usual.accuracy),
+        "history_s": seconds_of(
+            typer.prompt("How far back must answers reach (6h, 720h)?", f"{usual.history_s / 3600:.0f}h")
+        ),
+        "repair": typer.confirm("Must history be right again after an error of logic?", usual.repair),
+        "budget": float(typer.prompt("A month at the race's rate, at most (0: no limit)?", "0")),
+        "team": typer.prompt("A small or a large team?", usual.team),
+    }
+
+
+def capacity(
+    events_per_second: Annotated[float, typer.Option(help="The load.", min=1, max=1_000_000)],
+    keys: Annotated[
+        int, typer.Option(help="Different values of all dimensions: campaigns, products, countries.", min=1)
+    ] = 1_000,
+    mode: Annotated[str, typer.Option(help=f"{', '.join(MODES)}, or {ALL}.")] = ALL,
+    history: Annotated[
+        float, typer.Option(parser=seconds_of, metavar=TIME, help="How long what is kept is kept: 720h.")
+    ] = 30 * 24 * 3600.0,
+    replication: Annotated[int, typer.Option(help="Replicas in Kafka.", min=1, max=9)] = 3,
+    report: Report = Path("race"),
+    as_json: Json = False,
+) -> None:
+    """Plan workers, partitions, memory and disks for a load, from the unit costs that a race has measured."""
+    from modes.race.capacity import Load, plan
+    from modes.race.report import read
+
+    usual = settings_of()
+    document = read(report)
+    names = list(document["summary"]) if mode == ALL else [mode]
+    if mode != ALL and mode not in MODES:
+        raise ConfigurationError(f"--mode {mode!r}: there are {', '.join(MODES)} and {ALL}")
+    load = Load(events_per_second, keys, history, replication)
+    plans = [plan(document, name, load, usual.window_hours * 3600) for name in names]
+    if as_json:
+        print(
+            json.dumps(
+                {"load": asdict(load), "plans": [{**asdict(p), "lines": [x._asdict() for x in p.lines]} for p in plans]}
+            )
+        )
+        return
+    console = Console(highlight=False)
+    for found in plans:
+        table = Table(
+            title=found.mode, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
+        )
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(style="dim", overflow="fold")
+        for line in found.lines:
+            amount = f"{line.amount:,.0f}" if line.amount == int(line.amount) else f"{line.amount:,.2f}"
+            table.add_row(line.what, f"{amount} {line.unit}".strip(), line.formula)
+        console.print(table)
+        console.print(f"valid: {found.valid}", style="dim")
+        console.print()
