@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ALL: Final = "all"
 INTERRUPTED: Final = 130
+#: Shorter traffic shows how parts start, and nothing else.
+LEAST_S: Final = 8.0
 
 
 def register(app: typer.Typer) -> None:
@@ -87,10 +89,15 @@ def race(
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with console.status("starting") as said:
+        told = ""
 
         def progress(mode: str, number: int, text: str) -> None:
+            nonlocal told
             of = f", round {number} of {plan.repeat}" if plan.repeat > 1 else ""
             left = max(0.0, plan.estimate_s() - (time.monotonic() - began))
+            if not console.is_terminal and told != (told := f"{mode}{of}"):
+                # a log of a race: a line for each lap
+                console.print(f"{told}: about {left / 60:.0f} min left")
             said.update(f"{mode}{of}: {text} · about {left / 60:.0f} min left" if left >= 60 else f"{mode}{of}: {text}")  # noqa: PLR2004
 
         try:
@@ -108,10 +115,6 @@ def race(
     for file in files:
         plain.print(f"{file}")
     raise typer.Exit(code)
-
-
-#: Shorter traffic shows how parts start, and nothing else.
-LEAST_S: Final = 8.0
 
 
 Report = Annotated[Path, typer.Option(help="A report of `fourfold race`: its folder, or report.json.")]

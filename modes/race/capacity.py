@@ -25,7 +25,7 @@ _EPOCHS_OF_A_MINUTE: Final = 1.2
 #: The largest load that is planned for.
 MOST: Final = 1_000_000.0
 #: A line needs so many points.
-_LEAST_LEVELS: Final = 2
+_LEAST_POINTS: Final = 2
 _GB: Final = 1e9
 
 
@@ -91,12 +91,14 @@ class _Unit:
         self._cells = max(1, lap["accuracy"]["cells"])
         self._peak: Mapping[str, int] = lap["peak_bytes"]
         self._levels: Sequence[Mapping[str, Any]] = lap.get("throughput", {}).get("levels", ())
+        self._rate: float = document["plan"]["rate"]
 
     def _busy(self, role: str, n: float) -> tuple[float, str]:
         """Cores that a role takes at `n` events/s, and how that is known: a line through the loads that were measured."""
-        known = [(level["rate"], level["cores"].get(role, 0.0)) for level in self._levels]
-        if len(known) < _LEAST_LEVELS:
-            used = self._cpu.get(role, 0.0)
+        used = self._cpu.get(role, 0.0)
+        known = [(self._rate, self._rate * used / 1e6)]
+        known += [(level["rate"], level["cores"].get(role, 0.0)) for level in self._levels]
+        if len(known) < _LEAST_POINTS:
             return n * used / 1e6, f"{n:,.0f}/s x {used:.1f} CPU s per million, at most: it was measured at one rate"
         rates, cores = zip(*known, strict=True)
         slope, start = (max(0.0, float(each)) for each in np.polyfit(rates, cores, 1))
@@ -112,7 +114,7 @@ class _Unit:
             if role not in self._cpu or (role == "redis" and not self._row.speed_view):
                 continue
             busy, says = self._busy(role, n)
-            amount = max(1, ceil(busy / BUSY))
+            amount = max(1, ceil(round(busy / BUSY, 6)))
             out.append(Line(what, amount, "", f"({says}) / {BUSY:g} busy"))
             if role == Role.PROCESS:
                 partitions = max(LEAST_PARTITIONS, HEADROOM * amount)
@@ -133,7 +135,7 @@ class _Unit:
             return []
         remembered_s = row.epoch_seconds * (row.horizon_epochs + 1)
         base = self._peak.get(str(Role.PROCESS), 0) / _GB
-        workers = max(1, ceil(self._busy(str(Role.PROCESS), n)[0] / BUSY))
+        workers = max(1, ceil(round(self._busy(str(Role.PROCESS), n)[0] / BUSY, 6)))
         ids = n * remembered_s * ID_BYTES / _GB
         kept_s, says = self._speed_state(load, window_s)
         minutes = max(1.0, kept_s * 1000 / MINUTE_MS)

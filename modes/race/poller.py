@@ -63,12 +63,12 @@ class Poller(threading.Thread):
         if self._failure is not None:
             raise self._failure
 
-    def sees(self, vector: Vector, since_ms: float = 0.0) -> bool:
-        """Whether the newest answer covers a vector, and came since then."""
+    def sees(self, vector: Vector) -> bool:
+        """Whether the newest answer covers a vector."""
         if not self.changes:
             return False
-        at_ms, seen = self.changes[-1]
-        return at_ms >= since_ms and all(seen.get(source, 0) >= offset for source, offset in vector.items())
+        _, seen = self.changes[-1]
+        return all(seen.get(source, 0) >= offset for source, offset in vector.items())
 
     def seen(self) -> dict[PartitionKey, tuple[list[float], list[int]]]:
         """For each partition: when (ms since 1970) an answer first covered which next offset."""

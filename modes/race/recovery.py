@@ -64,7 +64,7 @@ class Recovery:
                 ends = self._looks.ends()
                 if time.time() - since >= _LATER_S and sum(ends.values()) > sum(before.values()):
                     wanted = ends
-            elif self._poller.sees(wanted, since * 1000):
+            elif self._poller.sees(wanted):
                 at = time.time()
                 if self._looks.exact(wanted):
                     return at - since

@@ -12,8 +12,8 @@ from modes.race.poller import Poller
 from modes.race.usage import Usage
 
 #: Events a second, one after the other until one is not sustained.
-LEVELS: Final = (5_000, 10_000, 20_000, 30_000, 45_000, 60_000, 80_000, 100_000)
-LEVEL_S: Final = 6
+LEVELS: Final = (10_000, 25_000, 50_000, 75_000, 100_000)
+LEVEL_S: Final = 5
 #: After a level, an answer may come so much later than the mode's freshness.
 GRACE_S: Final = 0.5
 #: A generator that is slower than this share of a level is what was measured.
@@ -63,7 +63,7 @@ class Throughput:
         # the producer has waited for Kafka's acknowledgements
         ended = time.time()
         ends = self._looks.ends()
-        while not self._poller.sees(ends, ended * 1000) and time.time() - ended < _BOUND_S:
+        while not self._poller.sees(ends) and time.time() - ended < _BOUND_S:
             self._tick()
         drained = time.time() - ended
         self._usage.sample()
