@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -22,8 +21,8 @@ from modes.catalogue import Role, mode_named
 from modes.crew import Crew
 from modes.race.complexity import complexity_of
 from modes.race.freshness import PERCENTILES, freshness
-from modes.race.log_facts import facts_of
-from modes.race.looks import Looks
+from modes.race.log_facts import LogFacts, facts_of
+from modes.race.looks import Look, Looks, close
 from modes.race.plan import Plan
 from modes.race.poller import Poller
 from modes.race.recovery import Recovery
@@ -145,14 +144,14 @@ class Lap:
         millions = self._plan.events / 1e6
         asked = np.array([ms for due, ms in poller.latencies if began_ms <= due])
         return {
-            "counted": looks.final(last[0], facts.users),
+            "counted": looks.final(last[0], facts.users(last[0].vector)),
             "record_bytes": facts.record_bytes,
             "freshness": freshness(warm, poller.seen()),
             "accuracy": {
                 "end": last[1].accuracy,
                 "wrong_cells": len(last[1].differences),
                 "cells": last[1].compared_cells,
-                "looks": [asdict(look) for look in looks.found],
+                "looks": [_look(look, facts) for look in looks.found],
             },
             "query": {
                 "questions": len(asked),
@@ -182,6 +181,18 @@ class Lap:
                 "wrong_seconds", "repair_seconds", "sales_counted_wrong", "sales_repaired", "sales_never_repaired",
             )
         }  # fmt: skip
+
+
+def _look(look: Look, facts: LogFacts) -> dict[str, Any]:
+    """A look with the distinct users beside those of the log at its offsets."""
+    users = close(look.users, len(facts.users(look.vector)))
+    return {
+        "seconds": round(look.seconds, 2),
+        "accuracy": look.accuracy,
+        "covered": look.covered,
+        "wrong": look.wrong,
+        "right": {**look.right, "users": users},
+    }
 
 
 def _addressed(settings: Settings, servers: EmbeddedServers) -> Settings:

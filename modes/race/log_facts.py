@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,17 +25,21 @@ class _Event(msgspec.Struct):
 class LogFacts:
     """`appended`: (partition, offset, append time in ms) of each record. `record_bytes`: keys, values and headers.
 
-    `users`: of all records that a right pipeline accepts, by what their producer said of them.
+    `visits`: (partition, offset, user) of the records that a right pipeline accepts, by what their producer said.
     """
 
     appended: list[tuple[PartitionKey, int, int]] = field(default_factory=list)
     record_bytes: int = 0
-    users: set[str] = field(default_factory=set)
+    visits: list[tuple[PartitionKey, int, str]] = field(default_factory=list)
 
     @property
     def records(self) -> int:
         """How many."""
         return len(self.appended)
+
+    def users(self, vector: Mapping[PartitionKey, int]) -> set[str]:
+        """The users of the records below a vector."""
+        return {user for source, offset, user in self.visits if offset < vector.get(source, 0)}
 
 
 def facts_of(settings: Settings, sources: Sequence[PartitionKey]) -> LogFacts:
@@ -51,5 +55,5 @@ def facts_of(settings: Settings, sources: Sequence[PartitionKey]) -> LogFacts:
             found.record_bytes += sum(len(name) + len(value) for name, value in entry.headers)
             claimed = next((truth.decode(value) for name, value in entry.headers if name == truth.HEADER), None)
             if claimed is not None and claimed.verdict != "rejected" and entry.value is not None:
-                found.users.add(decoder.decode(entry.value).data.user_id)
+                found.visits.append((entry.source, entry.offset, decoder.decode(entry.value).data.user_id))
     return found

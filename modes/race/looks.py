@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from core.errors import UnavailableError
 from core.position import PartitionKey, Vector
 from serving.answer import Answer
 from serving.auditor import Auditor
-from serving.merge import Merge
+from serving.merge import Merge, Users
 from serving.verify import Verdict, compare
 
 ALL = ("all", "")
@@ -23,13 +24,17 @@ class Look:
     """`seconds`: since the race's first record. `accuracy`: cell by cell against the ideal truth at the answer's offsets.
 
     `covered`: the share of the records in the log that the answer has. `wrong`: cells that differ from what the mode
-    promises.
+    promises. `right`: 1 minus the distance from the ideal truth, of each measure, of duplicates and late events.
+    `users`: distinct users in the answer, and `vector` where it stood.
     """
 
     seconds: float
     accuracy: float
     covered: float
     wrong: int
+    right: Mapping[str, float]
+    users: int
+    vector: Vector
 
 
 @dataclass(slots=True)
@@ -56,7 +61,9 @@ class Looks:
         total = sum(ends.values())
         covered = min(1.0, sum(answer.vector.values()) / total) if total else 1.0
         wrong = len({difference.where for difference in verdict.differences})
-        self.found.append(Look(time.monotonic() - began, verdict.accuracy, covered, wrong))
+        right, seen = self._right(answer), self._users(answer)
+        at_s = time.monotonic() - began
+        self.found.append(Look(at_s, verdict.accuracy, covered, wrong, right, seen.number, dict(answer.vector)))
         # what is below an answer is asked for no more: a look costs the same late in the race
         self.witness.ledger.forget(answer.vector)
         return answer, verdict
@@ -86,8 +93,7 @@ class Looks:
         truth = self.witness.ledger.ideal(answer.vector)
         totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
         counted = answer.counters
-        minutes = {key.minute for key in answer.cells()} or {0}
-        seen = self.source.users(answer, min(minutes), max(minutes) + 1)
+        seen = self._users(answer)
         rejected = {name: number for name, number in counted.items() if name.startswith("rejected:")}
         return {
             "records": sum(answer.vector.values()),
@@ -98,16 +104,23 @@ class Looks:
             "totals": answer.total._asdict(),
             "true": {**totals._asdict(), "duplicates": counters.get(DUPLICATES, 0), "late": counters.get(LATE, 0)},
             "users": {"counted": seen.number, "true": len(users), "exact": seen.exact},
-            "accuracy": {
-                **{name: _close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
-                "duplicates": _close(counted.get(DUPLICATES, 0), counters.get(DUPLICATES, 0)),
-                "late": _close(counted.get(LATE, 0), counters.get(LATE, 0)),
-                "users": _close(seen.number, len(users)),
-            },
+            "accuracy": {**self._right(answer), "users": close(seen.number, len(users))},
         }
 
+    def _right(self, answer: Answer) -> dict[str, float]:
+        truth = self.witness.ledger.ideal(answer.vector)
+        totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
+        return {
+            **{name: close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
+            **{name: close(answer.counters.get(name, 0), counters.get(name, 0)) for name in (DUPLICATES, LATE)},
+        }
 
-def _close(seen: int, true: int) -> float:
+    def _users(self, answer: Answer) -> Users:
+        minutes = {key.minute for key in answer.cells()} or {0}
+        return self.source.users(answer, min(minutes), max(minutes) + 1)
+
+
+def close(seen: int, true: int) -> float:
     """1 minus the distance, as a share of what is true."""
     if not true:
         return 1.0 if not seen else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -44,7 +45,12 @@ def write(document: Mapping[str, Any], out: Path) -> list[Path]:
     texts = {"report.json": json.dumps(document, indent=1) + "\n"}
     for name in _NAMES:
         texts[name] = around.get_template(f"{name}.j2").render(
-            **document, sections=list(sections(document)), charts=charts(document), levels=levels(document)
+            **document,
+            sections=list(sections(document)),
+            charts=charts(document),
+            levels=levels(document),
+            roles=roles(document),
+            claims=claims(document),
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -123,6 +129,15 @@ def charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         "Accuracy of the answers of that moment, against the truth at their own offsets": (
             "%", {mode: [(x["seconds"], 100 * x["accuracy"]) for x in of] for mode, of in looks.items()}, False,
         ),
+        "Revenue of that moment, against the truth at the same offsets": (
+            "%", {mode: [(x["seconds"], 100 * x["right"]["revenue_cents"]) for x in of] for mode, of in looks.items()}, False,
+        ),
+        "Distinct users of that moment, against the truth at the same offsets": (
+            "%", {mode: [(x["seconds"], 100 * x["right"]["users"]) for x in of] for mode, of in looks.items()}, False,
+        ),
+        "Duplicates recognised by that moment": (
+            "%", {mode: [(x["seconds"], 100 * x["right"]["duplicates"]) for x in of] for mode, of in looks.items()}, False,
+        ),
         "Share of the log that the answers of that moment have": (
             "%", {mode: [(x["seconds"], 100 * x["covered"]) for x in of] for mode, of in looks.items()}, False,
         ),
@@ -132,6 +147,44 @@ def charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         for title, (unit, points, log) in series.items()
         if modes
     ]
+
+
+def roles(document: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """(role or server, what, figure of each mode): the median of the rounds."""
+    modes = list(document["summary"])
+    names = dict.fromkeys(name for lap in document["laps"] for name in lap["cpu_s_per_million"])
+    rows: list[tuple[str, str, list[str]]] = []
+    for title, unit, of in (
+        ("CPU for a million events", "s", lambda lap: lap["cpu_s_per_million"]),
+        ("memory at the peak", "MB", lambda lap: {role: size / 1e6 for role, size in lap["peak_bytes"].items()}),
+        ("fresh and exact after its kill -9", "s", lambda lap: lap.get("recovery", {})),
+    ):
+        for role in [*names, "undisturbed"]:
+            found = [
+                [of(lap)[role] for lap in document["laps"] if lap["mode"] == mode and role in of(lap)] for mode in modes
+            ]
+            if any(found):
+                name = "the same without a kill" if role == "undisturbed" else role
+                rows.append((name, title, [amount(median(each), unit) if each else "-" for each in found]))
+    return rows
+
+
+def claims(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The course's table with the figure beside each word."""
+    found, currency = document["summary"], document["prices"]["currency"]
+    out = []
+    for claim in document["course"]:
+        column = BY_NAME[claim["column"]]
+        unit = column.unit.format(currency=currency)
+        cells = {
+            mode: (
+                word,
+                amount(found[mode][column.name]["median"], unit) if column.name in found.get(mode, {}) else "-",
+            )
+            for mode, word in claim["says"].items()
+        }
+        out.append({**claim, "cells": cells})
+    return out
 
 
 def levels(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def lap(mode: str, number: int = 1, **more: Any) -> dict[str, Any]:
         "freshness": {"records": 20_000, "p50": fresh / 2, "p95": fresh, "p99": fresh, "max": fresh, "curve": [[1.0, fresh, fresh], [2.0, fresh, fresh]]},
         "accuracy": {
             "end": accuracy, "wrong_cells": 0, "cells": 300,
-            "looks": [{"seconds": s, "accuracy": accuracy, "covered": 0.9, "wrong": 0} for s in (1.0, 3.0)],
+            "looks": [{"seconds": s, "accuracy": accuracy, "covered": 0.9, "wrong": 0, "right": dict.fromkeys(known, accuracy)} for s in (1.0, 3.0)],
         },
         "query": {"questions": 300, "refused": 0, "p50": 0.005, "p95": 0.05, "p99": 0.1},
         "cpu_s_per_million": cpu,

@@ -30,7 +30,7 @@ def test_the_page_needs_nothing_from_outside_and_has_a_line_for_each_mode(tmp_pa
     write(document(), tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert not re.search(r"<script|<link|src=|url\(|@import", page)
-    assert page.count('class="line ') == 3 * len(MODES)
+    assert page.count('class="line ') == 6 * len(MODES)
 
 
 def test_values_are_text_in_the_page(tmp_path: Path) -> None:
