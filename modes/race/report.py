@@ -42,23 +42,22 @@ def write(document: Mapping[str, Any], out: Path) -> list[Path]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = {"report.json": json.dumps(document, indent=1) + "\n"}
-    for name in _NAMES:
-        texts[name] = around.get_template(f"{name}.j2").render(
-            **document,
-            sections=list(sections(document)),
-            charts=charts(document),
-            levels=levels(document),
-            roles=roles(document),
-            claims=claims(document),
-        )
+    drawn: dict[str, Any] = {
+        "sections": list(sections(document)),
+        "charts": charts(document),
+        "levels": levels(document),
+        "roles": roles(document),
+        "claims": claims(document),
+    }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (out / name).write_text(text)
+        # the figures first: minutes were spent on them
+        (out / "report.json").write_text(json.dumps(document, indent=1) + "\n")
+        for name in _NAMES:
+            (out / name).write_text(around.get_template(f"{name}.j2").render(**document, **drawn))
     except OSError as error:
         raise ConfigurationError(f"--out {out} cannot be written ({error.strerror}): choose another folder") from error
-    return [out / name for name in sorted(texts)]
+    return [out / name for name in ("report.html", "report.json", "report.md")]
 
 
 def read(file: Path) -> dict[str, Any]:
