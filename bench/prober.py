@@ -8,7 +8,9 @@ from typing import Final
 
 from redis import Redis
 
+from bench.sampler import vector
 from core.position import PartitionKey
+from modes.race.latency import first_seen
 
 #: Between two looks. A look costs Redis about 15 µs.
 EVERY_S: Final = 0.0015
@@ -52,12 +54,4 @@ class Prober(threading.Thread):
 
     def seen(self) -> dict[PartitionKey, tuple[list[float], list[int]]]:
         """For each partition: when (ms since 1970) it was first seen to have reached which next offset."""
-        out: dict[PartitionKey, tuple[list[float], list[int]]] = {}
-        for at_ms, found in self._changes:
-            for name, text in found.items():
-                times, offsets = out.setdefault(PartitionKey.parse(name.decode()), ([], []))
-                offset = int(text.split(b",", 1)[0])
-                if not offsets or offset > offsets[-1]:
-                    times.append(at_ms)
-                    offsets.append(offset)
-        return out
+        return first_seen((at_ms, vector(found)) for at_ms, found in self._changes)

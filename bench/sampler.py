@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from redis import Redis
@@ -19,7 +19,11 @@ EVERY_S: Final = 0.02
 
 def vector_of(redis: Redis, namespace: str) -> dict[PartitionKey, int]:
     """The next offset of each partition, as the view has it. All contenders keep it alike."""
-    found: dict[bytes, bytes] = redis.hgetall(f"{{{namespace}}}:positions")  # type: ignore[assignment]
+    return vector(redis.hgetall(f"{{{namespace}}}:positions"))  # type: ignore[arg-type]
+
+
+def vector(found: Mapping[bytes, bytes]) -> dict[PartitionKey, int]:
+    """The next offset of each partition, from the positions of a view."""
     return {PartitionKey.parse(name.decode()): int(text.split(b",", 1)[0]) for name, text in found.items()}
 
 

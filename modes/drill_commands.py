@@ -38,7 +38,8 @@ def drill() -> None:
 def bugfix(
     mode: Annotated[str | None, typer.Option(help=f"One of {', '.join(MODES)}; {ALL}: one after another.")] = None,
     history: Annotated[
-        float, typer.Option(parser=seconds_of, metavar=TIME, help="How long nobody notices the error.")
+        float,
+        typer.Option(parser=seconds_of, metavar=TIME, show_default="45s", help="How long nobody notices the error."),
     ] = 45.0,
     rate: Annotated[float, typer.Option(help="Records per second.", min=1)] = RATE,
     as_json: Json = False,

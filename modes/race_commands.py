@@ -48,7 +48,9 @@ def count_of(text: str | int) -> int:
     return found
 
 
-Count = Annotated[int, typer.Option(parser=count_of, metavar="COUNT", help="Events of each mode: 300k.")]
+Count = Annotated[
+    int, typer.Option(parser=count_of, metavar="COUNT", show_default="90k", help="Events of each mode: 300k.")
+]
 
 
 def race(
@@ -122,7 +124,7 @@ Report = Annotated[Path, typer.Option(help="A report of `fourfold race`: its fol
 
 def advise(
     report: Report = Path("race"),
-    case: Annotated[str | None, typer.Option(help="One of the course's questions: see below.")] = None,
+    case: Annotated[str | None, typer.Option(help="One of the course's questions, named above.")] = None,
     freshness: Annotated[
         float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How old an answer may be: 1s, 5m, 24h.")
     ] = None,
@@ -204,7 +206,7 @@ def capacity(
     ] = 1_000,
     mode: Annotated[str, typer.Option(help=f"{', '.join(MODES)}, or {ALL}.")] = ALL,
     history: Annotated[
-        float, typer.Option(parser=seconds_of, metavar=TIME, help="How long what is kept is kept: 720h.")
+        float, typer.Option(parser=seconds_of, metavar=TIME, show_default="720h", help="How long what is kept is kept.")
     ] = 30 * 24 * 3600.0,
     replication: Annotated[int, typer.Option(help="Replicas in Kafka.", min=1, max=9)] = 3,
     report: Report = Path("race"),

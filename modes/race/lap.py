@@ -39,12 +39,14 @@ WARM_UP_S: Final = 4.0
 #: A part must be there, and the last record in an answer, within so long.
 BOUND_S: Final = 120.0
 _TICK_S: Final = 0.05
-#: History of the repair drill.
+#: Of the repair drill: history, streaming's window, and the most events a second.
 HISTORY_S: Final = 10.0
+REPAIR_WINDOW_S: Final = 20.0
+REPAIR_RATE: Final = 1_000.0
 
 
 class Lap:
-    """One mode, once. `progress` gets words for people, `share` between 0 and 1 meanwhile."""
+    """One mode, once. `progress` gets words for people."""
 
     def __init__(self, plan: Plan, usual: Settings, mode: str, progress: Callable[[str], None]) -> None:
         self._plan = plan
@@ -168,11 +170,12 @@ class Lap:
         """The bug-fix drill, in servers of its own."""
         self._progress("repair: starting")
         usual = self._plan.settings(self._usual, self._row.name, folder)
-        settings = usual.model_copy(update={"run": "", "epoch_seconds": 0.0, "rate": min(self._plan.rate, 1_000.0)})
+        # runs that are started again must not repeat ids
+        settings = usual.model_copy(update={"run": "", "rate": min(self._plan.rate, REPAIR_RATE)})
         with ExitStack() as stack:
             servers = stack.enter_context(embedded(settings))
             settings = _addressed(settings, servers)
-            short = {**SHORT, "window_hours": 20 / 3600}
+            short = {**SHORT, "window_hours": REPAIR_WINDOW_S / 3600}
             drill = BugfixDrill(settings, HISTORY_S, lambda text: self._progress(f"repair: {text}"), short)
             found = drill.run()
         return {

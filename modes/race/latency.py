@@ -26,6 +26,20 @@ class Latency:
     max_ms: float
 
 
+def first_seen(
+    changes: Iterable[tuple[float, Mapping[PartitionKey, int]]],
+) -> dict[PartitionKey, tuple[list[float], list[int]]]:
+    """From (ms since 1970, vector) in the order of time: when each next offset was first seen."""
+    out: dict[PartitionKey, tuple[list[float], list[int]]] = {}
+    for at_ms, vector in changes:
+        for source, offset in vector.items():
+            times, offsets = out.setdefault(source, ([], []))
+            if not offsets or offset > offsets[-1]:
+                times.append(at_ms)
+                offsets.append(offset)
+    return out
+
+
 def latencies(appended: Iterable[tuple[PartitionKey, int, int]], seen: Seen) -> npt.NDArray[Any]:
     """`appended`: (partition, offset, append time in ms). Raises `FourfoldError` for one never covered."""
     by_source: dict[PartitionKey, list[tuple[int, int]]] = {}

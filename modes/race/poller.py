@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from core.position import PartitionKey, Vector
+from modes.race.latency import first_seen
 
 EVERY_S: Final = 0.05
 TIMEOUT_S: Final = 5.0
@@ -72,14 +73,7 @@ class Poller(threading.Thread):
 
     def seen(self) -> dict[PartitionKey, tuple[list[float], list[int]]]:
         """For each partition: when (ms since 1970) an answer first covered which next offset."""
-        out: dict[PartitionKey, tuple[list[float], list[int]]] = {}
-        for at_ms, vector in self.changes:
-            for source, offset in vector.items():
-                times, offsets = out.setdefault(source, ([], []))
-                if not offsets or offset > offsets[-1]:
-                    times.append(at_ms)
-                    offsets.append(offset)
-        return out
+        return first_seen(self.changes)
 
     def _ask(self, due_ms: float) -> None:
         try:
