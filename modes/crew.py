@@ -48,11 +48,15 @@ class Crew:
         self._start([role for role in self.settings.mode_row.roles if role not in self._left_out])
         return self
 
-    def produce(self, *options: str) -> Child:
-        """Starts producers beside what runs, with options that say how much, or for how long."""
+    def produce(self, *options: str, run: str | None = None) -> Child:
+        """Starts producers beside what runs, with options that say how much, or for how long.
+
+        `run`: another identity than the settings', "" for a new one: ids of events never come twice.
+        """
         log_file = self.settings.data_dir / "logs" / f"{Role.PRODUCE}.log"
         ends = any(option in options for option in ("--duration", "--events"))
-        return self.supervisor.start(str(Role.PRODUCE), [str(Role.PRODUCE), *options], log_file, ends=ends)
+        more = {} if run is None else {"FOURFOLD_RUN": run}
+        return self.supervisor.start(str(Role.PRODUCE), [str(Role.PRODUCE), *options], log_file, ends=ends, more=more)
 
     def tick(self) -> None:
         """Starts again what died, and what else is wanted. Call it a few times a second."""

@@ -130,7 +130,7 @@ class Lap:
                     f"{sum(poller.changes[-1][1].values()) if poller.changes else 0:,} of {self._plan.events:,} records "
                     f"in an answer, {passed:.0f} of {self._plan.seconds:.0f} s"
                 )
-            if ended and poller.sees(ends) and looks.settled(ends):
+            if ended and poller.covered_ms(ends) is not None and looks.settled(ends):
                 break
             if now - began > self._plan.seconds + BOUND_S:
                 raise UnavailableError(f"{self._row.name} has not counted all {BOUND_S:g} s after the last record")

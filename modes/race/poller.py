@@ -64,12 +64,14 @@ class Poller(threading.Thread):
         if self._failure is not None:
             raise self._failure
 
-    def sees(self, vector: Vector) -> bool:
-        """Whether the newest answer covers a vector."""
-        if not self.changes:
-            return False
-        _, seen = self.changes[-1]
-        return all(seen.get(source, 0) >= offset for source, offset in vector.items())
+    def covered_ms(self, vector: Vector) -> float | None:
+        """When (ms since 1970) an answer covered a vector first, since when all do; None where the newest does not."""
+        found = None
+        for at_ms, seen in reversed(self.changes):
+            if any(seen.get(source, 0) < offset for source, offset in vector.items()):
+                break
+            found = at_ms
+        return found
 
     def seen(self) -> dict[PartitionKey, tuple[list[float], list[int]]]:
         """For each partition: when (ms since 1970) an answer first covered which next offset."""

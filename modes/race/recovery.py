@@ -33,7 +33,7 @@ class Recovery:
 
     def run(self) -> dict[str, Any]:
         """Role to seconds; `undisturbed`: the same measured without a kill. Raises `UnavailableError` after `BOUND_S`."""
-        child = self._crew.produce()
+        child = self._crew.produce(run="")
         try:
             self._progress("recovery: undisturbed")
             # twice: the first one waits for traffic
@@ -64,9 +64,7 @@ class Recovery:
                 ends = self._looks.ends()
                 if time.time() - since >= _LATER_S and sum(ends.values()) > sum(before.values()):
                     wanted = ends
-            elif self._poller.sees(wanted):
-                at = time.time()
-                if self._looks.exact(wanted):
-                    return at - since
+            elif (covered_ms := self._poller.covered_ms(wanted)) is not None and self._looks.exact(wanted):
+                return covered_ms / 1000 - since
             time.sleep(_PAUSE_S)
         raise UnavailableError(f"no fresh and exact answer within {BOUND_S:g} s: see the logs of the roles")

@@ -21,7 +21,7 @@ from modes.race.summary import BY_NAME, Column
 #: What a reader asks, and the columns that answer.
 SECTIONS: Final = (
     ("Freshness: append to visible in an answer", ("freshness_p50", "freshness_p95", "freshness_p99", "query_p99")),
-    ("Accuracy against the truth, at the end", ("accuracy", "revenue", "users", "duplicates", "late")),
+    ("Accuracy at the end", ("accuracy", "revenue", "users", "duplicates", "late")),
     ("When something is wrong", ("repair", "unrepaired", "recovery")),
     ("Load", ("throughput",)),
     ("Cost", ("cpu", "memory", "kafka", "redis", "parquet", "money", "month")),
@@ -75,6 +75,8 @@ def read(file: Path) -> dict[str, Any]:
 def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str], str]]]]:
     """(title, rows of (title, figure of each mode, spread)); rows that were not measured are left out."""
     found, spread = document["summary"], document["spread"]
+    # where the producers could not send more
+    bounds = {lap["mode"] for lap in document["laps"] if lap.get("throughput", {}).get("at_least")}
     rounds = document["plan"]["repeat"]
     for title, names in SECTIONS:
         rows = []
@@ -83,8 +85,9 @@ def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str,
             if not any(name in columns for columns in found.values()):
                 continue
             figures = [
-                shown(column, columns[name], document["prices"]["currency"]) if name in columns else "-"
-                for columns in found.values()
+                ("≥ " if name == "throughput" and mode in bounds else "")
+                + (shown(column, columns[name], document["prices"]["currency"]) if name in columns else "-")
+                for mode, columns in found.items()
             ]
             around = {"exact": "exact", "code": ""}.get(
                 column.kind, f"± {100 * spread[name] / 2:.0f} %" if rounds > 1 else "one round"
@@ -154,7 +157,7 @@ def roles(document: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     names = dict.fromkeys(name for lap in document["laps"] for name in lap["cpu_s_per_million"])
     rows: list[tuple[str, str, list[str]]] = []
     for title, unit, of in (
-        ("CPU for a million events", "s", lambda lap: lap["cpu_s_per_million"]),
+        ("CPU a million events", "s", lambda lap: lap["cpu_s_per_million"]),
         ("memory at the peak", "MB", lambda lap: {role: size / 1e6 for role, size in lap["peak_bytes"].items()}),
         ("fresh and exact after its kill -9", "s", lambda lap: lap.get("recovery", {})),
     ):
@@ -209,11 +212,12 @@ def table(document: Mapping[str, Any]) -> Table:
     """The summary for a terminal."""
     modes = list(document["summary"])
     out = Table(title="the race", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    out.add_column("")
+    out.add_column("", no_wrap=True)
     for mode in modes:
-        out.add_column(mode, justify="right")
+        out.add_column(mode, justify="right", no_wrap=True)
     for title, rows in sections(document):
-        out.add_row(f"[bold]{title}[/bold]")
+        out.add_row(f"[bold]{title.partition(':')[0]}[/bold]")
         for name, figures, _ in rows:
-            out.add_row(f"  {name}", *[figure.split(" (")[0] for figure in figures])
+            # a narrow terminal: units of rates are known
+            out.add_row(f" {name}", *[figure.split(" (")[0].removesuffix(" events/s") for figure in figures])
     return out

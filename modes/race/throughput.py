@@ -55,19 +55,20 @@ class Throughput:
 
     def _level(self, rate: float) -> dict[str, Any]:
         before = self._looks.ends()
+        began = time.time()
         self._usage.sample()
         cpu = self._usage.cpu_s()
-        child = self._crew.produce("--rate", str(rate), "--duration", str(LEVEL_S))
+        child = self._crew.produce("--rate", str(rate), "--duration", str(LEVEL_S), run="")
         while child.state not in ("done", "failed"):
             self._tick()
         # the producer has waited for Kafka's acknowledgements
         ended = time.time()
         ends = self._looks.ends()
-        while not self._poller.sees(ends) and time.time() - ended < _BOUND_S:
+        while (covered_ms := self._poller.covered_ms(ends)) is None and time.time() - ended < _BOUND_S:
             self._tick()
-        drained = time.time() - ended
+        drained = _BOUND_S if covered_ms is None else max(0.0, covered_ms / 1000 - ended)
         self._usage.sample()
-        seconds = LEVEL_S + drained
+        seconds = time.time() - began
         self._crew.supervisor.children.remove(child)
         return {
             "rate": round((sum(ends.values()) - sum(before.values())) / LEVEL_S, 1),

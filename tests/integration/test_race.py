@@ -111,7 +111,7 @@ def test_freshness_agrees_with_a_probe_of_marked_events(settings: Settings) -> N
             probed[mark] = time.time() * 1000 - appended[mark][2]
         partition, offset, _ = appended[mark]
         last = {PartitionKey("clicks", partition): offset + 1}
-        until(lambda: poller.sees(last), within_s=10, what="the poller's last answer")
+        until(lambda: poller.covered_ms(last), within_s=10, what="the poller's last answer")
         poller.stop()
     for mark, probe_ms in probed.items():
         partition, offset, append_ms = appended[mark]
