@@ -19,7 +19,7 @@ from serving.answer import Answer
 from tests.support.chaos import Stage
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+pytestmark = [pytest.mark.integration, pytest.mark.own_servers, pytest.mark.e2e]
 
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "7"))
 RATE = 500

@@ -28,7 +28,7 @@ from adapters.embedded.process import ProcessIdentity, living_in
 from adapters.embedded.waiting import wait_until
 from core.errors import UnavailableError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.own_servers]
 
 ROOT = Path(adapters.__file__).parents[1]
 BOUND_S = 60.0

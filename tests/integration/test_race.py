@@ -34,7 +34,7 @@ from tests.support.events import as_bytes, click
 from tests.support.product import answers
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.own_servers, pytest.mark.timeout(300)]
 
 EVENTS = 6_300
 SHORT = Plan(events=EVENTS, rate=900.0, repair=False, throughput=False)
