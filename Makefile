@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "$(FITS)" 2>
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo setup test test-unit test-integration check fast-check lock bench soak screenshots clean
+.PHONY: demo setup test test-unit coverage test-integration check fast-check lock bench soak screenshots clean
 
 demo: setup ## everything set up and running, live counts; Ctrl-C ends it
 	@$(BIN)/fourfold up || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
@@ -23,10 +23,13 @@ setup: .venv/ready ## virtual environment and jars
 	@touch $@
 
 test: setup ## all tests; says which servers it uses
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) --durations=15
 
 test-unit: .venv/ready ## tests without servers
 	$(PYTEST) tests/unit tests/contract -m "not integration"
+
+coverage: .venv/ready ## of the tests without servers
+	$(PYTEST) tests/unit tests/contract -m "not integration" --cov --cov-report=term:skip-covered
 
 test-integration: setup ## tests with servers; FOURFOLD_TEST_SERVERS=embedded or containers
 	$(PYTEST) -m integration
