@@ -128,7 +128,7 @@ def advise(
     freshness: Annotated[
         float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How old an answer may be: 1s, 5m, 24h.")
     ] = None,
-    accuracy: Annotated[str | None, typer.Option(help="exact, or good (99.9 %).")] = None,
+    accuracy: Annotated[str | None, typer.Option(help="exact, or good (99 %).")] = None,
     history: Annotated[
         float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How far back answers must reach: 6h, 720h.")
     ] = None,
@@ -189,7 +189,7 @@ def _asked(usual: Needs) -> dict[str, Any]:
     """The questions, on a terminal."""
     return {
         "freshness_s": seconds_of(typer.prompt("How old may an answer be (1s, 5m, 24h)?", f"{usual.freshness_s:.0f}s")),
-        "accuracy": typer.prompt("exact, or good (99.9 %)?", usual.accuracy),
+        "accuracy": typer.prompt("exact, or good (99 %)?", usual.accuracy),
         "history_s": seconds_of(
             typer.prompt("How far back must answers reach (6h, 720h)?", f"{usual.history_s / 3600:.0f}h")
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,6 +18,8 @@ _PACKAGES: Final = ("core", "adapters", "producers", "processors", "batch", "ser
 #: Their functions put parts together for all modes: of these only what a role reaches is its own.
 _SHARED: Final = ("modes.wiring", "modes.batch_wiring", "modes.settings")
 _ROLES: Final = "modes.roles."
+
+_PARSING: Final = threading.Lock()
 
 Function = tuple[str, str]
 
@@ -155,7 +158,11 @@ def _is_docstring(node: ast.AST) -> bool:
 @cache
 def _tree(module: str) -> ast.Module:
     file = _file(module)
-    return ast.parse(file.read_text()) if file else ast.Module([], [])
+    if file is None:
+        return ast.Module([], [])
+    # Python 3.11 counts the depth of all threads' parsers together
+    with _PARSING:
+        return ast.parse(file.read_text())
 
 
 @cache
