@@ -6,6 +6,7 @@ that a step is applied once, whoever repeats it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 
@@ -69,3 +70,8 @@ class Position(NamedTuple):
 
 
 Vector = dict[PartitionKey, int]
+
+
+def covers(vector: Mapping[PartitionKey, int], other: Mapping[PartitionKey, int]) -> bool:
+    """Whether every record below `other` is below `vector`."""
+    return all(vector.get(source, 0) >= offset for source, offset in other.items())

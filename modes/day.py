@@ -17,7 +17,7 @@ from batch.funnel import Funnel, Label, RawRow, Stage, measure
 from core import truth
 from core.delta import ACCEPTED, DUPLICATES, REJECTED
 from core.errors import FourfoldError, UnavailableError
-from core.position import PartitionKey
+from core.position import PartitionKey, covers
 from modes.settings import Settings
 from modes.wiring import raw_table, topics, view_store, wait_for_topics, with_servers
 from producers.emitter import Emitter
@@ -100,7 +100,7 @@ def _cover(
     progress(f"waiting for the end of the epoch: {patience_s:g} s")
     while time.monotonic() < end:
         current = view_store(settings).current()
-        if current is not None and all(current.cut.vector.get(source, 0) >= offset for source, offset in ends.items()):
+        if current is not None and covers(current.cut.vector, ends):
             return current
         if time.monotonic() >= wait_until:
             progress("archiving and recomputing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -189,6 +189,11 @@ def load(**overrides: object) -> Settings:
         raise ConfigurationError(
             f"FOURFOLD_{name} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         ) from None
+
+
+def usual_of(name: str) -> Any:
+    """A setting's default."""
+    return Settings.model_fields[name].default
 
 
 def environment(settings: Settings) -> Mapping[str, str]:

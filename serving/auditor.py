@@ -13,7 +13,7 @@ from adapters.kafka.log import Entry, LogReader
 from core import truth
 from core.errors import UnavailableError
 from core.ledger import ForgottenError, Ledger, Truth
-from core.position import PartitionKey
+from core.position import PartitionKey, covers
 from core.rules import Rules
 from serving.answer import Answer
 
@@ -72,7 +72,7 @@ class Auditor:
 
     def reached(self, vector: Mapping[PartitionKey, int]) -> bool:
         """Whether everything below `vector` has been read."""
-        return all(self._ends.get(source, 0) >= offset for source, offset in vector.items())
+        return covers(self._ends, vector)
 
     def answers(self, timeout_s: float) -> bool:
         """Whether Kafka answers within `timeout_s`."""

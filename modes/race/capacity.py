@@ -12,6 +12,7 @@ import numpy as np
 from core.cells import MINUTE_MS
 from core.errors import ConfigurationError
 from modes.catalogue import MODES, Mode, Retention, Role
+from modes.race.prices import window_kept_s
 
 #: A core is planned to be busy for this share of the time: the rest is for peaks and for catching up.
 BUSY: Final = 0.6
@@ -20,8 +21,6 @@ ID_BYTES: Final = 137
 #: More partitions than workers, so that workers can be added.
 HEADROOM: Final = 2
 LEAST_PARTITIONS: Final = 4
-#: Cells of one key in one minute of events, in each epoch: most arrive in one epoch, some in the next.
-_EPOCHS_OF_A_MINUTE: Final = 1.2
 #: The largest load that is planned for.
 MOST: Final = 1_000_000.0
 #: A line needs so many points.
@@ -88,7 +87,7 @@ class _Unit:
         self._cpu: Mapping[str, float] = lap["cpu_s_per_million"]
         self._events = document["plan"]["events"]
         self._stored: Mapping[str, int] = lap["stored"]
-        self._cells = max(1, lap["accuracy"]["cells"])
+        self._cells = max(1, lap["speed_cells"])
         self._peak: Mapping[str, int] = lap["peak_bytes"]
         self._levels: Sequence[Mapping[str, Any]] = lap.get("throughput", {}).get("levels", ())
         self._rate: float = document["plan"]["rate"]
@@ -140,7 +139,8 @@ class _Unit:
         kept_s, says = self._speed_state(load, window_s)
         minutes = max(1.0, kept_s * 1000 / MINUTE_MS)
         each = self._stored["redis"] / self._cells if self._stored["redis"] else 0.0
-        redis = load.keys * minutes * _EPOCHS_OF_A_MINUTE * each / _GB
+        # at most: a minute has more epochs in a race, and each has a cell of its own
+        redis = load.keys * minutes * each / _GB
         return [
             Line(
                 "memory of the workers", round(base * workers + ids, 2), "GB",
@@ -148,7 +148,7 @@ class _Unit:
             ),
             Line(
                 "memory of Redis", round(redis, 2), "GB",
-                f"{load.keys:,} keys x {minutes:,.0f} min ({says}) x {_EPOCHS_OF_A_MINUTE:g} epochs x {each:.0f} B a cell",
+                f"{load.keys:,} keys x {minutes:,.0f} min ({says}) x {each:.0f} B a cell, at most",
             ),
         ]  # fmt: skip
 
@@ -156,7 +156,7 @@ class _Unit:
         """Kafka's disk, and Parquet."""
         n, row = load.events_per_second, self._row
         kafka = self._stored["kafka"] / self._events
-        kept_s = load.history_s if row.retention is Retention.EVERYTHING else window_s + 3600
+        kept_s = load.history_s if row.retention is Retention.EVERYTHING else window_kept_s(window_s / 3600)
         out = [
             Line(
                 "disk of Kafka", round(n * kept_s * kafka * load.replication / _GB, 1), "GB",

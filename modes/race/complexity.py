@@ -143,16 +143,22 @@ def _lines(module: str, functions: set[str]) -> int:
     for body in bodies:
         held |= {
             line
-            for node in ast.walk(body)
-            if isinstance(node, (ast.stmt, ast.expr)) and not _is_docstring(node)
+            for node in _code(body)
+            if isinstance(node, (ast.stmt, ast.expr))
             for line in (node.lineno, node.end_lineno or node.lineno)
         }
     return len(held)
 
 
-def _is_docstring(node: ast.AST) -> bool:
-    value = node.value if isinstance(node, ast.Expr) else node
-    return isinstance(value, ast.Constant) and isinstance(value.value, str) and "\n" in value.value
+def _code(body: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but docstrings."""
+    yield body
+    for node in ast.iter_child_nodes(body):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case _:
+                yield from _code(node)
 
 
 @cache

@@ -31,7 +31,7 @@ from modes.race.throughput import Throughput
 from modes.race.usage import Usage
 from modes.settings import Settings
 from modes.up import api_port
-from modes.wiring import auditor, embedded, merge, topics, wait_for_topics
+from modes.wiring import auditor, embedded, ends_source, merge, topics, wait_for_topics
 
 LOOK_EVERY_S: Final = 2.0
 #: Records of the first seconds, while parts still warm up, do not count for freshness.
@@ -75,7 +75,7 @@ class Lap:
             )
             source = merge(settings)
             stack.callback(source.close)
-            looks = Looks(source, stack.enter_context(auditor(settings)))
+            looks = Looks(source, stack.enter_context(auditor(settings)), ends_source(settings))
             usage = Usage(lambda: _pids(crew, servers))
             poller = Poller(settings.api_host, settings.api_port)
             self._until_ready(crew, settings)
@@ -163,6 +163,7 @@ class Lap:
             "cpu_s_per_million": {role: round(used / millions, 2) for role, used in sorted(cpu.items())},
             "peak_bytes": dict(sorted(usage.peak.items())),
             "stored": stored(settings),
+            "speed_cells": len(last[0].speed.merged()) if last[0].speed else 0,
             "seconds": round(time.monotonic() - began, 2),
         }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.cells import MEASURES, Cell
 from core.delta import DUPLICATES, LATE
 from core.errors import UnavailableError
-from core.position import PartitionKey, Vector
+from core.ledger import Truth
+from core.position import Vector, covers
 from serving.answer import Answer
 from serving.auditor import Auditor
 from serving.merge import Merge, Users
@@ -43,17 +44,14 @@ class Looks:
 
     source: Merge
     witness: Auditor
+    #: the log's ends now; raises `UnavailableError`
+    ends: Callable[[], Vector]
     found: list[Look] = field(default_factory=list)
-
-    def ends(self) -> dict[PartitionKey, int]:
-        """The log's ends now. Raises `UnavailableError`."""
-        return self.witness.ends_now()
 
     def look(self, began: float) -> tuple[Answer, Verdict] | None:
         """One look; None where there is no answer yet. `began`: on the monotonic clock."""
-        try:
-            answer = self.source.answer()
-        except UnavailableError:
+        answer = self._answer()
+        if answer is None:
             return None
         ends = self.ends()
         self.witness.read_until(answer.vector)
@@ -61,7 +59,7 @@ class Looks:
         total = sum(ends.values())
         covered = min(1.0, sum(answer.vector.values()) / total) if total else 1.0
         wrong = len({difference.where for difference in verdict.differences})
-        right, seen = self._right(answer), self._users(answer)
+        right, seen = _right(answer, self.witness.ledger.ideal(answer.vector)), self._users(answer)
         at_s = time.monotonic() - began
         self.found.append(Look(at_s, verdict.accuracy, covered, wrong, right, seen.number, dict(answer.vector)))
         # what is below an answer is asked for no more: a look costs the same late in the race
@@ -70,20 +68,13 @@ class Looks:
 
     def settled(self, vector: Vector) -> bool:
         """Whether all below a vector is in the answer for good: in the batch view, where there is one."""
-        try:
-            answer = self.source.answer()
-        except UnavailableError:
-            return False
-        counted = answer.vector if answer.cut is None else answer.cut.vector
-        return all(counted.get(source, 0) >= offset for source, offset in vector.items())
+        answer = self._answer()
+        return answer is not None and covers(answer.vector if answer.cut is None else answer.cut.vector, vector)
 
     def exact(self, vector: Vector) -> bool:
         """Whether the answer covers a vector and is what the mode promises, in every cell."""
-        try:
-            answer = self.source.answer()
-        except UnavailableError:
-            return False
-        if any(answer.vector.get(source, 0) < offset for source, offset in vector.items()):
+        answer = self._answer()
+        if answer is None or not covers(answer.vector, vector):
             return False
         self.witness.read_until(answer.vector)
         return compare(answer, self.witness.ledger).exact
@@ -104,20 +95,27 @@ class Looks:
             "totals": answer.total._asdict(),
             "true": {**totals._asdict(), "duplicates": counters.get(DUPLICATES, 0), "late": counters.get(LATE, 0)},
             "users": {"counted": seen.number, "true": len(users), "exact": seen.exact},
-            "accuracy": {**self._right(answer), "users": close(seen.number, len(users))},
+            "accuracy": {**_right(answer, truth), "users": close(seen.number, len(users))},
         }
 
-    def _right(self, answer: Answer) -> dict[str, float]:
-        truth = self.witness.ledger.ideal(answer.vector)
-        totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
-        return {
-            **{name: close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
-            **{name: close(answer.counters.get(name, 0), counters.get(name, 0)) for name in (DUPLICATES, LATE)},
-        }
+    def _answer(self) -> Answer | None:
+        """The answer now; None where there is none."""
+        try:
+            return self.source.answer()
+        except UnavailableError:
+            return None
 
     def _users(self, answer: Answer) -> Users:
         minutes = {key.minute for key in answer.cells()} or {0}
         return self.source.users(answer, min(minutes), max(minutes) + 1)
+
+
+def _right(answer: Answer, truth: Truth) -> dict[str, float]:
+    totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
+    return {
+        **{name: close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
+        **{name: close(answer.counters.get(name, 0), counters.get(name, 0)) for name in (DUPLICATES, LATE)},
+    }
 
 
 def close(seen: int, true: int) -> float:

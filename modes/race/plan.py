@@ -8,14 +8,16 @@ from typing import Any, Final, Self
 
 from core.logic import STANDARD
 from modes.catalogue import MODES, mode_named
-from modes.settings import Settings
+from modes.settings import Settings, usual_of
 
 #: Epochs, batch cycles and windows are so many times shorter than usual: a race of minutes shows what hours would.
 TIMES_SHORTER: Final = 5
-#: Duplicates that do not come within 5 s come after so many seconds. In each mode an epoch and its horizon surely
-#: recognise the former, and surely not the latter, so that what is counted does not depend on when epochs begin.
+#: Duplicates that do not come within 5 s come after so many seconds. Where answers come from the speed view alone, its
+#: horizon surely recognises the former, and surely not the latter, so that what is counted does not depend on when
+#: epochs begin. A batch view recognises all, and a lap ends when it covers all.
 RESEND_SECONDS: Final = "13-18"
 DUPLICATES: Final = 0.03
+_SHORTER: Final = ("batch_seconds", "cut_margin_seconds", "window_hours")
 #: A part of the race takes so long for each mode, in seconds: for the estimate alone.
 _START_S, _DRAIN_S, _FAULT_S, _THROUGHPUT_S, _REPAIR_S = 12, 8, 8, 60, 45
 
@@ -62,8 +64,7 @@ class Plan:
                 "redis_port": 0, "api_port": 0, "namespace": "race", "group": "race", "job": "", "profile": "",
                 "logic": self.logic, "rate": self.rate, "seed": self.seed, "run": "race", "audit": False,
                 "epoch_seconds": row.epoch_seconds / TIMES_SHORTER, "horizon_epochs": -1,
-                "batch_seconds": 60 / TIMES_SHORTER, "cut_margin_seconds": 2 / TIMES_SHORTER,
-                "window_hours": 6 / TIMES_SHORTER, "resend_seconds": RESEND_SECONDS,
+                **{name: usual_of(name) / TIMES_SHORTER for name in _SHORTER}, "resend_seconds": RESEND_SECONDS,
                 "dirt_duplicates": DUPLICATES,
             }
         )  # fmt: skip

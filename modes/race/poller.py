@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from core.position import PartitionKey, Vector
+from core.position import PartitionKey, Vector, covers
 from modes.race.latency import first_seen
 
 EVERY_S: Final = 0.05
@@ -36,7 +36,6 @@ class Poller(threading.Thread):
         self._every_s = every_s
         self._ended = threading.Event()
         self._decoder = msgspec.json.Decoder(_Answer)
-        self._last: bytes = b""
         #: (when due, in ms since 1970; ms from then to the answer)
         self.latencies: list[tuple[float, float]] = []
         #: (ms since 1970, vector) of each answer that differs from the one before
@@ -68,7 +67,7 @@ class Poller(threading.Thread):
         """When (ms since 1970) an answer covered a vector first, since when all do; None where the newest does not."""
         found = None
         for at_ms, seen in reversed(self.changes):
-            if any(seen.get(source, 0) < offset for source, offset in vector.items()):
+            if not covers(seen, vector):
                 break
             found = at_ms
         return found

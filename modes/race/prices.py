@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from core.errors import ConfigurationError
 from modes.catalogue import Mode, Retention, Role
+from modes.settings import usual_of
 
 _MONTH_S: Final = 730 * 3600
 _GB: Final = 1e9
@@ -48,6 +49,11 @@ def read_prices(file: Path | None) -> Prices:
     return Prices(**found)
 
 
+def window_kept_s(hours: float) -> float:
+    """How long Kafka keeps events of a window: an hour more, for the auditor (see `Settings.retention_ms`)."""
+    return (hours + 1) * 3600
+
+
 def money(row: Mode, lap: Mapping[str, Any], events: int, rate: float, prices: Prices) -> dict[str, float]:
     """`per_million`: computing a million events. `month`: computing, memory, and a month's traffic stored, at `rate`.
 
@@ -58,7 +64,7 @@ def money(row: Mode, lap: Mapping[str, Any], events: int, rate: float, prices: P
     memory_gb = sum(size for role, size in lap["peak_bytes"].items() if role != Role.PRODUCE) / _GB
     events_month = rate * _MONTH_S
     gb_each = {name: size / events / _GB for name, size in lap["stored"].items()}
-    kept_s = _MONTH_S if row.retention is Retention.EVERYTHING else 7 * 3600
+    kept_s = _MONTH_S if row.retention is Retention.EVERYTHING else window_kept_s(usual_of("window_hours"))
     kafka = gb_each["kafka"] * rate * kept_s * prices.kafka_gb_month
     parquet = gb_each["raw"] * events_month * prices.parquet_gb_month
     month = per_million * events_month / 1e6 + memory_gb * 730 * prices.memory_gb_hour + kafka + parquet

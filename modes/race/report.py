@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -28,6 +28,15 @@ SECTIONS: Final = (
     ("Complexity", ("processes", "stores", "lines", "own_lines", "settings")),
     ("The traffic", ("records", "accepted", "record_bytes")),
 )
+FRESHNESS: Final = "Freshness, median of the records appended at that moment"
+#: A look's share to draw over time.
+CURVES: Final[Mapping[str, Callable[[Mapping[str, Any]], float]]] = {
+    "Accuracy of the answers of that moment, against the truth at their own offsets": lambda look: look["accuracy"],
+    "Revenue of that moment, against the truth at the same offsets": lambda look: look["right"]["revenue_cents"],
+    "Distinct users of that moment, against the truth at the same offsets": lambda look: look["right"]["users"],
+    "Duplicates recognised by that moment": lambda look: look["right"]["duplicates"],
+    "Share of the log that the answers of that moment have": lambda look: look["covered"],
+}
 #: The largest share that is shown for less than all.
 ALMOST: Final = 99.999
 _NAMES: Final = ("report.html", "report.md")
@@ -125,30 +134,14 @@ def charts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     first = {lap["mode"]: lap for lap in reversed(document["laps"])}
     modes = [mode for mode in document["plan"]["modes"] if mode in first]
     fresh = {mode: [(x, middle) for x, middle, _ in first[mode]["freshness"]["curve"]] for mode in modes}
-    looks = {mode: first[mode]["accuracy"]["looks"] for mode in modes}
-    series = {
-        "Freshness, median of the records appended at that moment": ("s", fresh, True),
-        "Accuracy of the answers of that moment, against the truth at their own offsets": (
-            "%", {mode: [(x["seconds"], 100 * x["accuracy"]) for x in of] for mode, of in looks.items()}, False,
-        ),
-        "Revenue of that moment, against the truth at the same offsets": (
-            "%", {mode: [(x["seconds"], 100 * x["right"]["revenue_cents"]) for x in of] for mode, of in looks.items()}, False,
-        ),
-        "Distinct users of that moment, against the truth at the same offsets": (
-            "%", {mode: [(x["seconds"], 100 * x["right"]["users"]) for x in of] for mode, of in looks.items()}, False,
-        ),
-        "Duplicates recognised by that moment": (
-            "%", {mode: [(x["seconds"], 100 * x["right"]["duplicates"]) for x in of] for mode, of in looks.items()}, False,
-        ),
-        "Share of the log that the answers of that moment have": (
-            "%", {mode: [(x["seconds"], 100 * x["covered"]) for x in of] for mode, of in looks.items()}, False,
-        ),
-    }  # fmt: skip
-    return [
-        {"title": title, "svg": Markup(lines(title, unit, points, log=log)), "modes": modes}  # noqa: S704 - drawn here, and escaped
-        for title, (unit, points, log) in series.items()
-        if modes
-    ]
+    drawn = [(FRESHNESS, lines(FRESHNESS, "s", fresh, log=True))]
+    for title, share in CURVES.items():
+        points = {
+            mode: [(look["seconds"], 100 * share(look)) for look in first[mode]["accuracy"]["looks"]] for mode in modes
+        }
+        drawn.append((title, lines(title, "%", points)))
+    # drawn here, and escaped
+    return [{"title": title, "svg": Markup(svg), "modes": modes} for title, svg in drawn if svg]  # noqa: S704
 
 
 def roles(document: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from adapters.kafka.log import LogReader
+from core.position import Vector
 from modes.crew import Crew
 from modes.race.looks import Looks
 from modes.race.poller import Poller
@@ -14,7 +16,7 @@ from modes.race.usage import Usage
 #: Events a second, one after the other until one is not sustained.
 LEVELS: Final = (10_000, 25_000, 50_000, 75_000, 100_000)
 LEVEL_S: Final = 5
-#: After a level, an answer may come so much later than the mode's freshness.
+#: The last record of a level may be in an answer so much later than the mode's freshness.
 GRACE_S: Final = 0.5
 #: A generator that is slower than this share of a level is what was measured.
 _GENERATED: Final = 0.93
@@ -56,27 +58,35 @@ class Throughput:
     def _level(self, rate: float) -> dict[str, Any]:
         before = self._looks.ends()
         began = time.time()
+        first = 0.0
         self._usage.sample()
         cpu = self._usage.cpu_s()
         child = self._crew.produce("--rate", str(rate), "--duration", str(LEVEL_S), run="")
-        while child.state not in ("done", "failed"):
+        while child.state != "done":
             self._tick()
-        # the producer has waited for Kafka's acknowledgements
-        ended = time.time()
+            first = first or (time.time() if self._looks.ends() != before else 0.0)
         ends = self._looks.ends()
-        while (covered_ms := self._poller.covered_ms(ends)) is None and time.time() - ended < _BOUND_S:
+        # not when the producer ended: it takes its time to go, and a backlog would be gone meanwhile
+        last = self._last_append(before, ends)
+        while (covered_ms := self._poller.covered_ms(ends)) is None and time.time() - last < _BOUND_S:
             self._tick()
-        drained = _BOUND_S if covered_ms is None else max(0.0, covered_ms / 1000 - ended)
+        drained = _BOUND_S if covered_ms is None else covered_ms / 1000 - last
         self._usage.sample()
         seconds = time.time() - began
         self._crew.supervisor.children.remove(child)
         return {
-            "rate": round((sum(ends.values()) - sum(before.values())) / LEVEL_S, 1),
+            "rate": round((sum(ends.values()) - sum(before.values())) / (last - first), 1),
             "drain_s": round(drained, 3),
             "cores": {
                 role: round((used - cpu.get(role, 0.0)) / seconds, 3) for role, used in self._usage.cpu_s().items()
             },
         }
+
+    def _last_append(self, before: Vector, ends: Vector) -> float:
+        """When the last record was appended, in seconds since 1970, by the broker."""
+        grown = {source: end - 1 for source, end in ends.items() if end > before.get(source, 0)}
+        with LogReader(self._crew.settings.access, grown, grown) as reader:
+            return max(entry.append_ms for entry in reader.read_to_end()) / 1000
 
     def _tick(self) -> None:
         self._crew.tick()

@@ -51,6 +51,7 @@ def lap(mode: str, number: int = 1, **more: Any) -> dict[str, Any]:
             "kafka": 5_500_000, "redis": 75_000 if row.speed_view else 0,
             "raw": 1_000_000 if row.archive else 0, "views": 400_000 if row.archive else 0,
         },
+        "speed_cells": 300 if row.speed_view else 0,
         "seconds": 20.0,
         "complexity": {
             "processes": 4, "stores": ["Kafka"], "modules": 100, "lines": 9_000, "own_lines": own, "settings": 35,

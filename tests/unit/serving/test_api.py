@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,23 +14,12 @@ from core.errors import UnavailableError
 from serving.answer import Answer
 from serving.http import models
 from serving.merge import Users
-from tests.support.api_world import ALL, QUALITY, ApiWorld, filled
+from tests.support.api_world import ALL, QUALITY, ApiWorld
 from tests.support.events import CLICKS_0, NOW_MINUTE, at
 
 MEASURED = {"clicks": 10, "sales": 2, "units": 3, "revenue_cents": 400}
 NOTHING = dict.fromkeys(MEASURES, 0)
 NOW = "2026-01-01T00:00:00.000Z"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[ApiWorld]:
-    with filled(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def client(world: ApiWorld) -> TestClient:
-    return TestClient(world.api)
 
 
 def ok(response: httpx.Response) -> dict[str, Any]:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from adapters.speed.port import Move, Step
 from core.cells import Cell
 from core.errors import UnavailableError
 from serving.board import MINUTES, TOP, Board
-from tests.support.api_world import ALL, CUT, ApiWorld, filled
+from tests.support.api_world import ALL, CUT, ApiWorld
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 
 PARTS = {"produce", "kafka", "process", "redis", "batch", "lake", "serve"}
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[ApiWorld]:
-    with filled(tmp_path) as made:
-        yield made
 
 
 def board(world: ApiWorld, mode: str = "lambda") -> Board:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +13,8 @@ import pytest
 from core.errors import UnavailableError
 from serving.http.broadcast import Broadcast
 from serving.http.sources import Sources
-from tests.support.api_world import ApiWorld, filled
+from tests.support.api_world import ApiWorld
 from tests.support.events import NOW_MS, at
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[ApiWorld]:
-    with filled(tmp_path) as made:
-        yield made
 
 
 def broadcast(world: ApiWorld, heartbeat_s: float = 60, every_s: float = 0) -> Broadcast:

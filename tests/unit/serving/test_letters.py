@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi.testclient import TestClient
 
 from adapters.kafka.dead_letters import FoundLetter
 from serving.http.letters import SHOWN_BYTES
-from tests.support.api_world import ApiWorld, filled
+from tests.support.api_world import ApiWorld
 from tests.support.events import CLICKS_0, NOW_MS
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[ApiWorld]:
-    with filled(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def client(world: ApiWorld) -> TestClient:
-    return TestClient(world.api)
 
 
 def test_a_letter_says_where_it_was_and_why(client: TestClient) -> None:

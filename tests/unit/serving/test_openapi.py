@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import hypothesis
@@ -21,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from core.errors import UnavailableError
-from tests.support.api_world import ApiWorld, filled
+from tests.support.api_world import ApiWorld
 
 ROUTES: Final = {
     "/v1/totals": {"200", "422", "503"},
@@ -55,12 +53,6 @@ HOSTILE: Final = [
     *("null", "NaN", "inf", "-0", "1e9", "9" * 30, "٣", "0x10", "1_000", "+5"),
     *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00+99:99"),
 ]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[ApiWorld]:
-    with filled(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

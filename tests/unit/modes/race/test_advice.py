@@ -68,6 +68,18 @@ def test_where_none_does_it_says_what_is_missed() -> None:
     assert any("which is not enough" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(("end", "mode"), [(0.9901, "kappa"), (0.9899, "lambda")])
+def test_good_is_ninety_nine_percent(end: float, mode: str) -> None:
+    laps = [lap("lambda"), lap("kappa")]
+    laps[1]["accuracy"] = laps[1]["accuracy"] | {"end": end}
+    assert advise(document(*laps), Needs(freshness_s=1, accuracy="good")).mode == mode
+
+
+def test_how_old_a_batch_view_is_depends_on_its_cycle() -> None:
+    reasons = advise(document(), CASES["daily-sales-reports"]).reasons
+    assert any("14.8 s, with a batch cycle of 12 s" in reason for reason in reasons)
+
+
 def test_a_budget_is_kept() -> None:
     needs = Needs(freshness_s=1, accuracy="good", history_s=HOUR_S, repair=False)
     month = document()["summary"]["streaming"]["month"]["max"]
