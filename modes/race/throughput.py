@@ -57,7 +57,6 @@ class Throughput:
 
     def _level(self, rate: float) -> dict[str, Any]:
         before = self._looks.ends()
-        began = time.time()
         first = 0.0
         self._usage.sample()
         cpu = self._usage.cpu_s()
@@ -72,10 +71,11 @@ class Throughput:
             self._tick()
         drained = _BOUND_S if covered_ms is None else covered_ms / 1000 - last
         self._usage.sample()
-        seconds = time.time() - began
         self._crew.supervisor.children.remove(child)
+        # of the load: what batch does with it afterwards is its demand, too
+        seconds = last - first
         return {
-            "rate": round((sum(ends.values()) - sum(before.values())) / (last - first), 1),
+            "rate": round((sum(ends.values()) - sum(before.values())) / seconds, 1),
             "drain_s": round(drained, 3),
             "cores": {
                 role: round((used - cpu.get(role, 0.0)) / seconds, 3) for role, used in self._usage.cpu_s().items()
