@@ -57,16 +57,14 @@ class Throughput:
 
     def _level(self, rate: float) -> dict[str, Any]:
         before = self._looks.ends()
-        first = 0.0
         self._usage.sample()
         cpu = self._usage.cpu_s()
         child = self._crew.produce("--rate", str(rate), "--duration", str(LEVEL_S), run="")
         while child.state != "done":
             self._tick()
-            first = first or (time.time() if self._looks.ends() != before else 0.0)
         ends = self._looks.ends()
         # not when the producer ended: it takes its time to go, and a backlog would be gone meanwhile
-        last = self._last_append(before, ends)
+        first, last = self._span(before, ends)
         while (covered_ms := self._poller.covered_ms(ends)) is None and time.time() - last < _BOUND_S:
             self._tick()
         drained = _BOUND_S if covered_ms is None else covered_ms / 1000 - last
@@ -82,11 +80,16 @@ class Throughput:
             },
         }
 
-    def _last_append(self, before: Vector, ends: Vector) -> float:
-        """When the last record was appended, in seconds since 1970, by the broker."""
+    def _span(self, before: Vector, ends: Vector) -> tuple[float, float]:
+        """When the first and the last record between were appended, in seconds since 1970, by the broker."""
         grown = {source: end - 1 for source, end in ends.items() if end > before.get(source, 0)}
-        with LogReader(self._crew.settings.access, grown, grown) as reader:
-            return max(entry.append_ms for entry in reader.read_to_end()) / 1000
+        access = self._crew.settings.access
+        with LogReader(access, grown, {source: before.get(source, 0) for source in grown}) as reader:
+            # of whichever partition answers first: they begin within some ms of one another
+            first = next(entry for entry in reader.read_to_end()).append_ms
+        with LogReader(access, grown, grown) as reader:
+            last = max(entry.append_ms for entry in reader.read_to_end())
+        return first / 1000, last / 1000
 
     def _tick(self) -> None:
         self._crew.tick()
