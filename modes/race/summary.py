@@ -72,7 +72,7 @@ COLUMNS: Final = (
     Column("money", "a million computed", "{currency}", "timed", lambda lap: lap["money"]["per_million"]),
     Column("month", "a month at this rate", "{currency}", "timed", lambda lap: lap["money"]["month"]),
     Column("throughput", "sustained events/s", "events/s", "timed", _sustained),
-    Column("repair", "error of logic repaired", "s", "timed", _repair),
+    Column("repair", "right again after error", "s", "timed", _repair),
     Column("unrepaired", "never repaired", "%", "timed", _unrepaired),
     Column("recovery", "recovered after kill -9", "s", "timed", _recovery),
     Column("processes", "processes", "", "code", lambda lap: lap["complexity"]["processes"]),

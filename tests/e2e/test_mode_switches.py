@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UnavailableError
-from core.position import Vector
+from core.position import Vector, covers
 from modes.catalogue import MODES, Role
 from modes.crew import Crew
 from modes.settings import Settings
@@ -59,7 +59,7 @@ def covering(settings: Settings, ends: Vector) -> Answer | None:
         answer = answer_of(settings)
     except UnavailableError:
         return None
-    return answer if all(answer.vector.get(source, 0) >= end for source, end in ends.items()) else None
+    return answer if covers(answer.vector, ends) else None
 
 
 @pytest.mark.timeout(600)

@@ -11,7 +11,7 @@ from adapters.kafka.log import Entry, LogReader
 from core.cut import Cut
 from core.delta import DUPLICATES
 from core.errors import UnavailableError
-from core.position import PartitionKey, Vector
+from core.position import PartitionKey, Vector, covers
 from modes.catalogue import MODES, Role
 from modes.crew import Crew
 from modes.settings import Settings
@@ -85,7 +85,7 @@ def whole(settings: Settings, ends: Vector) -> Answer:
         except UnavailableError:
             return None
         vector = answer.cut.vector if answer.cut else {} if settings.mode_row.batch_view else answer.vector
-        return answer if all(vector.get(s, 0) >= end for s, end in ends.items()) else None
+        return answer if covers(vector, ends) else None
 
     try:
         return until(found, within_s=60, what=f"{settings.mode} to count all")
