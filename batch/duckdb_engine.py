@@ -45,7 +45,9 @@ _COUNTERS: Final = """
     UNION ALL SELECT 'late', count(*) FROM events WHERE counted AND late
 """
 _STATES: Final = """
-    SELECT topic, partition, max(epoch), coalesce(max(newest_ms), 0), arg_max(append_ms, "offset"), count(*)
+    SELECT topic, partition, max(epoch), coalesce(max(newest_ms), 0),
+        coalesce(arg_max(append_ms, "offset") FILTER (append_ms > 0), 0), count(*),
+        coalesce(max("offset") FILTER (append_ms > 0), -1)
     FROM events GROUP BY topic, partition
 """
 
@@ -85,8 +87,9 @@ class DuckdbRecompute:
             found = {PartitionKey(*row[:2]): row[2:] for row in database.execute(_STATES).fetchall()}
             partitions = {}
             for source in coverage.sources:
-                *state, rows = found.get(source, (*PartitionState()[:3], 0))
-                partitions[source] = coverage.closed(source, PartitionState(*state), rows)
+                epoch, newest_ms, appended_ms, rows, last = found.get(source, (*PartitionState()[:3], 0, -1))
+                state = PartitionState(epoch, newest_ms, appended_ms, last=last)
+                partitions[source] = coverage.closed(source, state, rows)
                 if partitions[source].epoch >= cut.epoch:
                     raise clocks_apart(
                         source, f"a record below the cut is of epoch {partitions[source].epoch}, not below {cut.epoch}"

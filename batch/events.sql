@@ -81,7 +81,8 @@ decoded AS (
 timed AS (SELECT *, field[3] AS id, CASE WHEN fault IS NULL THEN millis_of(field[5]) END AS time_ms FROM decoded),
 examined AS (
     SELECT topic, partition, "offset", append_ms, is_sale, part, id, time_ms,
-        CASE WHEN fault IS NOT NULL THEN fault
+        CASE WHEN append_ms = 0 THEN 'not_stamped'
+             WHEN fault IS NOT NULL THEN fault
              WHEN is_sale <> (topic = 'sales') THEN 'wrong_topic'
              WHEN time_ms IS NULL THEN 'bad_format'
              WHEN NOT regexp_full_match(part[5], '[A-Z]{2}') THEN 'bad_format'

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from adapters.lake.manifest import PartitionState
 from core.cells import MINUTE_MS
-from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, Contract, rejection
+from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, Contract, rejection
 from core.delta import LATE, REJECTED
 from core.events import CLICKS, CURRENCY
 from core.logic import STANDARD, Logic
@@ -74,7 +74,10 @@ class PartitionTyping:
         valid = np.delete(np.arange(len(chunk)), invalid)
         late, newest = self._lateness(np.array(times, np.int64), appended[valid])
         self.counters[LATE] += int(late.sum())
-        self.state = self.state._replace(epoch=int(epochs[-1]), newest_ms=newest, appended_ms=int(appended[-1]))
+        self.state = self.state._replace(epoch=int(epochs[-1]), newest_ms=newest)
+        if (stamped := np.flatnonzero(appended != UNSTAMPED_MS)).size:
+            last = int(stamped[-1])
+            self.state = self.state._replace(appended_ms=int(appended[last]), last=chunk["offset"][last].as_py())
         places = [chunk["offset"].to_numpy()[valid], appended[valid], epochs[valid], late]
         minutes = (np.array(times, np.int64) // MINUTE_MS).astype(np.int32)
         ids = [event.id for event in events]
@@ -102,7 +105,7 @@ class PartitionTyping:
                 ):
                     time_ms = examine(event, append_ms)
             except (Rejected, *DECODE_ERRORS) as error:
-                verdict = error if isinstance(error, Rejected) else rejection(value, error)
+                verdict = error if isinstance(error, Rejected) else rejection(value, error, append_ms)
                 self.counters[REJECTED + verdict.reason] += 1
                 invalid.append(len(events) + len(invalid))
                 continue

@@ -16,6 +16,12 @@ FUTURE_LIMIT_MS: Final = 5 * 60_000
 #: No shop of ours is older: 2000-01-01. Bounds the number of minutes that input can open.
 OLDEST_MS: Final = 946_684_800_000
 
+#: The append time of a record that the broker did not stamp. Its own stamp says nothing about when it was
+#: appended, so such a record begins no epoch and is rejected.
+UNSTAMPED_MS: Final = 0
+#: The last moment that RFC 3339 can write. No broker's clock is behind it.
+LATEST_MS: Final = 253_402_300_799_999
+
 #: What decoding raises for bytes that are no event: not JSON, not UTF-8, None, nested too deep.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError)
 
@@ -53,7 +59,7 @@ class Contract:
         try:
             event = self.decode(value)
         except DECODE_ERRORS as error:
-            raise rejection(value, error) from None
+            raise rejection(value, error, append_ms) from None
         return self.examine(event, append_ms), event
 
     def fast_path(self) -> tuple[Callable[[str, int], int], set[str], type, bool]:
@@ -65,6 +71,8 @@ class Contract:
 
     def examine(self, event: Event, append_ms: int) -> int:
         """The rules that a type cannot state; the event time in ms. Raises `Rejected`."""
+        if append_ms == UNSTAMPED_MS:
+            raise not_stamped()
         if event.__class__ is not self._own:
             kind = type(event).__struct_config__.tag
             raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
@@ -85,8 +93,29 @@ class Contract:
         return time_ms
 
 
-def rejection(value: bytes | None, error: Exception) -> Rejected:
+def append_time(stamp_ms: int, *, by_broker: bool) -> int:
+    """What counts as the append time of a record, in ms.
+
+    Args:
+        stamp_ms: The record's own timestamp.
+        by_broker: Whether the broker wrote it (timestamp type LogAppendTime). A topic that was CreateTime
+            keeps its old records as they are after it is altered.
+
+    Returns:
+        `stamp_ms`, or `UNSTAMPED_MS` for a stamp that is none of the broker's.
+    """
+    return stamp_ms if by_broker and 0 < stamp_ms <= LATEST_MS else UNSTAMPED_MS
+
+
+def not_stamped() -> Rejected:
+    """The rejection of a record without an append time, whatever it holds."""
+    return Rejected(Reason.NOT_STAMPED, "not stamped by the broker: written while the topic was CreateTime")
+
+
+def rejection(value: bytes | None, error: Exception, append_ms: int) -> Rejected:
     """The reason behind one of `DECODE_ERRORS` that decoding `value` gave."""
+    if append_ms == UNSTAMPED_MS:
+        return not_stamped()
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return Rejected(Reason.NOT_JSON, "no value" if value is None else text)

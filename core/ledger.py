@@ -84,7 +84,7 @@ class Ledger:
             self._whole.add(source)
 
     def add(self, source: PartitionKey, offset: int, append_ms: int, header: bytes | None) -> None:
-        """One record: its place, its append time in ms, and the value of its truth header."""
+        """One record: its place, its append time in ms (0: the broker did not stamp it), the value of its truth header."""
         log = self._logs.get(source)
         if log is None:
             log = self._logs[source] = _PartitionLog()
@@ -99,6 +99,10 @@ class Ledger:
         claim = truth.decode(header) if header is not None else None
         if claim is None:
             self._enter(log, offset, Slot(epoch, -1, _COUNTER, UNAUDITED, "count"), 1)
+            return
+        if not append_ms:
+            # whatever it claims: without an append time nothing can be counted
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "rejected:not_stamped", "count"), 1)
             return
         if claim.verdict == "rejected":
             self._enter(log, offset, Slot(epoch, -1, _COUNTER, f"rejected:{claim.reason}", "count"), 1)

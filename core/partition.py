@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.cells import MINUTE_MS
-from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, Contract, rejection
+from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, Contract, rejection
 from core.delta import ACCEPTED, DUPLICATES, LATE, DeadLetter, Delta
 from core.events import CLICKS, CURRENCY
 from core.horizon import Horizon
@@ -27,7 +27,7 @@ class Record(Protocol):
 
     @property
     def timestamp(self) -> int:
-        """The broker's append time in ms."""
+        """The broker's append time in ms (`core.contract.append_time`)."""
 
     @property
     def key(self) -> bytes | None:
@@ -125,7 +125,7 @@ class PartitionFold:
                 continue
             except DECODE_ERRORS as error:
                 rejected += 1
-                delta.reject(epoch, self._letter(record, rejection(record.value, error)))
+                delta.reject(epoch, self._letter(record, rejection(record.value, error, append_ms)))
                 continue
             late = False
             if time_ms > newest:
@@ -151,17 +151,19 @@ class PartitionFold:
         delta.count(epoch, ACCEPTED, accepted - counted)
         delta.condense()
         old = self.position
+        last = next((record for record in reversed(records) if record.timestamp != UNSTAMPED_MS), None)
         self.position = Position(
             next=end,
             epoch=epoch,
             newest_ms=newest,
-            appended_ms=records[-1].timestamp if records else old.appended_ms,
+            appended_ms=old.appended_ms if last is None else last.timestamp,
             first=old.first,
             accepted=old.accepted + accepted,
             duplicates=old.duplicates + duplicates,
             rejected=old.rejected + rejected,
             gaps=old.gaps + (end - start - len(records)),
             lost=old.lost,
+            last=old.last if last is None else last.offset,
         )
 
     def _letter(self, record: Record, verdict: Rejected) -> DeadLetter:

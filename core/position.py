@@ -38,7 +38,7 @@ class Position(NamedTuple):
     epoch: int = -1
     #: The largest event time seen, in ms, never ahead of its append time.
     newest_ms: int = 0
-    #: The append time of the last record counted, in ms.
+    #: The append time in ms of the last record counted that the broker stamped.
     appended_ms: int = 0
     #: The first offset that was counted.
     first: int = 0
@@ -49,16 +49,18 @@ class Position(NamedTuple):
     gaps: int = 0
     #: Offsets that retention removed before they were counted.
     lost: int = 0
+    #: The offset of the record that `appended_ms` is of; -1 for none. Both together tell this log from another one.
+    last: int = -1
 
     def encode(self) -> str:
-        """Ten integers, separated by commas."""
+        """Eleven integers, separated by commas."""
         return ",".join(map(str, self))
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """The inverse of `encode`. Raises `ValueError` for anything else."""
+        """The inverse of `encode`, also of older ones without `last`. Raises `ValueError` for anything else."""
         numbers = [int(part) for part in text.split(",")]
-        if len(numbers) != len(cls._fields):
+        if len(numbers) not in (len(cls._fields), len(cls._fields) - 1):
             raise ValueError(f"a position has {len(cls._fields)} numbers, this has {len(numbers)}")
         return cls(*numbers)
 

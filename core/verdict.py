@@ -17,6 +17,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     FROM_FUTURE = "from_future"
     WRONG_CURRENCY = "wrong_currency"
+    NOT_STAMPED = "not_stamped"
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict, not an error of the program

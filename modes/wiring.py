@@ -187,6 +187,7 @@ def cut_positions(settings: Settings) -> Callable[[], Mapping[PartitionKey, Posi
                 newest_ms=state.newest_ms,
                 appended_ms=state.appended_ms,
                 first=offset,
+                last=state.last,
             )
         return found
 

@@ -6,13 +6,14 @@ send, and what they failed on cannot be parsed again: so the bytes are kept besi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
+from core.contract import UNSTAMPED_MS, append_time
 from core.partition import Record
 
 #: Offset and length come before what the length counts.
@@ -57,9 +58,22 @@ class KeptBatch:
 
     def __iter__(self) -> Iterator[Record]:
         try:
-            return iter(list(self.checked))
+            records: Iterable[Any] = list(self.checked)
         except UnicodeDecodeError:
-            return iter(_HeadersSkipped(self._data))
+            records = _HeadersSkipped(self._data)
+        by_broker = self.checked.timestamp_type == _HeadersSkipped.LOG_APPEND_TIME
+        if append_time(self.checked.max_timestamp, by_broker=by_broker) == UNSTAMPED_MS:
+            return (_Unstamped(record.offset, UNSTAMPED_MS, record.key, record.value) for record in records)
+        return iter(records)
+
+
+class _Unstamped(NamedTuple):
+    """A record whose timestamp is not the broker's."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
 
 
 class _HeadersSkipped(_DefaultRecordBatchPy):

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
+from adapters.kafka.stamp import stamp_of
 from core.errors import UnavailableError
 from core.position import PartitionKey
 
@@ -120,7 +121,7 @@ class LogReader:
                     Entry(
                         source,
                         message.offset() or 0,
-                        message.timestamp()[1],
+                        stamp_of(message),
                         message.key(),
                         message.value(),
                         _headers(message),

@@ -15,10 +15,11 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
+from adapters.kafka.stamp import stamp_of
 from core.errors import UnavailableError
 from core.position import PartitionKey
 
-#: `append_ms` is the broker's append time.
+#: `append_ms` is the broker's append time, 0 where it did not stamp the record.
 COLUMNS: Final = pa.schema(
     [("offset", pa.int64()), ("append_ms", pa.int64()), ("key", pa.binary()), ("value", pa.binary())]
 )
@@ -104,7 +105,7 @@ class RawReader:
         rows = pa.record_batch(
             [
                 pa.array(offsets, pa.int64()),
-                pa.array([append_ms for _, append_ms in map(Message.timestamp, messages)], pa.int64()),
+                pa.array(list(map(stamp_of, messages)), pa.int64()),
                 pa.array(list(map(Message.key, messages)), pa.binary()),
                 pa.array(list(map(Message.value, messages)), pa.binary()),
             ],

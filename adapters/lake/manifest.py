@@ -15,7 +15,7 @@ class PartitionState(NamedTuple):
     """What a fold of one partition remembers at the cut; as in `core.position.Position`.
 
     `first`: the first offset that the view covers; `lost`: offsets that retention removed before
-    they were archived; `gaps`: offsets without a record for us.
+    they were archived; `gaps`: offsets without a record for us; `last`: the offset that `appended_ms` is of.
     """
 
     epoch: int = -1
@@ -24,6 +24,7 @@ class PartitionState(NamedTuple):
     first: int = 0
     gaps: int = 0
     lost: int = 0
+    last: int = -1
 
 
 @dataclass(frozen=True, slots=True)

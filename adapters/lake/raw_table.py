@@ -18,7 +18,7 @@ from core.errors import ConfigurationError, FourfoldError
 from core.events import TOPICS
 from core.position import PartitionKey
 
-#: `append_ms` is the broker's append time. The truth header is not here: no layer may read it.
+#: `append_ms` is the broker's append time, 0 where it did not stamp the record. The truth header is not here: no layer may read it.
 SCHEMA: Final = pa.schema(
     [
         ("topic", pa.string()),

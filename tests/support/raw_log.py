@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import SCHEMA, RawTable
 from core.cells import Cell, CellKey, Cells
-from core.contract import Contract
+from core.contract import UNSTAMPED_MS, Contract
 from core.cut import Cut
 from core.events import Sale
 from core.ledger import Ledger
@@ -62,9 +62,19 @@ Log = Sequence[Row]
 
 
 def shop_log(
-    seed: int, count: int, *, partitions: int = 3, start_ms: int = NOW_MS, step_ms: int = 1_000, gaps: bool = True
+    seed: int,
+    count: int,
+    *,
+    partitions: int = 3,
+    start_ms: int = NOW_MS,
+    step_ms: int = 1_000,
+    gaps: bool = True,
+    unstamped: float = 0.01,
 ) -> list[Row]:
-    """A dirty shop's records, ten a step, in the order of append times; now and then an offset is left out."""
+    """A dirty shop's records, ten a step, in the order of append times; now and then an offset is left out.
+
+    `unstamped`: the share of records that the broker did not stamp.
+    """
     random = Random(seed)
     stream = ShopStream(seed, f"r{seed}", HEAVY_DIRT, shoppers=20)
     ends: Counter[PartitionKey] = Counter()
@@ -74,7 +84,8 @@ def shop_log(
         for record in stream.take(10, now_ms):
             source = PartitionKey(record.topic, crc32(record.key) % partitions)
             ends[source] += gaps and random.random() < 0.02
-            log.append(Row(source, ends[source], now_ms, record.key, record.value, record.truth))
+            stamp_ms = UNSTAMPED_MS if random.random() < unstamped else now_ms
+            log.append(Row(source, ends[source], stamp_ms, record.key, record.value, record.truth))
             ends[source] += 1
     return log
 
@@ -165,14 +176,15 @@ def expected(log: Log, cut: Cut, rules: Rules) -> Content:
     """What the log must count for: one loop with `core.contract`, dictionaries, and nothing clever."""
     found = Content()
     counters: Counter[str] = Counter()
-    states = {source: [-1, 0, 0, 0, 0, 0] for source in cut.vector}
+    states = {source: [-1, 0, 0, 0, 0, 0, -1] for source in cut.vector}
     valid = []
     for row in sorted(log, key=lambda row: (row.source, row.offset)):
         if row.offset >= cut.vector.get(row.source, 0):
             continue
         state = states[row.source]
         state[0] = max(state[0], row.append_ms // rules.epoch_ms)
-        state[2] = row.append_ms
+        if row.append_ms:
+            state[2], state[6] = row.append_ms, row.offset
         state[4] -= 1
         try:
             time_ms, event = Contract(row.source.topic).validate(row.value, row.append_ms)

@@ -15,7 +15,7 @@ from batch.compare import EtlElt
 from core.contract import Contract
 from core.errors import InexactError, UnavailableError
 from core.rules import Rules
-from core.verdict import Rejected
+from core.verdict import Reason, Rejected
 from serving.compare_table import compare_table
 from tests.support.raw_log import archive, expected, last_cut, shop_log
 
@@ -55,7 +55,9 @@ def test_raw_rows_tell_what_typed_columns_do_not_keep(tmp_path):
         seen.add(event.id)
     assert pages.answer == sorted(counted.items(), key=lambda found: (-found[1], found[0]))[:3]
     assert {reason: count for reason, count, _ in rejected.answer} == reasons
-    for _, _, first in rejected.answer:
+    for reason, _, first in rejected.answer:
+        if reason == Reason.NOT_STAMPED:
+            continue
         with pytest.raises((Rejected, UnicodeError)):
             Contract("clicks").validate(first.encode("utf-8"), LOG[0].append_ms)
 

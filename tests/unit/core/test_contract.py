@@ -289,6 +289,7 @@ def test_the_list_of_reasons_is_closed() -> None:
         "out_of_range",
         "from_future",
         "wrong_currency",
+        "not_stamped",
     }
 
 

@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.cells import Cells, merge
+from core.contract import UNSTAMPED_MS
 from core.delta import DeadLetter, Delta
 from core.events import CLICKS
 from core.ledger import Ledger
@@ -50,7 +51,7 @@ STEPS = st.builds(
     number=st.integers(0, 6) | st.integers(7, 200),
     append=st.sampled_from([0, 0, 0, 1, 10, 300, 999, 1000, 1001, 2500, 7000, -1, -400, -1500, -5000]),
     ahead=st.sampled_from([0, 0, -1, -50, -999, -2000, -2001, -4000, -61_000, -600_000, 1, 500, 30_000, 299_000]),
-    broken=st.sampled_from(["", "", "", "", "", b"", b"\xff", None, "future", "no id"]),
+    broken=st.sampled_from(["", "", "", "", "", b"", b"\xff", None, "future", "no id", "unstamped"]),
     gap=st.sampled_from([0, 0, 0, 0, 1, 3]),
 )
 LOGS = st.lists(STEPS, max_size=8) | st.lists(STEPS, min_size=20, max_size=45)
@@ -110,7 +111,7 @@ def log_of(source: PartitionKey, steps: Iterable[Step]) -> Log:
         append_ms += step.append
         log.end += step.gap
         value, claim = _spoiled(source, step, at, append_ms) or _event(source, step, append_ms, first_time)
-        log.records.append(Record(log.end, append_ms, value))
+        log.records.append(Record(log.end, UNSTAMPED_MS if step.broken == "unstamped" else append_ms, value))
         log.headers.append(encode(claim))
         log.end += 1
     return log
@@ -123,6 +124,10 @@ def _spoiled(source: PartitionKey, step: Step, at: int, append_ms: int) -> tuple
         return None
     if step.broken == "future":
         return as_bytes(valid(append_ms + 301_000)), Claim(RUN, number, "rejected", "from_future")
+    if step.broken == "unstamped":
+        # a valid event, but nobody knows when it was appended; now and then it is no JSON either
+        value = as_bytes(valid(append_ms)) if at % 3 else b"{"
+        return value, Claim(RUN, number, "rejected", "not_stamped")
     if step.broken == "no id":
         document = valid(append_ms)
         del document["id"]

@@ -21,7 +21,11 @@ def test_parsing_is_the_inverse_of_a_partitions_name(topic: str, partition: int)
     assert PartitionKey.parse(str(PartitionKey(topic, partition))) == (topic, partition)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1,2,3", ",".join("1" * 9), ",".join("1" * 11), "1,2,3,4,5,6,7,8,9,x"])
+def test_a_position_of_before_it_knew_its_last_record_is_read() -> None:
+    assert Position.decode("1,2,3,4,5,6,7,8,9,10") == Position(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, last=-1)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1,2,3", ",".join("1" * 9), ",".join("1" * 12), "1,2,3,4,5,6,7,8,9,x"])
 def test_a_text_that_is_no_position(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Position.decode(text)

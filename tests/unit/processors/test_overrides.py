@@ -31,12 +31,14 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 from faust.app.base import BootStrategy
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
+from core.contract import UNSTAMPED_MS
 from core.position import PartitionKey
 from processors import faust_overrides
 from processors.batches import Batch, Fetched, Stretch
@@ -599,6 +601,9 @@ def encoded(
     data = bytearray(builder.build())
     # the broker writes the offset; the checksum does not cover it
     struct.pack_into(">q", data, 0, base)
+    # and it stamps the batch
+    data[22] |= 0x08
+    struct.pack_into(">I", data, 17, calc_crc32c(data[21:]))
     if control:
         data[22] |= 0x20
     return bytes(data)
@@ -651,6 +656,28 @@ def test_gaps_of_compaction_are_gone_over() -> None:
     records = log.fetched()
     assert taken(records) == [0, 1, 5, 6]
     assert records.next_fetch_offset == 7
+
+
+@pytest.mark.parametrize(
+    ("log_append", "stamp", "append_ms"),
+    [
+        (True, STAMP, STAMP),
+        (False, STAMP, UNSTAMPED_MS),
+        (False, STAMP * 1000, UNSTAMPED_MS),
+        (True, STAMP * 1000, UNSTAMPED_MS),
+        (True, -1, UNSTAMPED_MS),
+    ],
+)
+def test_only_the_brokers_own_stamp_is_an_append_time(log_append: bool, stamp: int, append_ms: int) -> None:
+    data = bytearray(encoded(7, [(b"k", b"v"), (None, None)]))
+    if not log_append:
+        data[22] &= ~0x08
+    struct.pack_into(">q", data, 35, stamp)
+    batch = KeptRecords(bytes(data)).next_batch()
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in batch] == [
+        (7, append_ms, b"k", b"v"),
+        (8, append_ms, None, None),
+    ]
 
 
 def test_aborted_records_and_control_records_are_left_out() -> None:

@@ -37,7 +37,8 @@ def test_reason_is_the_claimed_one(variant: Variant, topic: str) -> None:
 
 
 def test_all_reasons_occur() -> None:
-    assert {variant.reason for variant in VARIANTS} == set(Reason)
+    # a record is not stamped by the broker's doing, whatever a producer sends
+    assert {variant.reason for variant in VARIANTS} == set(Reason) - {Reason.NOT_STAMPED}
 
 
 def test_names_are_unique() -> None:
