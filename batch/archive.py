@@ -12,10 +12,11 @@ from typing import Final
 import pyarrow as pa
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.continuity import Continuity, Mark
 from adapters.kafka.raw_reader import CHUNK, OffsetGoneError, Piece, RawReader
 from adapters.kafka.topics import Topics
 from adapters.lake.raw_table import SCHEMA, ConcurrentArchiveError, RawTable
-from core.errors import ConfigurationError, InexactError, UnavailableError
+from core.errors import InexactError, UnavailableError
 from core.position import PartitionKey
 
 #: A commit has at least so many rows, or bytes in memory, except for the last one of a run.
@@ -62,6 +63,11 @@ class Archive:
         """`progress` is told the number of records after each commit of a run."""
         self._access = access
         self._topics = Topics(access)
+        self._continuity = Continuity(
+            access,
+            "the archive",
+            "begin another archive with FOURFOLD_LAKE (and another view with FOURFOLD_NAMESPACE)",
+        )
         self._table = table
         self._accept_loss = accept_loss
         self._commit_rows = commit_rows
@@ -87,6 +93,7 @@ class Archive:
             while True:
                 try:
                     self._table.bind({name: state.identity for name, state in self._topics.states().items()})
+                    self._check_log()
                     self._archive(reader, vector, run)
                     return ArchiveReport(run.records, run.bytes, self._table.positions())
                 except (ConcurrentArchiveError, OffsetGoneError):
@@ -103,6 +110,11 @@ class Archive:
         with suppress(ConcurrentArchiveError):
             self._table.compact()
         self._table.vacuum()
+
+    def _check_log(self) -> None:
+        """Raises `ConfigurationError` where the log is not the one that was archived."""
+        positions, marks = self._table.positions(), self._table.marks()
+        self._continuity.check({s: Mark(end, *marks.get(s, (-1, 0))) for s, end in positions.items()})
 
     def _archive(self, reader: RawReader, vector: Mapping[PartitionKey, int], run: _Run) -> None:
         run.begin(self._starts(reader, vector))
@@ -132,14 +144,9 @@ class Archive:
         starts = {}
         passed = {}
         for source in behind:
-            low, high = bounds[source]
+            low, _ = bounds[source]
             first = min(low, vector[source])
             starts[source] = archived.get(source, first)
-            if starts[source] > high:
-                raise ConfigurationError(
-                    f"{source} is archived up to {starts[source]}, but its log ends at {high}: the broker lost "
-                    "records that it had acknowledged; begin another archive with FOURFOLD_LAKE"
-                )
             if starts[source] < first:
                 passed[source] = (starts[source], first)
         if passed:

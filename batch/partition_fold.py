@@ -11,6 +11,7 @@ from batch.coverage import clocks_apart
 from batch.id_hash import id_hashes
 from batch.spill import BucketSpill, DayPart, DaySpill
 from batch.typed import PartitionTyping
+from core.contract import UNSTAMPED_MS
 from core.logic import Logic
 from core.position import PartitionKey
 from core.rules import Rules
@@ -58,8 +59,9 @@ def fold_partition(task: PartitionTask) -> PartitionResult:
     rows = valid = 0
     for chunk in RawTable(task.raw).scan(task.source, task.start, task.end):
         if not rows:
-            first = max(task.state.epoch, task.rules.epoch_of(chunk["append_ms"][0].as_py()))
-            if first < task.since:
+            first_ms = chunk["append_ms"][0].as_py()
+            first = max(task.state.epoch, task.rules.epoch_of(first_ms))
+            if first_ms != UNSTAMPED_MS and first < task.since:
                 raise clocks_apart(
                     task.source,
                     f"the record after the cut before this one is of epoch {first}, below {task.since}",

@@ -80,7 +80,7 @@ class Recompute:
                     states.get(source, PartitionState()),
                     self._rules,
                     self._logic,
-                    0 if base is None else base.cut.epoch,
+                    0 if base is None or source not in base.cut.vector else base.cut.epoch,
                     cut.epoch,
                     buckets,
                     scratch,

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from core.events import CLICKS, CURRENCY, EVENT_OF_TOPIC, Click, Event, Sale
-from core.rfc3339 import millis
+from core.rfc3339 import LATEST_MS, millis
 from core.verdict import Reason, Rejected
 
 #: An event time may be this far ahead of its append time (clocks differ), no further.
@@ -19,8 +19,6 @@ OLDEST_MS: Final = 946_684_800_000
 #: The append time of a record that the broker did not stamp. Its own stamp says nothing about when it was
 #: appended, so such a record begins no epoch and is rejected.
 UNSTAMPED_MS: Final = 0
-#: The last moment that RFC 3339 can write. No broker's clock is behind it.
-LATEST_MS: Final = 253_402_300_799_999
 
 #: What decoding raises for bytes that are no event: not JSON, not UTF-8, None, nested too deep.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError)

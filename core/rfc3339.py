@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+#: The last moment that can be written.
+LATEST_MS: Final = 253_402_300_799_999
 _CACHE_LIMIT: Final = 1 << 16
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -32,8 +34,8 @@ millis: Final = _Millis()
 
 
 def to_text(millis: int) -> str:
-    """The inverse of `millis`, in UTC with three decimals: `2026-01-31T23:59:00.000Z`."""
-    moment = _START + timedelta(milliseconds=millis)
+    """The inverse of `millis`, in UTC with three decimals: `2026-01-31T23:59:00.000Z`. At most the year 9999."""
+    moment = _START + timedelta(milliseconds=min(millis, LATEST_MS))
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 

@@ -26,7 +26,7 @@ def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0
     if floor is not None:
         stack.callback(floor.close)
     rules_file = Path(settings.quality_rules) if settings.quality_rules else DEFAULT
-    sources = topics(settings).partitions()
+    admin = topics(settings)
     finder = cut_finder(settings)
     stack.callback(finder.close)
     makers: dict[str, Callable[[], Engine]] = {
@@ -34,7 +34,7 @@ def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0
         "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, logic),
     }
     return Cycle(
-        lambda: finder.find(sources),
+        lambda: finder.find(admin.partitions),
         Archive(settings.access, raw, accept_loss=accept_loss),
         makers[engine](),
         views,

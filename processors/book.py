@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -39,16 +39,19 @@ class Book:
         rules: Rules,
         identity: str,
         starts: Callable[[], Mapping[PartitionKey, Position]] = dict,
+        check_log: Callable[[Mapping[PartitionKey, Position]], Awaitable[None]] | None = None,
     ) -> None:
         """`identity` is that of the log which the view counts (`adapters.kafka.topics`).
 
         `starts`: where a partition begins that has no position in the store (a cut, where a batch
-        view has one); those that it does not name begin at the log's start.
+        view has one); those that it does not name begin at the log's start. `check_log` raises
+        `ConfigurationError` where the log is not the one that these positions counted.
         """
         self._sink = sink
         self._rules = rules
         self._starts = starts
         self.identity = identity
+        self._check_log = check_log
         self._held: dict[PartitionKey, Held] = {}
         #: batches of any other generation are stale; -1: all are
         self.generation = -1
@@ -80,13 +83,15 @@ class Book:
         cold: dict[PartitionKey, int] = {}
         positions: dict[PartitionKey, Position | None] = {}
         begin = self._starts() if None in stored.values() else {}
+        found_at = {s: begin.get(s) if text is None else Position.decode(text) for s, text in stored.items()}
+        if self._check_log is not None:
+            await self._check_log({source: found for source, found in found_at.items() if found is not None})
         for source, text in stored.items():
             known = old.get(source)
             if known and known.clean and text == known.stored and known.cursor == known.fold.position.next:
                 held[source] = known
                 continue
-            found = begin.get(source) if text is None else Position.decode(text)
-            positions[source] = found
+            found = positions[source] = found_at[source]
             cold[source] = self._rules.warm_up_from(-1 if found is None else found.epoch)
         if cold:
             warm_from, starts = await log_offsets.offsets_at(cold)

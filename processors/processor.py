@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -62,6 +63,7 @@ class Processor:
         reject: Callable[[], None],
         sleep: Sleep = asyncio.sleep,
         logic: Logic = STANDARD,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`reject` makes the transport forget what it fetched and seek again."""
         self._book = book
@@ -71,6 +73,7 @@ class Processor:
         self._logic = logic
         self._reject = reject
         self._sleep = sleep
+        self._wall = wall
         self.work = Work()
 
     async def take(self, fetched: Fetched) -> None:
@@ -105,8 +108,7 @@ class Processor:
             newest_epoch = max(newest_epoch, held.fold.position.epoch)
         if not moves:
             return
-        keep = self._rules.keep_epochs
-        step = Step(moves, delta, max(0, newest_epoch - keep) if keep else 0)
+        step = Step(moves, delta, self._floor(newest_epoch))
         letters = delta.dead_letters
         if letters and not await self._until_done(fetched, lambda: self._letters.publish(letters)):
             return
@@ -117,6 +119,12 @@ class Processor:
         work.batches += 1
         work.records += records
         work.dead_letters += len(letters)
+
+    def _floor(self, newest_epoch: int) -> int:
+        """Below which epoch state expires. A broker's clock that is ahead must not make all else expire."""
+        keep = self._rules.keep_epochs
+        now = self._rules.epoch_of(int(self._wall() * 1000))
+        return max(0, min(newest_epoch, now) - keep) if keep else 0
 
     async def _apply(self, step: Step) -> None:
         if await self._sink.apply(step) is Outcome.CONFLICT:

@@ -16,8 +16,10 @@ from faust.types.auth import CredentialsT
 from faust.worker import Worker
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.continuity import Continuity, Mark
 from adapters.kafka.topics import Topics, log_identity, topics_made_anew
 from adapters.speed.port import SpeedSink
+from core.errors import ConfigurationError
 from core.events import TOPICS
 from core.logic import STANDARD, Logic
 from core.position import PartitionKey, Position
@@ -31,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 POLL_RECORDS: Final = 20_000
 WATCH_EVERY_S: Final = 2.0
+#: How often the log is compared with what was counted of it.
+CHECK_LOG_EVERY_S: Final = 10.0
 DISPLAY_COMMIT_EVERY_S: Final = 5.0
 #: Session time-out and what depends on it: about 6 s is the floor for a takeover.
 SESSION_S: Final = 6.0
@@ -62,7 +66,9 @@ class FaustWorker:
         self._settings = settings
         self._sink = sink
         self._topics = Topics(settings.access)
-        self.book = Book(sink, settings.rules, log_identity(self._topics.states()), settings.starts)
+        self._continuity = Continuity(settings.access, "this view", "begin another view with FOURFOLD_NAMESPACE")
+        self._checked_at = time.monotonic()
+        self.book = Book(sink, settings.rules, log_identity(self._topics.states()), settings.starts, self._check_log)
         self.app = _make_app(settings)
         self.app.book = self.book
         self.processor = Processor(
@@ -133,6 +139,7 @@ class FaustWorker:
             self._watchdog.reset()
             return
         await self._check_topics()
+        await self._check_again({source: Position.decode(text) for source, text in texts.items()})
         if self.processor.work.waiting:
             # not standing still: it says what it waits for
             self._watchdog.reset()
@@ -150,6 +157,23 @@ class FaustWorker:
             return
         if states and log_identity(states) != self.book.identity:
             self.app.fail(topics_made_anew())
+
+    async def _check_log(self, positions: Mapping[PartitionKey, Position]) -> None:
+        marks = {source: Mark(p.next, p.last, p.appended_ms) for source, p in positions.items()}
+        await asyncio.to_thread(self._continuity.check, marks)
+
+    async def _check_again(self, positions: Mapping[PartitionKey, Position]) -> None:
+        """Now and then: Kafka may come back with older data, and grow, while the worker waits for it."""
+        if time.monotonic() - self._checked_at < CHECK_LOG_EVERY_S:
+            return
+        try:
+            await self._check_log(positions)
+        except ConfigurationError as error:
+            self.app.fail(error)
+        except Exception as error:  # noqa: BLE001 - Kafka is away
+            log.debug("the log cannot be checked", error=repr(error))
+            return
+        self._checked_at = time.monotonic()
 
     async def _commit_for_display(self) -> None:
         if self.app.rebalancing or self.book.generation < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
+from adapters.kafka.peek import Peek
 from core.cut import Cut, cut_epoch
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
@@ -41,19 +42,27 @@ class CutFinder:
                 isolation_level="read_uncommitted",
             )
         )
+        self._peek = Peek(access)
         self._clock_made = False
 
     def close(self) -> None:
         """Ends the connections."""
         self._consumer.close()
+        self._peek.close()
 
-    def find(self, sources: Collection[PartitionKey]) -> Cut:
-        """The newest cut of these partitions.
+    def find(self, partitions: Callable[[], Collection[PartitionKey]]) -> Cut:
+        """The newest cut of all partitions.
 
-        Raises `UnavailableError` where Kafka does not answer, `ConfigurationError` where the topic
-        `clock` is not stamped by the broker.
+        Args:
+            partitions: The partitions that there are now. They are asked for *after* the broker's clock: a
+                partition that is made later holds no record of an epoch below the cut, so it may be left out.
+
+        Raises:
+            UnavailableError: Kafka does not answer.
+            ConfigurationError: The topic `clock` is not stamped by the broker.
         """
-        return self.at(cut_epoch(self._broker_ms(), self._margin_ms, self._epoch_ms), sources)
+        epoch = cut_epoch(self._broker_ms(), self._margin_ms, self._epoch_ms)
+        return self.at(epoch, partitions())
 
     def at(self, epoch: int, sources: Collection[PartitionKey]) -> Cut:
         """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer."""
@@ -64,14 +73,45 @@ class CutFinder:
             found = self._consumer.offsets_for_times(times, TIMEOUT_S)
         except KafkaException as error:
             raise _away(error.args[0]) from error
-        vector = {}
+        vector = dict(ends)
+        stamped = {}
         for answer in found:
             if answer.error:
                 raise _away(answer.error)
-            source = PartitionKey(answer.topic, answer.partition)
             # below zero: no record has that time yet
-            vector[source] = answer.offset if answer.offset >= 0 else ends[source]
-        return Cut(epoch, vector)
+            if answer.offset >= 0:
+                stamped[PartitionKey(answer.topic, answer.partition)] = answer.offset
+        return Cut(epoch, vector | self._by_append_time(stamped, ends, epoch * self._epoch_ms))
+
+    def _by_append_time(
+        self, offsets: Mapping[PartitionKey, int], ends: Mapping[PartitionKey, int], since_ms: int
+    ) -> dict[PartitionKey, int]:
+        """Offsets that Kafka found by stamp, put right where the stamp is not the broker's.
+
+        Kafka's look-up takes any stamp for a time. One of a producer, from when the topic was CreateTime, may be
+        days ahead: it would hold the cut there for as long.
+        """
+        right = {}
+        for source, place in self._peek.first(offsets).items():
+            known = place is not None and place.append_ms >= since_ms
+            right[source] = offsets[source] if known else self._search(source, offsets[source], ends[source], since_ms)
+        return right
+
+    def _search(self, source: PartitionKey, low: int, end: int, since_ms: int) -> int:
+        """The first offset in [`low`, `end`] whose record was appended at or after `since_ms`; `end` for none.
+
+        By halves, since append times grow. Where a broker's clock went back it may miss, which the recompute
+        notices: every epoch is compared with the cut.
+        """
+        high = max(low, end)
+        while low < high:
+            middle = (low + high) // 2
+            place = self._peek.first({source: middle})[source]
+            if place is None or place.offset >= high or place.append_ms >= since_ms:
+                high = middle
+            else:
+                low = place.offset + 1
+        return low
 
     def _broker_ms(self) -> int:
         if not self._clock_made:

@@ -10,10 +10,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from core.contract import UNSTAMPED_MS
 from core.errors import ConfigurationError, FourfoldError
 from core.events import TOPICS
 from core.position import PartitionKey
@@ -48,7 +50,8 @@ class RawTable:
 
     How far a partition is archived are application transactions in the commit that adds its rows,
     whose versions are offsets: `archive/<topic>/<partition>` the next one, `first/...` the first
-    one, `lost/...` how many retention removed before. A transaction is found by name only, so
+    one, `lost/...` how many retention removed before, `last/...` and `at/...` the offset and the append time of
+    the last record. A transaction is found by name only, so
     `partitions/<topic>` says how many there may be. `log/<topic>` is a hash of the topic's identity.
     """
 
@@ -67,6 +70,14 @@ class RawTable:
     def lost(self) -> dict[PartitionKey, int]:
         """How many offsets of a partition retention removed before they were archived; 0 is left out."""
         return self._numbers("lost")
+
+    def marks(self) -> dict[PartitionKey, tuple[int, int]]:
+        """Offset and append time in ms of the last record of each partition; older tables may not know them."""
+        table = self._open()
+        if table is None:
+            return {}
+        times = _numbers(table, "at")
+        return {source: (offset, times[source]) for source, offset in _numbers(table, "last").items()}
 
     def bind(self, identities: Mapping[str, str]) -> None:
         """Binds the table to the log that it archives: topic to what changes when the topic is made anew.
@@ -114,6 +125,8 @@ class RawTable:
             count = max(source.partition for source in moves if source.topic == topic) + 1
             if count > _count(table, topic):
                 versions[f"partitions/{topic}"] = count
+        for source, (offset, append_ms) in _last_of(rows).items():
+            versions |= {_name("last", source): offset, _name("at", source): append_ms}
         self._commit(table, rows, versions)
 
     def scan(self, source: PartitionKey, start: int, end: int) -> Iterator[pa.RecordBatch]:
@@ -252,6 +265,18 @@ def _numbers(table: DeltaTable, kind: str) -> dict[PartitionKey, int]:
     sources = [PartitionKey(topic, number) for topic in TOPICS for number in range(_count(table, topic))]
     found = {source: table.transaction_version(_name(kind, source)) for source in sources}
     return {source: number for source, number in found.items() if number is not None}
+
+
+def _last_of(rows: pa.Table) -> dict[PartitionKey, tuple[int, int]]:
+    """Offset and append time of the last record of each partition that the broker stamped. Rows are in offset order."""
+    stamped = rows.filter(pc.not_equal(rows["append_ms"], UNSTAMPED_MS))
+    last = stamped.group_by(["topic", "partition"], use_threads=False).aggregate(
+        [("offset", "last"), ("append_ms", "last")]
+    )
+    return {
+        PartitionKey(row["topic"], row["partition"]): (row["offset_last"], row["append_ms_last"])
+        for row in last.to_pylist()
+    }
 
 
 def _in_order(table: pa.Table) -> pa.Table:
