@@ -93,7 +93,7 @@ class Archive:
             while True:
                 try:
                     self._table.bind({name: state.identity for name, state in self._topics.states().items()})
-                    self._check_log()
+                    self._check_log(vector)
                     self._archive(reader, vector, run)
                     return ArchiveReport(run.records, run.bytes, self._table.positions())
                 except (ConcurrentArchiveError, OffsetGoneError):
@@ -111,9 +111,13 @@ class Archive:
             self._table.compact()
         self._table.vacuum()
 
-    def _check_log(self) -> None:
-        """Raises `ConfigurationError` where the log is not the one that was archived."""
+    def _check_log(self, vector: Mapping[PartitionKey, int]) -> None:
+        """Raises `ConfigurationError` where the log is not the one that was archived, `UnavailableError` for a part."""
         positions, marks = self._table.positions(), self._table.marks()
+        if unnamed := positions.keys() - vector.keys():
+            raise UnavailableError(
+                f"Kafka does not name {min(unnamed)}, which is archived: a broker may not know all partitions yet"
+            )
         self._continuity.check({s: Mark(end, *marks.get(s, (-1, 0))) for s, end in positions.items()})
 
     def _archive(self, reader: RawReader, vector: Mapping[PartitionKey, int], run: _Run) -> None:

@@ -9,7 +9,7 @@ Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -284,6 +284,18 @@ class Truth:
     def plus(self, other: Truth) -> Truth:
         """Both together; their epochs differ."""
         return Truth([*self._numbers, *other._numbers])
+
+    def within(self, chosen: Callable[[int], bool]) -> Truth:
+        """The part in the epochs that are chosen."""
+        return Truth([entry for entry in self._numbers if chosen(entry[0].epoch)])
+
+    def unaudited(self) -> dict[int, int]:
+        """Epoch to how many of its records say nothing of what they count for; those that have some."""
+        found: dict[int, int] = {}
+        for slot, number in self._numbers:
+            if slot.dimension == _COUNTER and slot.value == UNAUDITED:
+                found[slot.epoch] = found.get(slot.epoch, 0) + number
+        return found
 
     def cells(self) -> Cells:
         """The true cells, summed over epochs."""

@@ -214,18 +214,16 @@ def provenance(settings: Settings) -> Provenance:
 
 def auditor(settings: Settings) -> Auditor:
     """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
-    return Auditor(settings.access, topics(settings).partitions(), settings.rules)
+    return Auditor(settings.access, topics(settings).partitions, settings.rules)
 
 
 def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:
     """Asks Kafka for the end of each partition, over one connection. It raises `UnavailableError`."""
-    reader = RawReader(settings.access)
-    sources: list[PartitionKey] = []
+    reader, admin = RawReader(settings.access), topics(settings)
 
     def ends() -> dict[PartitionKey, int]:
-        if not sources:
-            sources.extend(topics(settings).partitions())
-        return {source: end for source, (_, end) in reader.bounds(sources).items()}
+        # each time: partitions can be added
+        return {source: end for source, (_, end) in reader.bounds(admin.partitions()).items()}
 
     return ends
 

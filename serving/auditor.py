@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -26,20 +26,29 @@ ASK_EVERY_S: Final = 2.0
 class Auditor:
     """Reads the log from its start into a ledger. Methods may be called from one thread."""
 
-    def __init__(self, access: KafkaAccess, sources: list[PartitionKey], rules: Rules) -> None:
-        """Raises `UnavailableError` where Kafka does not answer."""
+    def __init__(self, access: KafkaAccess, partitions: Callable[[], Collection[PartitionKey]], rules: Rules) -> None:
+        """`partitions`: those there are now; more may be added. Raises `UnavailableError` where Kafka does not answer."""
         self._access = access
-        self._sources = sources
+        self._partitions = partitions
         self._rules = rules
         self._open()
 
     def _open(self) -> None:
         rules = self._rules
         self.ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
-        self._reader = LogReader(self._access, self._sources)
+        self._reader = LogReader(self._access, self._partitions())
         for source, (start, _) in self._reader.bounds().items():
             self.ledger.begins(source, start)
         self._ends: dict[PartitionKey, int] = {}
+
+    def added(self) -> list[PartitionKey]:
+        """Partitions that are not read yet. Raises `UnavailableError` where Kafka does not answer."""
+        return [source for source in self._partitions() if source not in self._reader.sources]
+
+    def read_too(self, added: Collection[PartitionKey]) -> None:
+        """Reads these partitions from the log's start. Raises `UnavailableError` where Kafka does not answer."""
+        for source, (start, _) in self._reader.add(added).items() if added else ():
+            self.ledger.begins(source, start)
 
     def __enter__(self) -> Self:
         return self
@@ -79,13 +88,14 @@ class Auditor:
         return self._reader.answers(timeout_s)
 
     def ends_now(self) -> dict[PartitionKey, int]:
-        """The end of each partition, asked of Kafka. Raises `UnavailableError`."""
+        """The end of each partition there is now, asked of Kafka. Raises `UnavailableError`."""
+        self.read_too(self.added())
         return {source: end for source, (_, end) in self._reader.bounds().items()}
 
     def log_ends(self) -> dict[PartitionKey, int]:
         """The end of each partition as the last fetch saw it, or how far it was read if later."""
         ends = self._reader.cached_ends()
-        return {s: max(ends.get(s, 0), self._ends.get(s, 0)) for s in self._sources}
+        return {s: max(ends.get(s, 0), self._ends.get(s, 0)) for s in self._reader.sources}
 
     def read_until(
         self,
@@ -152,7 +162,7 @@ class LiveAuditor(threading.Thread):
         while not self._ended.is_set():
             if time.monotonic() - asked > ASK_EVERY_S:
                 # without the lock: an answer may take a while, and pictures go on
-                self._away = not auditor.answers(ASK_EVERY_S)
+                self._away = not (auditor.answers(ASK_EVERY_S) and self._look_for_partitions(auditor))
                 asked = time.monotonic()
             if self._restart.is_set():
                 self._restart.clear()
@@ -161,6 +171,16 @@ class LiveAuditor(threading.Thread):
             with self._lock:
                 auditor.advance(0.02)
             self._ended.wait(0.01)
+
+    def _look_for_partitions(self, auditor: Auditor) -> bool:
+        """Whether Kafka says which there are."""
+        try:
+            added = auditor.added()
+            with self._lock:
+                auditor.read_too(added)
+        except UnavailableError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Ends the thread, within a second or so."""

@@ -13,6 +13,7 @@ from core.errors import UnavailableError
 from core.ledger import Truth
 from core.position import PartitionKey
 from serving.answer import Answer
+from serving.live_error import live_error
 from serving.merge import NOBODY, Users
 from serving.meter import Meter
 
@@ -220,6 +221,8 @@ def counts_document(answer: Answer, provenance: Mapping[str, Any]) -> dict[str, 
 def _error(answer: Answer, expected: Truth) -> int:
     true = expected.totals()
     seen = answer.totals
+    if unaudited := sum(expected.unaudited().values()):
+        return live_error(seen, true, unaudited)
     return sum(
         abs(a - b)
         for key in seen.keys() | true.keys()

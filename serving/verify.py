@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from core.cells import MEASURES, MINUTE_MS, Cell, CellKey, Cells, merge
+from core.cells import MEASURES, Cell, Cells, merge
 from core.delta import LATE
 from core.errors import UnavailableError
-from core.ledger import UNAUDITED, Ledger
-from core.rfc3339 import to_text
+from core.ledger import UNAUDITED, Ledger, Truth
 from serving.answer import Answer
-from serving.plain import safe
+from serving.difference import Difference, name_of
+from serving.surplus import surplus_differences
 
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A number of the view that is not the true one."""
-
-    where: str
-    measure: str
-    view: int
-    truth: int
-
-    def __str__(self) -> str:
-        return f"{safe(self.where, 120)} {safe(self.measure)}: view {self.view:,}, truth {self.truth:,}"
+#: The group of all epochs below the cut.
+_COVERED: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`exact`: every number equals the truth (ideal below the cut, horizon from it on), and nothing is unaccounted for.
 
+    Records without a truth header are judged by epoch: the view may have what they can add there, and no more
+    (`serving.surplus`); `unaudited` is their number. `uncounted`: records of the log that the view has not counted.
+    `empty`: there was nothing to compare. `exact` stands for what was compared, so an empty or incomplete view is
+    not exact to people (`modes.verdict`).
     `accuracy`: 1 minus the distance of the view's events from the ideal truth's, cell by cell, as
     a share of the ideal truth's events.
     """
@@ -41,6 +37,8 @@ class Verdict:
     accuracy: float
     duplicates_beyond_horizon: int
     unaudited: int
+    uncounted: int = 0
+    empty: bool = False
     differences: list[Difference] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -55,6 +53,7 @@ class Verdict:
             ],
             "duplicates_beyond_horizon": self.duplicates_beyond_horizon,
             "unaudited": self.unaudited,
+            "uncounted": self.uncounted,
         }
 
 
@@ -68,38 +67,77 @@ def compare(answer: Answer, ledger: Ledger) -> Verdict:
         raise UnavailableError("the log no longer has all that the batch view covers: its truth cannot be told")
     floor = max(answer.floor, ledger.sound_from)
     ideal, expected = ledger.truths(vector, answer.cut_epoch, floor)
-    cells = answer.batch.cells() if answer.batch else {}
-    counters = dict(answer.batch.manifest.counters) if answer.batch else {}
-    if answer.speed is not None:
-        cells = merge(cells, *(part for (epoch, _), part in answer.speed.cells.items() if epoch >= floor))
-        for epoch, part in answer.speed.quality.items():
-            if epoch >= floor:
-                for name, number in part.items():
-                    counters[name] = counters.get(name, 0) + number
-    true_counters = expected.counters()
-    unaudited = true_counters.pop(UNAUDITED, 0)
-    true_cells, ideal_cells = expected.cells(), ideal.cells()
-    differences = [
-        *_cell_differences(cells, true_cells),
-        *_counter_differences(counters, true_counters),
-        *_conservation_differences(answer),
-    ]
+    cells, counters = _seen(answer, floor)
+    # what the batch view covers has no epochs any more: it is one group
+    unaudited = _grouped(expected.unaudited(), answer.cut_epoch)
+    differences = _strict_differences(answer, expected, floor, unaudited.keys())
+    for group, number in sorted(unaudited.items()):
+        differences += _loose_differences(answer, expected, floor, group, number)
+    differences += _conservation_differences(answer)
+    true_counters, true_cells, ideal_cells = _audited(expected), expected.cells(), ideal.cells()
     beyond = ideal.counters().get("duplicates", 0) - true_counters.get("duplicates", 0)
     events = sum(_events(cell) for key, cell in cells.items() if key.dimension == "all")
     return Verdict(
         exact=not differences,
+        empty=not (cells or counters or true_cells or true_counters),
         compared_cells=len(cells.keys() | true_cells.keys()),
         events=events,
         accuracy=_accuracy(cells, ideal_cells),
         duplicates_beyond_horizon=beyond,
-        unaudited=unaudited,
+        unaudited=sum(unaudited.values()),
         differences=differences,
     )
 
 
+def _group_of(epoch: int, cut_epoch: int) -> int:
+    return _COVERED if epoch < cut_epoch else epoch
+
+
+def _grouped(numbers: Mapping[int, int], cut_epoch: int) -> dict[int, int]:
+    sums: Counter[int] = Counter()
+    for epoch, number in numbers.items():
+        sums[_group_of(epoch, cut_epoch)] += number
+    return dict(sums)
+
+
+def _seen(answer: Answer, floor: int, chosen: Callable[[int], bool] = lambda _: True) -> tuple[Cells, dict[str, int]]:
+    """The view's cells and counters in the groups that are chosen."""
+    parts: list[Cells] = []
+    counters: Counter[str] = Counter()
+    if answer.batch is not None and chosen(_COVERED):
+        parts.append(answer.batch.cells())
+        counters.update(answer.batch.manifest.counters)
+    if answer.speed is not None:
+        parts += [part for (epoch, _), part in answer.speed.cells.items() if epoch >= floor and chosen(epoch)]
+        for epoch, part in answer.speed.quality.items():
+            if epoch >= floor and chosen(epoch):
+                counters.update(part)
+    return merge(*parts), dict(counters)
+
+
+def _audited(truth: Truth) -> dict[str, int]:
+    counters = truth.counters()
+    counters.pop(UNAUDITED, None)
+    return counters
+
+
+def _strict_differences(answer: Answer, expected: Truth, floor: int, loose: Container[int]) -> list[Difference]:
+    """Of all groups but those that have unaudited records."""
+    cells, counters = _seen(answer, floor, lambda epoch: epoch not in loose)
+    true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) not in loose) if loose else expected
+    return [*_cell_differences(cells, true.cells()), *_counter_differences(counters, _audited(true))]
+
+
+def _loose_differences(answer: Answer, expected: Truth, floor: int, group: int, unaudited: int) -> Iterator[Difference]:
+    """Of a group that has so many unaudited records."""
+    cells, counters = _seen(answer, floor, lambda epoch: epoch == group)
+    true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) == group)
+    return surplus_differences(cells, counters, true.cells(), _audited(true), unaudited)
+
+
 def _cell_differences(view: Cells, truth: Cells) -> list[Difference]:
     return [
-        Difference(_name(key), measure, seen, true)
+        Difference(name_of(key), measure, seen, true)
         for key in sorted(view.keys() | truth.keys())
         for measure, seen, true in zip(MEASURES, view.get(key, Cell()), truth.get(key, Cell()), strict=True)
         if seen != true
@@ -149,8 +187,3 @@ def _accuracy(view: Cells, ideal: Cells) -> float:
 
 def _events(cell: Cell) -> int:
     return cell.clicks + cell.sales
-
-
-def _name(key: CellKey) -> str:
-    value = f" {key.value!r}" if key.value else ""
-    return f"{to_text(key.minute * MINUTE_MS)[:16]} {key.dimension}{value}"

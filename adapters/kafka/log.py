@@ -53,6 +53,17 @@ class LogReader:
         begin = start or {}
         self._consumer.assign([TopicPartition(*s, begin.get(s, -2)) for s in self.sources])
 
+    def add(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, tuple[int, int]]:
+        """Reads these partitions too, from the log's start; their bounds. Raises `UnavailableError`."""
+        added = list(sources)
+        bounds = bounds_of(self._consumer, added)
+        try:
+            self._consumer.incremental_assign([TopicPartition(*source, -2) for source in added])
+        except KafkaException as error:
+            raise UnavailableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        self.sources += added
+        return bounds
+
     def __enter__(self) -> Self:
         return self
 

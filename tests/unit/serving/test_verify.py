@@ -222,3 +222,24 @@ def test_a_difference_is_said_in_one_harmless_line(value: str, reason: str) -> N
 
 def _whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
+
+
+def test_a_record_without_a_header_may_add_what_it_can_and_no_more(world: World) -> None:
+    world.say(CLICKS_0, as_bytes(click(id="mine", campaign_id="theirs")), None)
+    verdict = world.verdict()
+    assert (verdict.exact, verdict.unaudited) == (True, 1)
+    twice = changed(world.snapshot, ALL, Cell(4, 1, 2, 2500))
+    assert not world.verdict(twice).exact
+
+
+def test_other_epochs_stay_strict_beside_one_with_a_strangers_record(world: World) -> None:
+    world.say(CLICKS_0, as_bytes(click(id="mine")), None)
+    world.click(7, append_ms=NOW_MS + 1_000)
+    assert world.verdict().exact
+    more = changed(world.snapshot, ALL, Cell(2), EPOCH + 1)
+    assert not world.verdict(more).exact
+
+
+def test_an_answer_without_anything_is_empty() -> None:
+    assert World().verdict().empty
+    assert not World().say(CLICKS_0, b"\xff", claim(1, "rejected", reason="not_json")).verdict().empty
