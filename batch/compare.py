@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from adapters.effort import Effort, effort_of
+from adapters.lake.plain_path import plain
 from adapters.lake.raw_table import RawTable
 from batch import elt, etl
 from batch.scratch import Scratch
-from batch.sql import COUNTS, RULES, connect, run_sql
+from batch.sql import COUNTS, RULES, connect, read_parquet, run_sql
 from core.cut import Cut
 from core.delta import REJECTED
 from core.errors import InexactError, UnavailableError
@@ -131,10 +133,10 @@ class EtlElt:
             raise UnavailableError("no records are archived to compare on: `fourfold batch --once` archives")
         # otherwise the way that comes second would find in memory what the first one had to fetch
         progress("reading the raw files once")
-        for file in self._raw.files():
+        for file in chain.from_iterable(self._raw.files().values()):
             Path(file).read_bytes()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with Scratch(self._folder) as scratch:
+        with Scratch(plain(self._folder)) as scratch:
             places = _Places(scratch.path)
             progress("ETL")
             etl_steps, rejected = self._etl(places, spans)
@@ -155,7 +157,7 @@ class EtlElt:
         loading, _ = effort_of(lambda: etl.load(files, places.typed, places.folder, self._processes))
         for file in files:
             file.unlink()
-        asking, _ = effort_of(lambda: self._count(places, places.typed, "SELECT *, true AS counted", places.etl))
+        asking, _ = effort_of(lambda: self._count(places, places.typed, "*, true AS counted", places.etl))
         steps = [
             Step("validate, type", typing, None),
             Step("load, each event once", loading, places.typed.stat().st_size),
@@ -169,22 +171,21 @@ class EtlElt:
             for number, span in enumerate(spans)
         ]
         loading, _ = effort_of(lambda: elt.load(tasks, _rows(spans), self._processes))
-        files = [task.file for task in tasks]
+        files = {task.source: task.file for task in tasks}
         transforming, _ = effort_of(
             lambda: elt.transform(files, places.judged, _cut(spans), self._rules, places.folder, self._processes)
         )
-        asking, _ = effort_of(lambda: self._count(places, places.judged, "SELECT *", places.elt))
+        asking, _ = effort_of(lambda: self._count(places, places.judged, "*", places.elt))
         return [
-            Step("load raw rows", loading, sum(file.stat().st_size for file in files)),
+            Step("load raw rows", loading, sum(file.stat().st_size for file in files.values())),
             Step("validate, type, find duplicates in SQL", transforming, places.judged.stat().st_size),
             Step(f"ask: {QUESTION}", asking, None),
         ]
 
-    def _count(self, places: _Places, events: Path, select: str, answer: Path) -> None:
+    def _count(self, places: _Places, events: Path, columns: str, answer: Path) -> None:
         """The question, the same SQL in both ways: cells and users of `events`, into the folder `answer`."""
         with connect(places.folder, self._processes) as database:
-            # a path of our own making, in a folder that a person named
-            database.execute(f"CREATE VIEW events AS {select} FROM read_parquet({_quoted(events)})")
+            read_parquet(database, [str(events)]).project(columns).create_view("events")
             run_sql(database, COUNTS, self._rules)
             for name in _TABLES:
                 database.table(name).write_parquet(str(answer / f"{name}.parquet"))
@@ -193,8 +194,8 @@ class EtlElt:
         def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
             with connect(places.folder, self._processes) as database:
                 run_sql(database, RULES, self._rules)
-                database.read_parquet(str(places.raw / "*.parquet")).create_view("raw")
-                database.read_parquet(str(places.judged)).create_view("events")
+                read_parquet(database, [str(file) for file in places.raw.iterdir()]).create_view("raw")
+                read_parquet(database, [str(places.judged)]).create_view("events")
                 answer = database.execute(sql)
                 return [column[0] for column in answer.description or ()], answer.fetchall()
 
@@ -210,14 +211,14 @@ class EtlElt:
         with connect(places.folder, self._processes) as database:
             for name in _TABLES:
                 mine, other = (
-                    database.read_parquet(str(folder / f"{name}.parquet")) for folder in (places.etl, places.elt)
+                    read_parquet(database, [str(folder / f"{name}.parquet")]) for folder in (places.etl, places.elt)
                 )
                 differing = mine.except_(other).union(other.except_(mine)).limit(1).fetchall()
                 if differing:
                     raise InexactError(f"ETL and ELT differ in {name}, first at {differing[0]}")
-            counts = f"SELECT count(*), count(*) FILTER (counted) FROM read_parquet({_quoted(places.judged)})"  # noqa: S608
-            (rows, accepted), *_ = database.execute(counts).fetchall()
-            return rows, accepted, len(database.read_parquet(str(places.etl / "cells.parquet")))
+            judged = read_parquet(database, [str(places.judged)])
+            (rows, accepted), *_ = judged.aggregate("count(*), count(*) FILTER (counted)").fetchall()
+            return rows, accepted, len(read_parquet(database, [str(places.etl / "cells.parquet")]))
 
 
 class _Places:
@@ -239,10 +240,6 @@ def _rows(spans: Sequence[Span]) -> int:
 def _cut(spans: Sequence[Span]) -> Cut:
     """Behind all that is compared; no version comes of it, so its epoch is of no use."""
     return Cut(0, {source: end for source, _, end in spans})
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _readable(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -43,9 +43,11 @@ def load_partition(task: LoadingTask) -> None:
             writer.write_table(pa.table([*columns, *(chunk[name] for name in SCANNED)], SCHEMA))
 
 
-def transform(raw: Sequence[Path], file: Path, cut: Cut, rules: Rules, scratch: Path, threads: int) -> None:
+def transform(
+    raw: Mapping[PartitionKey, Path], file: Path, cut: Cut, rules: Rules, scratch: Path, threads: int
+) -> None:
     """Writes what each raw row counts for (`events.sql`), rejected rows and duplicates too."""
     with connect(scratch, threads) as database:
-        open_raw(database, [str(path) for path in raw], cut)
+        open_raw(database, {source: [str(path)] for source, path in raw.items()}, cut)
         run_sql(database, RULES + EVENTS, rules)
         database.table("events").write_parquet(str(file), compression="zstd")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from adapters.lake.manifest import PartitionState
 from adapters.lake.raw_table import RawTable
 from batch.spread import spread_over
-from batch.sql import connect
+from batch.sql import connect, read_parquet
 from batch.typed import TYPED, PartitionTyping
 from core.position import PartitionKey
 from core.rules import Rules
@@ -58,5 +58,5 @@ def type_partition(task: TypingTask) -> Counter[str]:
 def load(staged: Sequence[Path], file: Path, scratch: Path, threads: int) -> None:
     """Loads typed rows, each event once, into `file`."""
     with connect(scratch, threads) as database:
-        database.read_parquet([str(path) for path in staged]).create_view("staged")
+        read_parquet(database, [str(path) for path in staged]).create_view("staged")
         database.sql(_DISTINCT).write_parquet(str(file), compression="zstd")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,9 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from adapters.lake.raw_table import SCHEMA
+from adapters.lake.raw_table import SCANNED, SCHEMA
 from core.cut import Cut
+from core.position import PartitionKey
 from core.rules import Rules
 
 _FOLDER: Final = files("batch")
@@ -21,6 +23,7 @@ RULES: Final = _FOLDER.joinpath("rules.sql").read_text()
 EVENTS: Final = _FOLDER.joinpath("events.sql").read_text()
 #: `events` to the tables `cells` and `users`.
 COUNTS: Final = _FOLDER.joinpath("counts.sql").read_text()
+_RAW_COLUMNS: Final = ", ".join(f'"{name}"' for name in SCANNED)
 #: Above it DuckDB goes on on the disk.
 _MEMORY: Final = "2GiB"
 
@@ -37,9 +40,10 @@ def connect(scratch: Path, threads: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def open_raw(database: duckdb.DuckDBPyConnection, paths: Sequence[str], cut: Cut) -> None:
-    """Makes `raw` (Parquet files of raw rows, topic and partition in them or in folders' names) and `cut`."""
-    raw = database.read_parquet(paths, hive_partitioning=True) if paths else database.from_arrow(SCHEMA.empty_table())
+def open_raw(database: duckdb.DuckDBPyConnection, files: Mapping[PartitionKey, Sequence[str]], cut: Cut) -> None:
+    """Makes `raw` (of the Parquet files of raw rows of each partition) and `cut`."""
+    parts = [read_parquet(database, paths).project(_columns_of(source)) for source, paths in files.items() if paths]
+    raw = reduce(lambda one, other: one.union(other), parts) if parts else database.from_arrow(SCHEMA.empty_table())
     raw.create_view("raw")
     topics, partitions = [s.topic for s in cut.vector], [s.partition for s in cut.vector]
     ends = list(cut.vector.values())
@@ -47,8 +51,18 @@ def open_raw(database: duckdb.DuckDBPyConnection, paths: Sequence[str], cut: Cut
     database.from_arrow(pa.table(columns, ["topic", "partition", "next"])).create("cut")
 
 
+def read_parquet(database: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> duckdb.DuckDBPyRelation:
+    """What is in files, and nothing that a folder's name says."""
+    return database.read_parquet(list(paths), hive_partitioning=False)
+
+
 def run_sql(database: duckdb.DuckDBPyConnection, sql: str, rules: Rules) -> None:
     """Runs statements one by one, with the rules that they name."""
     numbers = {"epoch_ms": rules.epoch_ms, "lateness_ms": rules.lateness_ms}
     for statement in database.extract_statements(sql):
         database.execute(statement, {name: numbers[name] for name in statement.named_parameters})
+
+
+def _columns_of(source: PartitionKey) -> str:
+    topic = source.topic.replace("'", "''")
+    return f"'{topic}' AS topic, {source.partition:d}::INTEGER AS partition, {_RAW_COLUMNS}"

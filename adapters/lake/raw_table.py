@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from adapters.lake.plain_path import plain_root
 from core.contract import UNSTAMPED_MS
 from core.errors import ConfigurationError, FourfoldError
 from core.events import TOPICS
@@ -37,6 +38,7 @@ SCAN_ROWS: Final = 65_536
 COMPACT_BYTES: Final = 16 * 2**20
 #: Readers may hold a snapshot, and writers files that are not committed yet, for so long.
 KEEP_HOURS: Final = 1
+_LOG: Final = "_delta_log"
 _WRITER: Final = WriterProperties(compression="ZSTD")
 _CONFIGURATION: Final = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": "offset,append_ms"}
 
@@ -146,9 +148,27 @@ class RawTable:
             yield from table.slice(low, high - low).to_batches(max_chunksize=SCAN_ROWS)
             held = [table.slice(high)]
 
-    def files(self) -> list[str]:
+    def files(self) -> dict[PartitionKey, list[str]]:
         """The absolute paths of the data files that count now. Other files in the folder are left-overs."""
-        return [file.path for file in self._data_files()]
+        found: dict[PartitionKey, list[str]] = {}
+        for file in self._data_files():
+            found.setdefault(file.source, []).append(file.path)
+        return found
+
+    def rows_below(self, ends: Mapping[PartitionKey, int]) -> dict[PartitionKey, int]:
+        """How many rows of each partition have an offset below its end.
+
+        From the table's log; offsets are read only from files that go on above.
+        """
+        found = dict.fromkeys(ends, 0)
+        for file in self._data_files():
+            end = ends.get(file.source, 0)
+            if file.last < end:
+                found[file.source] += file.rows
+            elif file.first < end:
+                offsets = pq.ParquetFile(file.path).read(columns=["offset"])["offset"].to_numpy()
+                found[file.source] += int((offsets < end).sum())
+        return found
 
     def version(self) -> int:
         """The number of the last commit; -1 before the first one."""
@@ -184,9 +204,12 @@ class RawTable:
 
     def _open(self) -> DeltaTable | None:
         """The table as it is now; None where there is none yet."""
+        if not (self.path / _LOG).is_dir():
+            return None
+        root = self._root()
         if self._handle is None:
             try:
-                self._handle = DeltaTable(self.path)
+                self._handle = DeltaTable(root)
             except TableNotFoundError:
                 return None
         else:
@@ -195,14 +218,19 @@ class RawTable:
 
     def _create(self) -> DeltaTable:
         self.path.mkdir(parents=True, exist_ok=True)
+        root = self._root()
         try:
             self._handle = DeltaTable.create(
-                self.path, SCHEMA, partition_by=["topic", "partition"], configuration=_CONFIGURATION
+                root, SCHEMA, partition_by=["topic", "partition"], configuration=_CONFIGURATION
             )
         except DeltaError:
             # somebody else made it in the meantime
-            self._handle = DeltaTable(self.path)
+            self._handle = DeltaTable(root)
         return self._handle
+
+    def _root(self) -> Path:
+        """What Delta takes for the folder."""
+        return plain_root(self.path, (_LOG, *(f"topic={topic}" for topic in TOPICS)))
 
     def _commit(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
         try:
@@ -232,20 +260,24 @@ class RawTable:
         table = self._open()
         if table is None:
             return []
+        root = self._root()
         found = []
         for add in pa.table(table.get_add_actions(flatten=True)).to_pylist():
             of = PartitionKey(add["partition.topic"], add["partition.partition"])
             if source in (None, of):
-                found.append(_DataFile(add["min.offset"], add["max.offset"], str(self.path / add["path"])))
+                path = str(root / add["path"])
+                found.append(_DataFile(add["min.offset"], add["max.offset"], path, of, add["num_records"]))
         return sorted(found)
 
 
 class _DataFile(NamedTuple):
-    """A data file and its first and last offset."""
+    """A data file, its first and last offset, and how many rows it has."""
 
     first: int
     last: int
     path: str
+    source: PartitionKey
+    rows: int
 
 
 def _name(kind: str, source: PartitionKey) -> str:

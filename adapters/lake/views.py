@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.durable import sync, write_new, write_whole
 from adapters.lake.manifest import Manifest
+from adapters.lake.plain_path import plain
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 
 #: How many versions are kept behind the current one.
@@ -30,16 +31,21 @@ class ViewStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self.data = path / "data"
+        self._path = path.absolute()
+
+    @property
+    def data(self) -> Path:
+        """The folder of the files, under a name that every library can read. Raises as `plain`."""
+        return plain(self._path) / "data"
 
     def make(self) -> None:
         """Makes the folders. Raises `ConfigurationError` where that is not allowed."""
+        folder = self._path / "data"
         try:
-            self.data.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"{self.data} cannot be made ({error.strerror}): make it writable, or set FOURFOLD_LAKE"
+                f"{folder} cannot be made ({error.strerror}): make it writable, or set FOURFOLD_LAKE"
             ) from error
 
     def pointer(self) -> int:
