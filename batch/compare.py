@@ -145,6 +145,9 @@ class EtlElt:
             progress("comparing what they say")
             asked = [self._ask(places, *question) for question in _RAW_QUESTIONS]
             rows, accepted, cells = self._proved_equal(places, rejected, asked[-1].answer)
+        archived = sum(self._raw.rows_below({source: end for source, _, end in spans}).values())
+        if rows != archived:
+            raise InexactError(f"both ways read {rows:,} of {archived:,} raw rows")
         return Comparison(rows, accepted, cells, self._processes, etl_steps, elt_steps, asked)
 
     def _etl(self, places: _Places, spans: Sequence[Span]) -> tuple[list[Step], Counter[str]]:

@@ -29,6 +29,13 @@ class Engine(Protocol):
         """Writes its files; the manifest is not published yet."""
 
 
+class Completeness(Protocol):
+    """Looks whether a version covers all that it should (`batch.completeness`)."""
+
+    def __call__(self, manifest: Manifest) -> None:
+        """Raises `InexactError` where it does not."""
+
+
 class Quality(Protocol):
     """Runs the quality rules on a version."""
 
@@ -57,6 +64,7 @@ class Cycle:
         quality: Quality,
         floor: SpeedFloor | None,
         *,
+        complete: Completeness,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +74,7 @@ class Cycle:
         self._engine = engine
         self._views = views
         self._quality = quality
+        self._complete = complete
         self._floor = floor
         self._wall = wall
         self._clock = clock
@@ -75,7 +84,8 @@ class Cycle:
 
         Raises `QualityError` where the rules forbid the publication, `PublishedBeforeError` where
         another process published meanwhile, `UnavailableError` where a server is away, and
-        `InexactError` where the cut or the archive is not sound: the old version stays.
+        `InexactError` where the cut, the archive or what the engine made is not sound: the old
+        version stays.
         """
         laps: dict[str, float] = {}
         began = self._clock()
@@ -98,6 +108,7 @@ class Cycle:
             cut, previous, version=self._views.next_number(), created_ms=int(self._wall() * 1000), full=full
         )
         lap("recompute")
+        self._complete(manifest)
         report, forbidding = self._quality(manifest)
         if forbidding:
             raise QualityError(

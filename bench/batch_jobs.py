@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from batch.archive import Archive
+from batch.completeness import Completeness
 from batch.cycle import Engine
 from batch.duckdb_engine import DuckdbRecompute
 from batch.recompute import Recompute
@@ -57,6 +58,7 @@ def _published(settings: Settings, engine: Engine, cut: Cut, *, full: bool) -> M
     manifest = engine.run(
         cut, views.current(), version=views.next_number(), created_ms=int(time.time() * 1000), full=full
     )
+    Completeness(raw_table(settings), views.data)(manifest)
     views.publish(manifest)
     return manifest.counters
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from batch.archive import Archive
+from batch.completeness import Completeness
 from batch.cycle import Cycle, Engine
 from batch.duckdb_engine import DuckdbRecompute
 from batch.quality_gate import QualityGate
@@ -40,4 +41,5 @@ def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0
         views,
         QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),
         floor,
+        complete=Completeness(raw, views.data),
     )

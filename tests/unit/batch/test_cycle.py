@@ -13,7 +13,7 @@ from adapters.lake.views import PublishedBeforeError, ViewStore
 from batch.archive import ArchiveReport
 from batch.cycle import Cycle, QualityError
 from core.cut import Cut
-from core.errors import UnavailableError
+from core.errors import InexactError, UnavailableError
 from core.position import PartitionKey
 from tests.support.events import CLICKS_0
 
@@ -28,6 +28,7 @@ class World:
         self.epoch = 10
         self.forbidding: list[str] = []
         self.away = ""
+        self.incomplete = ""
         self.views = ViewStore(path)
         self.cycle = Cycle(
             self.find_cut,
@@ -36,6 +37,7 @@ class World:
             self.views,
             self.check,
             self if with_floor else None,
+            complete=self.look,
             wall=lambda: 5.0,
             clock=lambda: 0.0,
         )
@@ -62,6 +64,11 @@ class World:
         self.did.append(f"check {manifest.version}")
         return {"passed": 1}, self.forbidding
 
+    def look(self, manifest: Manifest) -> None:
+        if self.incomplete:
+            raise InexactError(self.incomplete)
+        self.did.append(f"look at {manifest.version}")
+
     def raise_floor(self, floor: int) -> None:
         if self.away:
             raise UnavailableError(self.away)
@@ -75,7 +82,7 @@ def world(tmp_path: Path) -> World:
 
 def test_the_first_version_raises_no_floor(world: World) -> None:
     report = world.cycle.run()
-    assert world.did == ["archive 1000", "recompute 1 from 0", "check 1"]
+    assert world.did == ["archive 1000", "recompute 1 from 0", "look at 1", "check 1"]
     assert world.views.current() == report.version
     assert report.version is not None
     assert (report.version.quality, report.version.created_ms, report.archived) == ({"passed": 1}, 5_000, 7)
@@ -86,7 +93,7 @@ def test_the_floor_rises_after_the_publication_to_the_cut_of_the_version_before(
     world.did.clear()
     world.epoch = 16
     world.cycle.run()
-    assert world.did == ["archive 1600", "recompute 2 from 1", "check 2", "floor 10 with version 2"]
+    assert world.did == ["archive 1600", "recompute 2 from 1", "look at 2", "check 2", "floor 10 with version 2"]
 
 
 def test_while_no_epoch_has_ended_nothing_is_done(world: World) -> None:
@@ -103,9 +110,19 @@ def test_in_full_it_is_done_all_the_same_at_the_old_cut(world: World) -> None:
     world.did.clear()
     world.epoch = 9
     report = world.cycle.run(full=True)
-    assert world.did == ["archive 1000", "recompute 2 from 1 full", "check 2", "floor 10 with version 2"]
+    assert world.did == ["archive 1000", "recompute 2 from 1 full", "look at 2", "check 2", "floor 10 with version 2"]
     assert report.version is not None
     assert report.version.cut.epoch == 10
+
+
+def test_a_version_that_covers_too_little_is_not_published(world: World) -> None:
+    world.cycle.run()
+    world.epoch = 16
+    world.incomplete = "version 2 covers 0 of 7 raw rows"
+    with pytest.raises(InexactError, match="covers 0 of 7"):
+        world.cycle.run()
+    assert world.views.pointer() == 1
+    assert world.did[-1] == "recompute 2 from 1"
 
 
 def test_a_rule_that_forbids_the_publication_leaves_the_old_version(world: World) -> None:
@@ -137,7 +154,7 @@ def test_after_a_rollback_it_goes_on_from_there(world: World) -> None:
     world.did.clear()
     world.epoch = 20
     world.cycle.run()
-    assert world.did == ["archive 2000", "recompute 3 from 1", "check 3", "floor 10 with version 3"]
+    assert world.did == ["archive 2000", "recompute 3 from 1", "look at 3", "check 3", "floor 10 with version 3"]
 
 
 def test_a_second_publisher_is_fenced_off(world: World, tmp_path: Path) -> None:

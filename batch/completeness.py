@@ -1,0 +1,88 @@
+"""The last look before a publication: a version covers each raw row below its cut once, whatever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from adapters.lake.manifest import Manifest, PartitionState
+from adapters.lake.raw_table import RawTable
+from batch.coverage import rows_of
+from batch.id_files import count_ids
+from core.cells import DIMENSIONS
+from core.delta import ACCEPTED, LATE
+from core.errors import InexactError
+from core.position import PartitionKey
+
+_REMEDY: Final = "nothing is published; count it all again with `fourfold recompute --full`, or by another --engine"
+
+
+class Completeness:
+    """Calls are `batch.cycle.Completeness`. Shares nothing with the engines: rows are counted by the raw table's log."""
+
+    def __init__(self, raw: RawTable, folder: Path) -> None:
+        """`folder`: where the files of versions are."""
+        self._raw = raw
+        self._folder = folder
+        self._events: dict[str, dict[str, int]] = {}
+
+    def __call__(self, manifest: Manifest) -> None:
+        """Raises `InexactError` where rows below the cut are in no counter, or accepted events in no cell."""
+        rows = self._raw.rows_below(manifest.cut.vector)
+        self._check_partitions(manifest, rows)
+        self._check_total(manifest, "records are counted", sum(_records(manifest.counters)), sum(rows.values()))
+        accepted = manifest.counters.get(ACCEPTED, 0)
+        ids = count_ids([self._folder / name for name in manifest.ids])
+        self._check_total(manifest, "ids are kept", ids, accepted, "accepted events")
+        for dimension, events in self._events_of(manifest).items():
+            self._check_total(manifest, f"events are in the cells of {dimension}", events, accepted, "accepted events")
+
+    def _check_partitions(self, manifest: Manifest, rows: Mapping[PartitionKey, int]) -> None:
+        firsts = self._raw.firsts()
+        for source, archived in sorted(self._raw.positions().items()):
+            if source not in rows and firsts[source] < archived:
+                raise InexactError(f"version {manifest.version} leaves {source} out, which is archived: {_REMEDY}")
+        for source, found in sorted(rows.items()):
+            end = manifest.cut.vector[source]
+            state = manifest.partitions.get(source, PartitionState(first=end))
+            if found > end - state.first:
+                raise InexactError(
+                    f"the raw table has {found:,} rows of {source} from offset {state.first} up to {end}: some are there "
+                    "twice; nothing is published; begin another archive with FOURFOLD_LAKE"
+                )
+            covered = rows_of(state, end)
+            if covered != found:
+                raise InexactError(
+                    f"version {manifest.version} covers {covered:,} of {found:,} raw rows of {source} below offset "
+                    f"{end} ({state.gaps:,} gaps, {state.lost:,} lost): {_REMEDY}"
+                )
+
+    def _events_of(self, manifest: Manifest) -> dict[str, int]:
+        """How many events the cells have, by dimension. Files never change: each one is read once."""
+        names = set(manifest.cells.values())
+        self._events = {name: self._events.get(name) or _events(self._folder / name) for name in names}
+        return {
+            dimension: sum(events.get(dimension, 0) for events in self._events.values()) for dimension in DIMENSIONS
+        }
+
+    @staticmethod
+    def _check_total(
+        manifest: Manifest, what: str, found: int, wanted: int, of: str = "raw rows below the cut"
+    ) -> None:
+        if found != wanted:
+            raise InexactError(f"version {manifest.version}: {found:,} {what}, of {wanted:,} {of}: {_REMEDY}")
+
+
+def _records(counters: Mapping[str, int]) -> list[int]:
+    return [number for name, number in counters.items() if name != LATE]
+
+
+def _events(file: Path) -> dict[str, int]:
+    table = pq.ParquetFile(file).read(columns=["dimension", "clicks", "sales"])
+    sums = table.group_by("dimension").aggregate([("clicks", "sum"), ("sales", "sum")])
+    events = pc.add(sums["clicks_sum"], sums["sales_sum"])
+    return dict(zip(sums["dimension"].to_pylist(), events.to_pylist(), strict=True))
