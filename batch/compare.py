@@ -14,7 +14,7 @@ from adapters.lake.plain_path import plain
 from adapters.lake.raw_table import RawTable
 from batch import elt, etl
 from batch.scratch import Scratch
-from batch.sql import COUNTS, RULES, connect, read_parquet, run_sql
+from batch.sql import RULES, connect, count_cells, read_parquet, run_sql
 from core.cut import Cut
 from core.delta import REJECTED
 from core.errors import InexactError, UnavailableError
@@ -189,7 +189,7 @@ class EtlElt:
         """The question, the same SQL in both ways: cells and users of `events`, into the folder `answer`."""
         with connect(places.folder, self._processes) as database:
             read_parquet(database, [str(events)]).project(columns).create_view("events")
-            run_sql(database, COUNTS, self._rules)
+            count_cells(database, self._rules)
             for name in _TABLES:
                 database.table(name).write_parquet(str(answer / f"{name}.parquet"))
 

@@ -1,7 +1,8 @@
 -- What the batch view says of `events` (minute, user, campaign, product, country, measures, counted).
 CREATE TEMP TABLE cells AS
-SELECT minute, dimension, value, sum(clicks)::BIGINT AS clicks, sum(sales)::BIGINT AS sales,
-    sum(units)::BIGINT AS units, sum(revenue_cents)::BIGINT AS revenue_cents
+-- null where 64 bits do not hold a sum
+SELECT minute, dimension, value, try_cast(sum(clicks) AS BIGINT) AS clicks, try_cast(sum(sales) AS BIGINT) AS sales,
+    try_cast(sum(units) AS BIGINT) AS units, try_cast(sum(revenue_cents) AS BIGINT) AS revenue_cents
 FROM (
     SELECT minute, clicks, sales, units, revenue_cents,
         unnest(['all', 'campaign', 'product', 'country']) AS dimension,

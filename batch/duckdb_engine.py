@@ -28,7 +28,7 @@ from batch.id_files import sorted_by_hash
 from batch.id_hash import id_hashes
 from batch.parquet_file import write_parquet
 from batch.scratch import Scratch
-from batch.sql import COUNTS, EVENTS, RULES, connect, open_raw, run_sql
+from batch.sql import EVENTS, RULES, connect, count_cells, open_raw, run_sql
 from core.cut import Cut
 from core.errors import ConfigurationError
 from core.logic import STANDARD, Logic
@@ -78,12 +78,13 @@ class DuckdbRecompute:
         created_ms: int,
         full: bool,  # noqa: ARG002
     ) -> Manifest:
-        """Writes the files of a version, which is not published yet. Errors as in `batch.recompute`."""
+        """Writes the files of a version, which is not published yet. Errors as in `batch.recompute`, and `SqlError`."""
         coverage = Coverage(self._raw, cut)
         run = f"{version:06}-{uuid.uuid4().hex[:8]}"
         with Scratch(self._folder) as scratch, connect(scratch.path, self._threads) as database:
             open_raw(database, self._raw.files(), cut)
-            run_sql(database, RULES + EVENTS + COUNTS, self._rules)
+            run_sql(database, RULES + EVENTS, self._rules)
+            count_cells(database, self._rules)
             found = {PartitionKey(*row[:2]): row[2:] for row in database.execute(_STATES).fetchall()}
             partitions = {}
             for source in coverage.sources:

@@ -148,7 +148,8 @@ def _freshness(rule: Freshness, frame: pd.DataFrame, now_ms: int) -> _Finding:
 
 
 def _volume(rule: Volume, frame: pd.DataFrame) -> _Finding:
-    amount = len(frame) if rule.column is None else _number(frame[rule.column]).sum()
+    # of Python's integers: what was sent may be so large that the sum of two goes around in 64 bits
+    amount = len(frame) if rule.column is None else sum(_number(frame[rule.column]).dropna().tolist())
     passed = _inside(rule.min, rule.max)(amount)
     return _Finding(
         passed, f"{amount:,}" if rule.column else f"{amount:,} rows", _span(rule.min, rule.max), int(not passed)

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.cells import MEASURES, ZERO, Cell
+from core.cells import LARGEST, MEASURES, ZERO, Cell
 from core.contract import DECODE_ERRORS
 from core.events import TOPICS, ClickData, SaleData
 from core.rfc3339 import millis
@@ -57,7 +57,9 @@ def hours_frame(minutes: Mapping[int, Cell]) -> pd.DataFrame:
         hour = minute // _MINUTES_AN_HOUR
         hours[hour] = hours.get(hour, ZERO).plus(cell)
     rows = [(hour, cell.clicks + cell.sales, *cell) for hour, cell in sorted(hours.items())]
-    return pd.DataFrame(rows, columns=["hour", "accepted", *MEASURES], dtype="int64")
+    # an hour may hold more than a minute: above 64 bits its numbers are no longer exact, which rules do not mind
+    fits = all(number <= LARGEST for row in rows for number in row)
+    return pd.DataFrame(rows, columns=["hour", "accepted", *MEASURES], dtype="int64" if fits else "float64")
 
 
 def totals_frame(counters: Mapping[str, int]) -> pd.DataFrame:

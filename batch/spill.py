@@ -13,6 +13,7 @@ from pyarrow import ipc
 from batch.id_hash import Hashes, buckets_of
 from batch.sums import CELL_SUMS, USER_SUMS, add_up, cell_sums, user_sums
 from batch.typed import TYPED
+from core.cells import CellOverflowError
 
 MINUTES_A_DAY: Final = 1440
 #: Rows of one file: typed, with the hash of the id and the place of the partition among all.
@@ -110,9 +111,11 @@ class DaySpill:
     def flush(self) -> None:
         """Writes what is held."""
         for held, parts, schema in zip(self._held, (self.cells, self.users), (CELL_SUMS, USER_SUMS), strict=True):
-            sums = add_up(pa.concat_tables([schema.empty_table(), *held]))
+            whole = pa.concat_tables([schema.empty_table(), *held])
             held.clear()
-            if len(sums):
+            for sums in _that_fit(whole):
+                if not len(sums):
+                    continue
                 path = self._folder / f"days-{self._name}-{self._files}.arrow"
                 self._files += 1
                 with ipc.new_file(str(path), schema) as writer:
@@ -120,6 +123,16 @@ class DaySpill:
                         writer.write_table(slice_)
                         parts.append(DayPart(day, path, batch))
         self._rows = 0
+
+
+def _that_fit(table: pa.Table) -> Iterator[pa.Table]:
+    """The sums of a table: of it all, or of parts of it where 64 bits do not hold those; what is taken back comes later."""
+    try:
+        yield add_up(table)
+    except CellOverflowError:
+        middle = len(table) // 2
+        for part in (table.slice(0, middle), table.slice(middle)):
+            yield from _that_fit(part)
 
 
 def by_day(sums: pa.Table) -> Iterator[tuple[int, pa.Table]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from adapters.lake.raw_table import SCANNED, SCHEMA
+from core.cells import MEASURES, CellKey, CellOverflowError
 from core.cut import Cut
+from core.errors import FourfoldError
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -24,20 +27,33 @@ EVENTS: Final = _FOLDER.joinpath("events.sql").read_text()
 #: `events` to the tables `cells` and `users`.
 COUNTS: Final = _FOLDER.joinpath("counts.sql").read_text()
 _RAW_COLUMNS: Final = ", ".join(f'"{name}"' for name in SCANNED)
+_OVERFLOWN: Final = " OR ".join(f"{measure} IS NULL" for measure in MEASURES)
 #: Above it DuckDB goes on on the disk.
 _MEMORY: Final = "2GiB"
 
 
-def connect(scratch: Path, threads: int) -> duckdb.DuckDBPyConnection:
-    """A new database in memory; what it has no room for is put into `scratch`."""
-    return duckdb.connect(
-        config={
-            "threads": threads,
-            "memory_limit": _MEMORY,
-            "temp_directory": str(scratch),
-            "autoload_known_extensions": False,
-        }
-    )
+class SqlError(FourfoldError):
+    """DuckDB gave up: no room, a file that it cannot read, a number that fits nowhere."""
+
+
+@contextmanager
+def connect(scratch: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A new database in memory; what it has no room for is put into `scratch`.
+
+    Raises `SqlError` for what DuckDB says inside.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": _MEMORY,
+        "temp_directory": str(scratch),
+        "autoload_known_extensions": False,
+    }
+    try:
+        with duckdb.connect(config=config) as database:
+            yield database
+    except duckdb.Error as error:
+        said = str(error).partition("\n")[0]
+        raise SqlError(f"DuckDB cannot count the raw table: {said}; `--engine pandas` may") from error
 
 
 def open_raw(database: duckdb.DuckDBPyConnection, files: Mapping[PartitionKey, Sequence[str]], cut: Cut) -> None:
@@ -54,6 +70,14 @@ def open_raw(database: duckdb.DuckDBPyConnection, files: Mapping[PartitionKey, S
 def read_parquet(database: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> duckdb.DuckDBPyRelation:
     """What is in files, and nothing that a folder's name says."""
     return database.read_parquet(list(paths), hive_partitioning=False)
+
+
+def count_cells(database: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+    """Makes `cells` and `users` of `events`. Raises `CellOverflowError`."""
+    run_sql(database, COUNTS, rules)
+    for found in database.sql(f"SELECT * FROM cells WHERE {_OVERFLOWN} ORDER BY ALL LIMIT 1").fetchall():  # noqa: S608
+        measure = next(name for name, number in zip(MEASURES, found[3:], strict=True) if number is None)
+        raise CellOverflowError.at(CellKey(*found[:3]), measure)
 
 
 def run_sql(database: duckdb.DuckDBPyConnection, sql: str, rules: Rules) -> None:

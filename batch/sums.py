@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.cells import DIMENSIONS, MEASURES
+from core.cells import DIMENSIONS, LARGEST, MEASURES, CellKey, CellOverflowError
 
 #: A dimension is its place in here: the order of cells in files.
 DIMENSION_CODES: Final = sorted(DIMENSIONS)
@@ -25,7 +25,13 @@ USER_SUMS: Final = pa.schema([("minute", pa.int32()), ("value", pa.string()), (E
 
 
 def cell_sums(rows: pa.Table, sign: int = 1) -> pa.Table:
-    """What typed rows (`batch.typed`) add to cells, or with `sign` -1 take from them; a `CELL_SUMS`."""
+    """What typed rows (`batch.typed`) add to cells, or with `sign` -1 take from them; a `CELL_SUMS`.
+
+    A cell has a row, or several where 64 bits might not hold the sum.
+    """
+    if len(rows) * max(pc.max(rows[measure]).as_py() or 0 for measure in MEASURES) > LARGEST:
+        middle = len(rows) // 2
+        return pa.concat_tables([cell_sums(half, sign) for half in (rows.slice(0, middle), rows.slice(middle))])
     parts = []
     aggregates = [(measure, "sum") for measure in MEASURES]
     for code, dimension in enumerate(DIMENSION_CODES):
@@ -45,7 +51,10 @@ def user_sums(rows: pa.Table, sign: int = 1) -> pa.Table:
 
 
 def add_up(table: pa.Table) -> pa.Table:
-    """One row for each key, sorted by it, numbers summed; rows whose numbers are all 0 are left out."""
+    """One row for each key, sorted by it, numbers summed; rows whose numbers are all 0 are left out.
+
+    Raises `CellOverflowError` where 64 bits do not hold a sum.
+    """
     if not len(table):
         return table
     # sorting strings costs ten times as much as sorting numbers that stand for them
@@ -62,7 +71,11 @@ def add_up(table: pa.Table) -> pa.Table:
     keys = keys[sorting]
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     names = [name for name in table.column_names if name not in {"minute", "dimension", "value"}]
-    numbers = [np.add.reduceat(table[name].to_numpy()[sorting], starts) for name in names]
+    sums = [_sums_of_runs(table[name].to_numpy()[sorting], starts) for name in names]
+    for name, column in zip(names, sums, strict=True):
+        if column.dtype == object:
+            _check(name, column, table.take(pa.array(sorting[starts])))
+    numbers = [column.astype(np.int64, copy=False) for column in sums]
     kept = np.logical_or.reduce([column != 0 for column in numbers])
     rest, value = np.divmod(keys[starts][kept], len(order))
     columns = [coded.dictionary.take(pa.array(order[value])), *(pa.array(column[kept]) for column in numbers)]
@@ -70,3 +83,20 @@ def add_up(table: pa.Table) -> pa.Table:
         rest, dimension = np.divmod(rest, len(DIMENSION_CODES))
         columns.insert(0, pa.array(dimension.astype(np.int8)))
     return pa.table([pa.array(rest.astype(np.int32)), *columns], table.schema)
+
+
+def _sums_of_runs(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The sum from each start to the next one; of Python's integers where 64 bits might not hold one."""
+    longest = int(np.diff(starts, append=len(numbers)).max())
+    if longest * max(int(numbers.max()), -int(numbers.min())) <= LARGEST:
+        return np.add.reduceat(numbers, starts)
+    return np.add.reduceat(numbers.astype(object), starts)
+
+
+def _check(measure: str, sums: np.ndarray, keys: pa.Table) -> None:
+    """Raises `CellOverflowError` for the first sum that is too large; `keys` has a row for each."""
+    for row, number in enumerate(sums):
+        if not -LARGEST <= number <= LARGEST:
+            found = keys.slice(row, 1).to_pylist()[0]
+            dimension = DIMENSION_CODES[found["dimension"]] if "dimension" in found else "user"
+            raise CellOverflowError.at(CellKey(found["minute"], dimension, found["value"]), measure)

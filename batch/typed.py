@@ -16,6 +16,7 @@ from adapters.lake.manifest import PartitionState
 from core.cells import MINUTE_MS
 from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, Contract, rejection
 from core.delta import LATE, REJECTED
+from core.errors import InexactError
 from core.events import CLICKS, CURRENCY
 from core.logic import STANDARD, Logic
 from core.position import PartitionKey
@@ -42,6 +43,7 @@ TYPED: Final = pa.schema(
         ("revenue_cents", pa.int64()),
     ]
 )
+_LAST_MINUTE: Final = 2**31 - 1
 _TEXTS: Final = ("user_id", "campaign_id", "product_id", "country")
 #: So many events and their texts stay in the processor's cache from decoding until they are in columns.
 _PIECE_ROWS: Final = 4_096
@@ -56,6 +58,7 @@ class PartitionTyping:
     def __init__(self, source: PartitionKey, state: PartitionState, rules: Rules, logic: Logic = STANDARD) -> None:
         self.state = state
         self.counters: Counter[str] = Counter()
+        self._source = source
         self._rules = rules
         self._cents = logic.cents
         self._contract = Contract(source.topic)
@@ -79,7 +82,13 @@ class PartitionTyping:
             last = int(stamped[-1])
             self.state = self.state._replace(appended_ms=int(appended[last]), last=chunk["offset"][last].as_py())
         places = [chunk["offset"].to_numpy()[valid], appended[valid], epochs[valid], late]
-        minutes = (np.array(times, np.int64) // MINUTE_MS).astype(np.int32)
+        minutes = np.array(times, np.int64) // MINUTE_MS
+        if minutes.max(initial=0) > _LAST_MINUTE:
+            raise InexactError(
+                f"{self._source} has an event after the year 6053, which no view can hold, and append times "
+                "that allow it: a broker's clock is wrong; nothing is published"
+            )
+        minutes = minutes.astype(np.int32)
         ids = [event.id for event in events]
         data = [event.data for event in events]
         texts = (list(map(attrgetter(name), data)) for name in _TEXTS)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.cells import MEASURES, Cell, CellKey, Cells
+from core.cells import LARGEST, MEASURES, Cell, CellKey, Cells
 
 Ints = npt.NDArray[np.int64]
 
@@ -33,6 +33,7 @@ class DayCells:
         table = pq.read_table(path, schema=SCHEMA, memory_map=False)
         self._minutes: Ints = table["minute"].to_numpy().astype(np.int64)
         self._numbers: Ints = np.column_stack([table[m].to_numpy() for m in MEASURES]).reshape(-1, len(MEASURES))
+        self._largest = int(self._numbers.max(initial=0))
         keys = pa.compute.binary_join_element_wise(table["dimension"], table["value"], "\0").combine_chunks()
         encoded = keys.dictionary_encode()
         self._codes: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -43,7 +44,9 @@ class DayCells:
     def between(self, start: int, end: int) -> dict[tuple[str, str], Cell]:
         """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
         rows = self._rows(start, end)
-        sums = np.zeros((len(self._keys), len(MEASURES)), np.int64)
+        # of Python's integers where 64 bits might not hold a sum over minutes
+        fits = (rows.stop - rows.start) * self._largest <= LARGEST
+        sums = np.zeros((len(self._keys), len(MEASURES)), np.int64 if fits else object)
         np.add.at(sums, self._codes[rows], self._numbers[rows])
         return {key: Cell(*numbers) for key, numbers in zip(self._keys, sums.tolist(), strict=True) if any(numbers)}
 
