@@ -85,8 +85,18 @@ class Cycle:
         Raises `QualityError` where the rules forbid the publication, `PublishedBeforeError` where
         another process published meanwhile, `UnavailableError` where a server is away, and
         `InexactError` where the cut, the archive or what the engine made is not sound: the old
-        version stays.
+        version stays. Readers of the views are told of a failure, whatever it is.
         """
+        try:
+            report = self._run(full=full)
+        except Exception as error:
+            reason = str(error) if isinstance(error, FourfoldError) else f"{type(error).__name__}: {error}"
+            self._views.tell_failure(reason, int(self._wall() * 1000))
+            raise
+        self._views.tell_success()
+        return report
+
+    def _run(self, *, full: bool) -> CycleReport:
         laps: dict[str, float] = {}
         began = self._clock()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from adapters.lake.manifest import Manifest
@@ -214,7 +215,7 @@ def day(
         document = play(
             settings,
             recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
-            progress=status.update,
+            progress=lambda text: status.update(escape(text)),
         )
     if as_json:
         print(json.dumps(document))

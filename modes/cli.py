@@ -273,7 +273,9 @@ def status(as_json: Json = False) -> None:
         "trouble": [],
     }
     try:
-        document["lag"] = _counts(settings)["provenance"]["lag"]
+        source = _counts(settings)["provenance"]
+        document["lag"] = source["lag"]
+        document["trouble"] += source["states"]
     except FourfoldError as error:
         document["trouble"].append(str(error))
     if as_json:
@@ -296,7 +298,7 @@ def status(as_json: Json = False) -> None:
 def embedded_start() -> None:
     """Start Kafka and Redis; they go on when this command ends."""
     settings = settings_of()
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     addresses = embedded(settings, console.print).start(detached=True)
     print(f"FOURFOLD_KAFKA={addresses.kafka}")
     print(f"FOURFOLD_REDIS={addresses.redis}")

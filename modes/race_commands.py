@@ -115,7 +115,7 @@ def race(
     for each in document["missing"]:
         plain.print(f"missing: {each}", style="dim")
     for file in files:
-        plain.print(f"{file}")
+        plain.print(f"{file}", markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -156,7 +156,7 @@ class Up:
         return 0 if verdict.exact else 1
 
     def _say(self, message: str) -> None:
-        self._console.print(f"[dim]{message}[/dim]", highlight=False)
+        self._console.print(message, style="dim", markup=False, highlight=False)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()

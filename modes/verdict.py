@@ -12,6 +12,7 @@ from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring import auditor, merge
 from serving.answer import Answer
+from serving.plain import safe
 from serving.verify import Verdict, compare
 
 #: Differences that are listed; the rest is a number.
@@ -21,6 +22,7 @@ WAIT_S: Final = 15.0
 LOOK_EVERY_S: Final = 0.25
 #: Records are in the batch view after so many batch cycles, and moments.
 CYCLES: Final = 2
+_WIDTH: Final = 300
 
 
 def judge(
@@ -134,4 +136,5 @@ def verdict_lines(verdict: Verdict, answer: Answer) -> list[str]:
         lines.append(
             f"{verdict.unaudited:,} records carry no truth header: they were judged by how much such records can add"
         )
+    lines += [safe(said, _WIDTH) for said in answer.states]
     return lines

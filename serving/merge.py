@@ -6,7 +6,8 @@ its cut on together with the floor in one atomic read, and begin again if the fl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from adapters.lake.batch_view import BatchView, BatchViews
@@ -34,10 +35,16 @@ NOBODY: Final = Users(0, exact=True)
 class Merge:
     """Answers from a speed view, a batch view, or both. For one thread."""
 
-    def __init__(self, speed: SpeedReader | None, views: BatchViews | None) -> None:
-        """Without `views` all comes from the speed view; without `speed` all from the batch view."""
+    def __init__(
+        self, speed: SpeedReader | None, views: BatchViews | None, wall: Callable[[], float] = time.time
+    ) -> None:
+        """Without `views` all comes from the speed view; without `speed` all from the batch view.
+
+        `wall`: seconds since 1970.
+        """
         self._speed = speed
         self._views = views
+        self._wall = wall
 
     def answer(self) -> Answer:
         """The answer now.
@@ -50,9 +57,14 @@ class Merge:
             return merged(self._speed.read(), None)
         if self._speed is None:
             view = self._views.current()
+            failing = self._failing(self._views, view)
             if view is None:
-                raise UnavailableError("there is no batch view yet: the batch role makes one (`fourfold batch --once`)")
-            return merged(None, view)
+                raise UnavailableError(
+                    f"there is no batch view yet ({failing[0]})"
+                    if failing
+                    else "there is no batch view yet: the batch role makes one (`fourfold batch --once`)"
+                )
+            return merged(None, view, *failing)
         return self._of_both(self._views, self._speed)
 
     def users(self, answer: Answer, start: int, end: int) -> Users:
@@ -75,8 +87,16 @@ class Merge:
     def _sketch(speed: SpeedReader, minutes: Iterable[int], known: set[str]) -> int:
         return speed.users_sketch(minutes, known) if known else speed.distinct_users(minutes)
 
-    @staticmethod
-    def _of_both(views: BatchViews, speed: SpeedReader) -> Answer:
+    def _failing(self, views: BatchViews, view: BatchView | None) -> tuple[str, ...]:
+        """What stops the batch layer, as a state."""
+        failing = views.failing()
+        if failing is None:
+            return ()
+        seconds = max(0, int(self._wall()) - failing.since_ms // 1000)
+        what = "none" if view is None else "no new one"
+        return (f"batch view: {what} for {seconds:,} s: {failing.reason}",)
+
+    def _of_both(self, views: BatchViews, speed: SpeedReader) -> Answer:
         for _ in range(_TRIES):
             view = views.current()
             epoch = view.cut.epoch if view else 0
@@ -84,10 +104,11 @@ class Merge:
             if snapshot.floor > epoch:
                 # a newer version was published meanwhile, and what it covers has expired
                 continue
+            failing = self._failing(views, view)
             if view is None:
-                return merged(snapshot, None, NO_BATCH_VIEW)
+                return merged(snapshot, None, *(failing or (NO_BATCH_VIEW,)))
             _check_contact(view, snapshot)
-            return merged(snapshot, view)
+            return merged(snapshot, view, *failing)
         raise GapError(
             f"the speed view begins at epoch {snapshot.floor}, the batch view ends at {epoch}: the events "
             "between are in neither until the next version is published (`fourfold recompute`)"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from adapters.lake.day_cells import DayCells, add_up
 from adapters.lake.manifest import Manifest
-from adapters.lake.views import ViewStore
+from adapters.lake.views import Failing, ViewStore
 from core.cells import Cell, Cells
 from core.cut import Cut
 from core.errors import UnavailableError
@@ -93,6 +93,10 @@ class BatchViews:
             except (OSError, ValueError) as error:
                 raise UnavailableError(f"the batch view cannot be read: {error}") from error
             return self._view
+
+    def failing(self) -> Failing | None:
+        """Why there is no newer version; None where the last batch cycle went well."""
+        return self._store.failing()
 
     def _load(self, manifest: Manifest) -> BatchView:
         data = self._store.data

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.durable import sync, write_new, write_whole
 from adapters.lake.manifest import Manifest
@@ -18,6 +19,14 @@ KEEP: Final = 10
 #: Files that no manifest names may belong to a recompute that is at work.
 _YOUNG_S: Final = 3600.0
 _TRIES: Final = 10
+_FAILING: Final = "FAILING"
+
+
+class Failing(NamedTuple):
+    """Why no version is published now, and since when (milliseconds since 1970)."""
+
+    since_ms: int
+    reason: str
 
 
 class PublishedBeforeError(FourfoldError):
@@ -26,6 +35,8 @@ class PublishedBeforeError(FourfoldError):
 
 class ViewStore:
     """A folder with `CURRENT`, manifests `v000007.json` and, in `data/`, the files they name.
+
+    `FAILING` is there while batch cycles fail, so that whoever reads the views can say why none is new.
 
     Any number of readers, in any process; publishers fence each other off.
     """
@@ -98,6 +109,27 @@ class ViewStore:
                 f"version {manifest.version} was published by somebody else: does a second batch process run?"
             ) from None
         write_whole(self._path / "CURRENT", str(manifest.version).encode())
+
+    def failing(self) -> Failing | None:
+        """What the last batch cycle failed of; None where it went well. One small read."""
+        try:
+            document = json.loads((self._path / _FAILING).read_bytes())
+            return Failing(int(document["since_ms"]), str(document["reason"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def tell_failure(self, reason: str, now_ms: int) -> None:
+        """Tells readers that a cycle failed; as far as the folder can be written."""
+        before = self.failing()
+        shown = "".join(letter if letter.isprintable() else "·" for letter in " ".join(reason.split()))
+        told = Failing(now_ms if before is None else before.since_ms, shown)
+        with suppress(OSError):
+            write_whole(self._path / _FAILING, json.dumps(told._asdict()).encode())
+
+    def tell_success(self) -> None:
+        """Tells readers that a cycle went well."""
+        with suppress(OSError):
+            (self._path / _FAILING).unlink(missing_ok=True)
 
     def rollback(self, number: int) -> Manifest:
         """Makes an earlier version current again. Raises `ConfigurationError` where it is not kept."""

@@ -13,7 +13,7 @@ import pytest
 from adapters import durable
 from adapters.lake import views
 from adapters.lake.manifest import Manifest
-from adapters.lake.views import PublishedBeforeError, ViewStore
+from adapters.lake.views import Failing, PublishedBeforeError, ViewStore
 from core.cut import Cut
 from core.errors import ConfigurationError, UnavailableError
 from tests.support.events import CLICKS_0
@@ -42,6 +42,18 @@ def test_a_published_version_is_current_and_comes_back_as_it_was(store: ViewStor
     store.publish(told)
     assert store.current() == told
     assert ViewStore(store.data.parent).current() == told
+
+
+def test_a_failure_is_told_with_its_beginning_until_a_cycle_goes_well(store: ViewStore) -> None:
+    assert store.failing() is None
+    store.tell_failure("no room", 1_000)
+    store.tell_failure("version 2 covers\n0 of \x1b[31m7 rows", 5_000)
+    assert ViewStore(store.data.parent).failing() == Failing(1_000, "version 2 covers 0 of ·[31m7 rows")
+    store.tell_success()
+    store.tell_success()
+    assert store.failing() is None
+    (store.data.parent / "FAILING").write_text("{")
+    assert store.failing() is None
 
 
 def test_a_version_number_is_published_once(store: ViewStore) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.lake.manifest import Manifest
-from adapters.lake.views import PublishedBeforeError, ViewStore
+from adapters.lake.views import Failing, PublishedBeforeError, ViewStore
 from batch.archive import ArchiveReport
 from batch.cycle import Cycle, QualityError
 from core.cut import Cut
@@ -123,6 +123,21 @@ def test_a_version_that_covers_too_little_is_not_published(world: World) -> None
         world.cycle.run()
     assert world.views.pointer() == 1
     assert world.did[-1] == "recompute 2 from 1"
+
+
+def test_readers_are_told_why_no_version_comes_until_one_does(world: World) -> None:
+    world.incomplete = "version 1 covers 0 of 7 raw rows"
+    with pytest.raises(InexactError):
+        world.cycle.run()
+    assert world.views.failing() == Failing(5_000, "version 1 covers 0 of 7 raw rows")
+    world.incomplete = ""
+    world.archive = lambda _: 1 / 0  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        world.cycle.run()
+    assert world.views.failing() == Failing(5_000, "ZeroDivisionError: division by zero")
+    del world.archive
+    world.cycle.run()
+    assert world.views.failing() is None
 
 
 def test_a_rule_that_forbids_the_publication_leaves_the_old_version(world: World) -> None:

@@ -162,6 +162,20 @@ def test_before_the_first_version_all_comes_from_the_speed_view_and_that_is_said
     assert (answer.total, answer.states, answer.batch) == (Cell(12), (NO_BATCH_VIEW,), None)
 
 
+def test_a_batch_layer_that_fails_is_said_with_its_reason(world: Lambda) -> None:
+    merge = Merge(world.speed.reader(), world.views, wall=lambda: 12.9)
+    world.stream("", at(12, 6), {5: 10, 6: 2})
+    world.batch.store.tell_failure("no room", 2_000)
+    assert merge.answer().states == ("batch view: none for 10 s: no room",)
+    with pytest.raises(UnavailableError, match=r"no batch view yet \(batch view: none for 10 s: no room\)"):
+        Merge(None, world.views, wall=lambda: 12.9).answer()
+    world.batch.publish(6, {CLICKS_0: 10}, {MINUTE: {ALL: Cell(10)}})
+    assert merge.answer().states == ("batch view: no new one for 10 s: no room",)
+    assert Merge(None, world.views, wall=lambda: 12.9).answer().states == merge.answer().states
+    world.batch.store.tell_success()
+    assert merge.answer().states == ()
+
+
 def test_speed_alone_says_what_left_its_window(world: Lambda) -> None:
     world.stream("", at(12, 6), {5: 10, 6: 2}, floor=6)
     answer = Merge(world.speed.reader(), None).answer()
