@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -347,6 +348,9 @@ def main() -> None:
     owner = os.environ.get("FOURFOLD_OWNER")
     if owner:
         launch.die_with(int(owner))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # names of folders may be no UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except FourfoldError as error:

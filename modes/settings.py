@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,19 @@ def _own_or_tenth(seconds: float) -> float:
 
 
 OwnOrTenth = Annotated[float, Field(ge=0), AfterValidator(_own_or_tenth)]
+
+
+def _folder(name: str) -> str:
+    """A folder's name that a file system takes."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
+        raise ValueError("a folder is needed, not an address: mount the store and name the folder")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(name).parts):
+        raise ValueError(f"a folder's name has at most {_LONGEST_NAME} bytes")
+    return name
+
+
+_LONGEST_NAME: Final = 255
+Folder = Annotated[str, AfterValidator(_folder)]
 
 
 class Settings(BaseSettings):
@@ -49,7 +63,7 @@ class Settings(BaseSettings):
     kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
     redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
 
-    lake: str = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
+    lake: Folder = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
 
     namespace: str = Field(
         "v1", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="name of the view; another one begins anew"

@@ -60,11 +60,13 @@ class ViewStore:
             ) from error
 
     def pointer(self) -> int:
-        """The number of the current version; 0 for none. One small read."""
+        """The number of the current version; 0 for none. One small read. Raises `UnavailableError`."""
         try:
             return int((self._path / "CURRENT").read_text())
         except FileNotFoundError:
             return 0
+        except (OSError, ValueError) as error:
+            raise UnavailableError(f"{self._path / 'CURRENT'} cannot be read ({error})") from error
 
     def current(self) -> Manifest | None:
         """The current version; None before the first one."""

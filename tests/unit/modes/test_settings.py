@@ -73,6 +73,9 @@ WRONG = [
     ("dirt_duplicates", -0.1),
     ("dirt_garbage", "nan"),
     ("metrics_port", 70000),
+    ("lake", "s3://bucket/lake"),
+    ("lake", "file:///tmp/lake"),
+    ("lake", "x/" + "ü" * 128),
     ("log_level", "loud"),
     ("log_format", "xml"),
 ]
