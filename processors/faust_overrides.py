@@ -293,16 +293,20 @@ class BatchConsumer(driver.Consumer):
         """Called by Faust after every assignment that is not empty: starts from the book."""
         self.reject()
         try:
-            await asyncio.wait_for(self._seek(), SEEK_LIMIT_S)
+            await asyncio.wait_for(self._try_to_seek(), SEEK_LIMIT_S)
         except TimeoutError:
             log.warning("seeking took too long, trying again", limit_s=SEEK_LIMIT_S)
+        return {}
+
+    async def _try_to_seek(self) -> None:
+        try:
+            await self._seek()
         except ConfigurationError as error:
             app = self.app
             assert isinstance(app, BatchApp)
             app.fail(error)
         except Exception as error:  # noqa: BLE001 - the drain loop tries again, visibly
             log.warning("cannot seek yet, trying again", error=_brief(error))
-        return {}
 
     async def _seek(self) -> None:
         sources = self.sources()
