@@ -13,6 +13,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from adapters.embedded.servers import EmbeddedServers
 from adapters.kafka.cut import CutFinder
+from adapters.kafka.preflight import preflight
 from adapters.kafka.raw_reader import RawReader
 from adapters.kafka.topics import Topics
 from adapters.lake.batch_view import BatchViews
@@ -53,8 +54,9 @@ def embedded(settings: Settings, progress: Callable[[str], None] = lambda _: Non
 def located(settings: Settings) -> Settings:
     """The settings with the addresses of embedded servers where none are set.
 
-    Raises `UnavailableError` where they do not run.
+    Raises `UnavailableError` where they do not run, and as `check_kafka`.
     """
+    check_kafka(settings)
     if settings.kafka and settings.redis:
         return settings
     running = embedded(settings).running()
@@ -77,6 +79,7 @@ def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _:
 
     Raises `FourfoldError` where they cannot start.
     """
+    check_kafka(settings)
     if settings.kafka and settings.redis:
         yield settings
         return
@@ -87,6 +90,13 @@ def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _:
         yield settings.model_copy(update=update)
     finally:
         servers.close()
+
+
+def check_kafka(settings: Settings) -> None:
+    """Raises `ConfigurationError` where a Kafka is set that cannot be used, however long one waits."""
+    if settings.kafka:
+        for doubt in preflight(settings.access):
+            log.warning("kafka", doubt=doubt)
 
 
 def topics(settings: Settings) -> Topics:
@@ -106,6 +116,7 @@ def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float
                 replication=settings.replication,
             )
         except UnavailableError as error:
+            check_kafka(settings)
             if time.monotonic() > end:
                 raise
             if not told:
@@ -231,7 +242,10 @@ def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:
 def cut_finder(settings: Settings) -> CutFinder:
     """What finds the places of epochs in the log."""
     return CutFinder(
-        settings.access, epoch_ms=settings.rules.epoch_ms, margin_ms=int(settings.cut_margin_seconds * 1000)
+        settings.access,
+        epoch_ms=settings.rules.epoch_ms,
+        margin_ms=int(settings.cut_margin_seconds * 1000),
+        replication=settings.replication,
     )
 
 

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.kafka.bootstrap import joined, parse_bootstrap
 from core.errors import ConfigurationError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -14,7 +15,10 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
-    """`bootstrap`: `host:port`, comma separated. Files are paths to PEM."""
+    """`bootstrap`: `host:port`, comma separated; kept as every client reads it the same. Files are paths to PEM.
+
+    Raises `ConfigurationError` for a description that is none.
+    """
 
     bootstrap: str
     protocol: str = "PLAINTEXT"
@@ -37,6 +41,13 @@ class KafkaAccess:
                 f"FOURFOLD_KAFKA_PROTOCOL is {self.protocol}: it needs FOURFOLD_KAFKA_USERNAME "
                 "and FOURFOLD_KAFKA_PASSWORD"
             )
+        plain = ",".join(joined(*address) for address in self.addresses)
+        object.__setattr__(self, "bootstrap", plain)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Hosts and ports. Raises `ConfigurationError` for an address that is none."""
+        return parse_bootstrap(self.bootstrap, self.protocol)
 
     @property
     def _sasl(self) -> bool:

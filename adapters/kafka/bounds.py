@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from core.errors import UnavailableError
+from adapters.kafka.leaders import asked_of_leaders
 from core.position import PartitionKey
 
+#: For all partitions together; see `asked_of_leaders`.
 TIMEOUT_S: Final = 10.0
-#: Leaders are being chosen, as just after a topic was made or a broker came back: a moment later they are there.
-_MOVING: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-_MOVING_LIMIT_S: Final = 5.0
-_PAUSE_S: Final = 0.1
 
 
 def bounds_of(
@@ -24,16 +21,14 @@ def bounds_of(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> dict[PartitionKey, tuple[int, int]]:
-    """Each partition's first offset and end offset. Raises `UnavailableError`."""
-    limit = clock() + _MOVING_LIMIT_S
+    """Each partition's first offset and end offset. Raises as `asked_of_leaders`."""
+    end = clock() + TIMEOUT_S
     found: dict[PartitionKey, tuple[int, int]] = {}
     for source in sources:
-        while source not in found:
-            try:
-                found[source] = consumer.get_watermark_offsets(TopicPartition(*source), TIMEOUT_S)
-            except KafkaException as error:
-                reason: Any = error.args[0]
-                if reason.code() not in _MOVING or clock() > limit:
-                    raise UnavailableError(f"Kafka does not answer: {reason.str()}") from error
-                pause(_PAUSE_S)
+
+        def ask(timeout_s: float, source: PartitionKey = source) -> tuple[int, int]:
+            bounds: tuple[int, int] = consumer.get_watermark_offsets(TopicPartition(*source), timeout_s)
+            return bounds
+
+        found[source] = asked_of_leaders(consumer, ask, max(0.0, end - clock()), clock, pause)
     return found

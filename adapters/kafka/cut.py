@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -10,7 +11,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
+from adapters.kafka.leaders import asked_of_leaders
 from adapters.kafka.peek import Peek
+from adapters.kafka.trouble import said
 from core.cut import Cut, cut_epoch
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
@@ -24,14 +27,15 @@ _CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "
 class CutFinder:
     """Keeps its connections from one cut to the next."""
 
-    def __init__(self, access: KafkaAccess, *, epoch_ms: int, margin_ms: int) -> None:
+    def __init__(self, access: KafkaAccess, *, epoch_ms: int, margin_ms: int, replication: int = 1) -> None:
         """`margin_ms`: how far the clocks of several brokers may differ, and how long an append may take.
 
         A broker stamps a record before it shows it: with no margin a record of an epoch below the
-        cut may still come after it.
+        cut may still come after it. `replication`: of the topic `clock`, where it is made.
         """
         self._epoch_ms = epoch_ms
         self._margin_ms = margin_ms
+        self._replication = replication
         self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
         self._producer = Producer(access.confluent(linger_ms=0, message_timeout_ms=int(TIMEOUT_S * 1000)))
         self._consumer = Consumer(
@@ -68,16 +72,10 @@ class CutFinder:
         """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer."""
         # the ends first: what is appended after them has a time after the cut's
         ends = {source: end for source, (_, end) in bounds_of(self._consumer, sources).items()}
-        try:
-            times = [TopicPartition(*s, epoch * self._epoch_ms) for s in sources]
-            found = self._consumer.offsets_for_times(times, TIMEOUT_S)
-        except KafkaException as error:
-            raise _away(error.args[0]) from error
+        times = [TopicPartition(*s, epoch * self._epoch_ms) for s in sources]
         vector = dict(ends)
         stamped = {}
-        for answer in found:
-            if answer.error:
-                raise _away(answer.error)
+        for answer in asked_of_leaders(self._consumer, partial(_offsets_for, self._consumer, times), TIMEOUT_S):
             # below zero: no record has that time yet
             if answer.offset >= 0:
                 stamped[PartitionKey(answer.topic, answer.partition)] = answer.offset
@@ -124,7 +122,7 @@ class CutFinder:
         error, message = answers[0]
         if error is not None:
             self._clock_made = False
-            raise _away(error)
+            raise said(error)
         kind, append_ms = message.timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
             raise ConfigurationError(
@@ -134,16 +132,20 @@ class CutFinder:
         return int(append_ms)
 
     def _make_clock(self) -> None:
-        future = self._admin.create_topics([NewTopic(CLOCK, 1, config=_CONFIG)])[CLOCK]
+        future = self._admin.create_topics([NewTopic(CLOCK, 1, self._replication, config=_CONFIG)])[CLOCK]
         try:
             future.result(TIMEOUT_S + 2)
         except TimeoutError as error:
             raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s") from error
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise UnavailableError(f"Kafka cannot make the topic {CLOCK}: {error.args[0].str()}") from error
+                raise said(error, f"Kafka cannot make the topic {CLOCK}") from error
         self._clock_made = True
 
 
-def _away(error: Any) -> UnavailableError:
-    return UnavailableError(f"Kafka does not answer: {error.str()}")
+def _offsets_for(consumer: Consumer, times: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:
+    found: list[TopicPartition] = consumer.offsets_for_times(times, timeout_s)
+    for answer in found:
+        if answer.error:
+            raise KafkaException(answer.error)
+    return found

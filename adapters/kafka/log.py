@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
+from adapters.kafka.leaders import asked_of_leaders
 from adapters.kafka.stamp import stamp_of
-from core.errors import UnavailableError
+from adapters.kafka.trouble import PASSING, said
+from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey
 
 CHUNK: Final = 10_000
@@ -102,9 +104,10 @@ class LogReader:
 
     def answers(self, timeout_s: float) -> bool:
         """Whether Kafka answers a request within `timeout_s`."""
+        first = TopicPartition(*self.sources[0])
         try:
-            self._consumer.get_watermark_offsets(TopicPartition(*self.sources[0]), timeout_s)
-        except KafkaException:
+            asked_of_leaders(self._consumer, lambda s: self._consumer.get_watermark_offsets(first, s), timeout_s)
+        except FourfoldError:
             return False
         return True
 
@@ -119,7 +122,8 @@ class LogReader:
     def read(self, timeout_s: float) -> list[Entry | End]:
         """What has arrived, about `CHUNK` entries at most; waits up to `timeout_s` for the first.
 
-        Raises `UnavailableError` where Kafka refuses; where it is away, nothing arrives.
+        Raises `UnavailableError` where Kafka refuses, `ConfigurationError` where it always will;
+        where it is away, nothing arrives.
         """
         got: list[Entry | End] = []
         first = self._consumer.consume(1, timeout_s)
@@ -140,8 +144,8 @@ class LogReader:
                 )
             elif error.code() == KafkaError._PARTITION_EOF:
                 got.append(End(source, message.offset() or 0))
-            elif not error.retriable() and error.code() not in _PASSING:
-                raise UnavailableError(f"Kafka gives no records of {source}: {error.str()}")
+            elif not error.retriable() and error.code() not in PASSING:
+                raise said(error, f"Kafka gives no records of {source}")
         return got
 
 
@@ -154,12 +158,3 @@ def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
     except (UnicodeDecodeError, SystemError):
         return ()
     return found or ()
-
-
-_PASSING: Final = {
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TRANSPORT,
-    KafkaError._TIMED_OUT,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._RESOLVE,
-}

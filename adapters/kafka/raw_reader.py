@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.bounds import bounds_of
 from adapters.kafka.stamp import stamp_of
+from adapters.kafka.trouble import PASSING, said
 from core.errors import UnavailableError
 from core.position import PartitionKey
 
@@ -75,7 +76,7 @@ class RawReader:
 
         A partition has reached its end where the log goes on behind it, also when offsets before
         it hold control records or aborted ones. Raises `OffsetGoneError`, and `UnavailableError`
-        where Kafka refuses; where it is away, nothing arrives.
+        where Kafka refuses (`ConfigurationError` where it always will); where it is away, nothing arrives.
         """
         messages = self._consumer.consume(self._chunk, timeout_s)
         ends: dict[PartitionKey, int] = {}
@@ -124,15 +125,6 @@ def _ends(events: Iterable[Message]) -> dict[PartitionKey, int]:
             ends[source] = event.offset()
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise OffsetGoneError(f"the log of {source} has not the next offset: {error.str()}")
-        elif not error.retriable() and error.code() not in _PASSING:
-            raise UnavailableError(f"Kafka gives no records of {source}: {error.str()}")
+        elif not error.retriable() and error.code() not in PASSING:
+            raise said(error, f"Kafka gives no records of {source}")
     return ends
-
-
-_PASSING: Final = {
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TRANSPORT,
-    KafkaError._TIMED_OUT,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._RESOLVE,
-}

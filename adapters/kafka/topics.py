@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
@@ -18,13 +18,21 @@ from confluent_kafka.admin import (
 )
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.trouble import LEADERS_MOVE, said
 from core.errors import ConfigurationError, UnavailableError
 from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
 from core.position import PartitionKey
 
+T = TypeVar("T")
+
 TIMEOUT_S: Final = 10.0
 #: Longer than the client's own limit, so that it is the client that gives up, and says why.
 ANSWER_LIMIT_S: Final = TIMEOUT_S + 2
+#: Within this time every broker has heard of a topic, of a leader and of the other brokers.
+SPREAD_S: Final = 8.0
+#: A topic that one broker does not know may be one that it has not heard of, as just after its start.
+UNKNOWN_S: Final = 3.0
+_PAUSE_S: Final = 0.1
 _EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
 _LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
@@ -32,6 +40,7 @@ _LETTER_CONFIG: Final = {
 }
 #: Beside the topics of events: of one partition, kept by key.
 _LETTERS: Final = (DEAD_LETTERS, REPAIRS)
+_LEAST_REPLICAS: Final = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class Topics:
 
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
+        self._away = f"Kafka at {access.bootstrap} does not answer"
         self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
 
     def ensure(self, *, partitions: int, retention_ms: int, replication: int = 1) -> list[str]:
@@ -66,67 +76,84 @@ class Topics:
             for name, (count, config) in wanted.items()
             if name not in existing
         ]
-        made = []
-        if new:
-            for name, future in self._admin.create_topics(new).items():
-                try:
-                    _answer(future)
-                    made.append(name)
-                except KafkaException as error:
-                    # somebody else made it in the meantime
-                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                        raise UnavailableError(f"cannot make the topic {name}: {error}") from error
+        made = self._make(new, replication) if new else []
         self._await_visible(made)
         self.check()
         self._keep([name for name in TOPICS if name in existing], retention_ms)
         return made
 
+    def _make(self, new: Sequence[NewTopic], replication: int) -> list[str]:
+        """The names of those that it made, and nobody else. Raises as `ensure`."""
+        self._await_brokers(replication)
+        made = []
+        for name, future in self._admin.create_topics(list(new)).items():
+            try:
+                _answer(future)
+                made.append(name)
+            except KafkaException as error:
+                # somebody else made it in the meantime
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise said(error, f"Kafka cannot make the topic {name}") from error
+        return made
+
+    def _await_brokers(self, replication: int) -> None:
+        """Brokers of a cluster that is just starting come one by one. Raises `ConfigurationError` for too few."""
+        end = time.monotonic() + SPREAD_S
+        while (count := len(self._metadata().brokers)) < replication:
+            if time.monotonic() > end:
+                brokers = "1 broker" if count == 1 else f"{count} brokers"
+                raise ConfigurationError(
+                    f"FOURFOLD_REPLICATION is {replication} and the Kafka at {self._access.bootstrap} has {brokers}: "
+                    f"set FOURFOLD_REPLICATION={max(1, count)}, or start more brokers"
+                )
+            time.sleep(_PAUSE_S)
+
     def check(self) -> None:
         """Raises `ConfigurationError` where a topic is missing or cannot be used."""
-        existing = self.names()
-        missing = [name for name in (*TOPICS, *_LETTERS) if name not in existing]
-        if missing:
-            raise ConfigurationError(f"topic {missing[0]} does not exist: make the topics with `fourfold topics`")
         wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
-        for resource, future in self._admin.describe_configs(resources).items():
-            config = _settled(future)
-            for name, value in wanted[resource.name].items():
-                found = config[name].value
+        end = time.monotonic() + UNKNOWN_S
+        while missing := [name for name in wanted if name not in self.names()]:
+            if time.monotonic() > end:
+                raise ConfigurationError(f"topic {missing[0]} does not exist: make the topics with `fourfold topics`")
+            time.sleep(_PAUSE_S)
+        replicas = {name: topic.replicas for name, topic in self._described(tuple(wanted)).items()}
+        for name, config in self._configs(tuple(wanted)).items():
+            for key, value in wanted[name].items():
+                found = config[key].value
                 if found != value:
                     raise ConfigurationError(
-                        f"topic {resource.name} has {name}={found}, it must be {value}: "
+                        f"topic {name} has {key}={found}, it must be {value}: "
                         f"kafka-configs.sh --alter --entity-type topics --entity-name "
-                        f"{resource.name} --add-config {name}={value}"
+                        f"{name} --add-config {key}={value}"
                     )
+            least = int(config[_LEAST_REPLICAS].value)
+            if least > replicas.get(name, least):
+                raise ConfigurationError(
+                    f"topic {name} has {_LEAST_REPLICAS}={least} and replicas: {replicas[name]}, so Kafka takes no "
+                    f"records of it: give it more with kafka-reassign-partitions.sh (new topics get "
+                    f"FOURFOLD_REPLICATION), or kafka-configs.sh --alter --entity-type topics --entity-name {name} "
+                    f"--add-config {_LEAST_REPLICAS}={replicas[name]}"
+                )
 
     def _keep(self, names: Sequence[str], retention_ms: int) -> None:
         """Existing topics keep events at least so long, where another mode was content with less."""
         if not names:
             return
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         changes = []
-        for resource, future in self._admin.describe_configs(resources).items():
-            kept_ms = int(_settled(future)["retention.ms"].value)
+        for name, config in self._configs(names).items():
+            kept_ms = int(config["retention.ms"].value)
             if kept_ms >= 0 and (retention_ms < 0 or kept_ms < retention_ms):
                 entry = ConfigEntry("retention.ms", str(retention_ms), incremental_operation=AlterConfigOpType.SET)
-                changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[entry]))
+                changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]))
         if changes:
             for future in self._admin.incremental_alter_configs(changes).values():
-                _settled(future)
+                _settled(future, self._away)
 
     def states(self) -> dict[str, TopicState]:
         """Each existing topic of events by name. Raises `UnavailableError`."""
-        found = {}
-        for name, future in self._admin.describe_topics(TopicCollection(list(TOPICS))).items():
-            try:
-                topic = _answer(future)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise _away(error) from error
-            found[name] = TopicState(name, len(topic.partitions), str(topic.topic_id))
-        return found
+        return {
+            name: TopicState(name, topic.partitions, topic.identity) for name, topic in self._described(TOPICS).items()
+        }
 
     def partitions(self) -> list[PartitionKey]:
         """All partitions of the topics of events. Raises `UnavailableError`."""
@@ -134,20 +161,61 @@ class Topics:
             PartitionKey(state.name, number) for state in self.states().values() for number in range(state.partitions)
         ]
 
+    def names(self) -> set[str]:
+        """All topics of the broker. Raises `UnavailableError`."""
+        return set(self._metadata().topics)
+
+    def _metadata(self) -> Any:
+        try:
+            return self._admin.list_topics(timeout=TIMEOUT_S)
+        except KafkaException as error:
+            raise said(error, self._away) from error
+
     def _await_visible(self, made: Sequence[str]) -> None:
         """A broker may not show a topic yet that it has just made."""
         end = time.monotonic() + TIMEOUT_S
         while missing := set(made) - self.names():
             if time.monotonic() > end:
                 raise UnavailableError(f"Kafka made the topic {min(missing)} and does not show it")
-            time.sleep(0.05)
+            time.sleep(_PAUSE_S)
 
-    def names(self) -> set[str]:
-        """All topics of the broker. Raises `UnavailableError`."""
-        try:
-            return set(self._admin.list_topics(timeout=TIMEOUT_S).topics)
-        except KafkaException as error:
-            raise _away(error, self._access.bootstrap) from error
+    def _described(self, names: Sequence[str]) -> dict[str, _Described]:
+        """The topics that exist. One that is unknown is asked for again: the next broker may know it."""
+        end = time.monotonic() + UNKNOWN_S
+        found: dict[str, _Described] = {}
+        while True:
+            left = [name for name in names if name not in found]
+            for name, future in self._admin.describe_topics(TopicCollection(left)).items():
+                try:
+                    topic = _answer(future)
+                except KafkaException as error:
+                    if error.args[0].code() not in LEADERS_MOVE or time.monotonic() > end:
+                        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                            continue
+                        raise said(error, self._away) from error
+                else:
+                    replicas = min((len(partition.replicas) for partition in topic.partitions), default=0)
+                    found[name] = _Described(len(topic.partitions), str(topic.topic_id), replicas)
+            if len(found) == len(names) or time.monotonic() > end:
+                return {name: found[name] for name in names if name in found}
+            time.sleep(_PAUSE_S)
+
+    def _configs(self, names: Sequence[str]) -> dict[str, Any]:
+        """The settings of topics that exist, by name."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+
+        def ask() -> dict[str, Any]:
+            return {r.name: _answer(future) for r, future in self._admin.describe_configs(resources).items()}
+
+        return _while_it_spreads(ask, self._away)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    partitions: int
+    identity: str
+    #: of the partition that has the fewest
+    replicas: int
 
 
 def log_identity(states: Mapping[str, TopicState]) -> str:
@@ -163,6 +231,21 @@ def topics_made_anew() -> ConfigurationError:
     )
 
 
+def _while_it_spreads(ask: Callable[[], T], what: str) -> T:
+    """An answer about topics that exist: a broker that has not heard of them yet is asked again.
+
+    `what`: what an error is told to mean.
+    """
+    end = time.monotonic() + SPREAD_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERS_MOVE or time.monotonic() > end:
+                raise said(error, what) from error
+        time.sleep(_PAUSE_S)
+
+
 def _answer(future: Any) -> Any:
     """What Kafka answered. Raises `KafkaException`, `UnavailableError` where no answer came."""
     try:
@@ -171,14 +254,9 @@ def _answer(future: Any) -> Any:
         raise UnavailableError(f"Kafka has not answered for {ANSWER_LIMIT_S:g} s") from error
 
 
-def _settled(future: Any) -> Any:
-    """As `_answer`, with every failure as `UnavailableError`."""
+def _settled(future: Any, what: str) -> Any:
+    """As `_answer`, with every failure as it is said to people."""
     try:
         return _answer(future)
     except KafkaException as error:
-        raise _away(error) from error
-
-
-def _away(error: KafkaException, where: str = "") -> UnavailableError:
-    at = f" at {where}" if where else ""
-    return UnavailableError(f"Kafka{at} does not answer: {error.args[0].str()}")
+        raise said(error, what) from error
