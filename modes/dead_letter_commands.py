@@ -19,8 +19,10 @@ from adapters.kafka.access import KafkaAccess
 from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
 from adapters.kafka.repairs import Repair, RepairBook, keep_repairs, place_of, read_repairs
 from adapters.kafka.topics import Topics
+from core.clocks import suspicion, typical_ahead_s
 from core.events import REPAIRS
 from core.rfc3339 import to_text
+from core.verdict import Reason
 from modes.invocation import ACT, Json, settings_of
 from modes.wiring import located, topics
 from producers.redriver import redrive as send_repaired
@@ -32,6 +34,9 @@ letters_app = typer.Typer(help="Rejected records: look at them, put them right, 
 
 #: Letters that are drawn before and after their repair.
 _EXAMPLES: Final = 5
+#: In so many of the newest letters a reason that most have is looked for.
+_RECENT: Final = 1_000
+_MOST: Final = 0.5
 DEAD, REPAIRED, REDRIVEN = "dead", "repaired", "redriven"
 
 
@@ -73,6 +78,8 @@ def deadletters(
         )
     Console(highlight=False, markup=False).print(table)
     print(f"{len(letters):,} dead letters" + (f", the last {len(shown)} shown" if len(shown) < len(letters) else ""))
+    if doubt := _clock_doubt(letters[-_RECENT:]):
+        print(doubt)
 
 
 @letters_app.command()
@@ -138,6 +145,13 @@ def redrive(as_json: Json = False) -> None:
         print(f"  not {one.source}:{one.offset}: it would be rejected now, {safe(str(rejected), 100)}")
     if len(done.refused) > _EXAMPLES:
         print(f"  and {len(done.refused) - _EXAMPLES:,} more would be rejected: see --json")
+
+
+def _clock_doubt(letters: Sequence[FoundLetter]) -> str | None:
+    future = [letter for letter in letters if letter.reason == Reason.FROM_FUTURE]
+    if len(future) < _MOST * len(letters):
+        return None
+    return suspicion({f"rejected:{Reason.FROM_FUTURE}": len(future)}, typical_ahead_s(each.detail for each in future))
 
 
 def _states(letters: Sequence[FoundLetter], book: RepairBook) -> dict[FoundLetter, str]:

@@ -11,7 +11,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import aiokafka.consumer.fetcher as aiokafka_fetcher
@@ -22,8 +22,10 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     CorruptRecordException,
     KafkaConnectionError,
+    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
 )
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
@@ -39,6 +41,8 @@ log = structlog.get_logger(__name__)
 #: A longer seek runs into Faust's recovery time-out, which ends its service loop for good.
 SEEK_LIMIT_S: Final = 5.0
 RESEEK_PAUSE_S: Final = 0.3
+#: After the group has refused this worker.
+REJOIN_PAUSE_S: Final = 1.0
 #: (wait in ms, bytes) that a fetch asks the broker for: it answers when there is so much, or it has waited so long.
 #: A quiet log answers at once. A busy one is asked at most 100 times a second: a fetch for each few records took
 #: a third of a core at 1,000 events/s.
@@ -157,7 +161,25 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 await asyncio.sleep(0.1)
             return await perform_assignment(response)
 
+        async def refused(error: KafkaError) -> None:
+            # aiokafka waits for somebody to fetch, which nobody does who has no partitions
+            await asyncio.to_thread(self._batch_app.refused, error)
+            await asyncio.sleep(REJOIN_PAUSE_S)
+
         coordinator._perform_assignment = with_metadata
+        coordinator._push_error_to_user = refused
+
+    @property
+    def coordinator_known(self) -> bool:
+        """Whether the group has a coordinator, as far as this worker knows; True before it has begun."""
+        consumer = self._consumer
+        return consumer is None or consumer._coordinator.coordinator_id is not None
+
+    @property
+    def _batch_app(self) -> BatchApp:
+        app = self.consumer.app
+        assert isinstance(app, BatchApp)
+        return app
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """From here to the next seek nothing fetched may be counted."""
@@ -259,9 +281,13 @@ class BatchConsumer(driver.Consumer):
     @property
     def book(self) -> PartitionBook:
         """The app's partition book."""
+        return self._batch_app.book
+
+    @property
+    def _batch_app(self) -> BatchApp:
         app = self.app
         assert isinstance(app, BatchApp)
-        return app.book
+        return app
 
     def sources(self) -> list[PartitionKey]:
         """The partitions assigned to this worker."""
@@ -302,9 +328,9 @@ class BatchConsumer(driver.Consumer):
         try:
             await self._seek()
         except ConfigurationError as error:
-            app = self.app
-            assert isinstance(app, BatchApp)
-            app.fail(error)
+            self._batch_app.fail(error)
+        except TopicAuthorizationFailedError as error:
+            self._batch_app.refused(error)
         except Exception as error:  # noqa: BLE001 - the drain loop tries again, visibly
             log.warning("cannot seek yet, trying again", error=_brief(error))
 
@@ -319,6 +345,7 @@ class BatchConsumer(driver.Consumer):
         if generation is not None:
             self.book.generation = generation
             self._needs_seek = False
+            self._batch_app.joined()
 
     async def _drain_messages(self, fetcher: Any) -> None:
         stopped, fetcher_stopped = self._stopped, fetcher._stopped
@@ -344,6 +371,10 @@ class BatchConsumer(driver.Consumer):
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             log.warning("the log does not have the offset asked for, seeking again", error=_brief(error))
             self.reject()
+            await asyncio.sleep(RESEEK_PAUSE_S)
+            return
+        except TopicAuthorizationFailedError as error:
+            self._batch_app.refused(error)
             await asyncio.sleep(RESEEK_PAUSE_S)
             return
         if not fetched or not self.flow_active:
@@ -413,11 +444,23 @@ class BatchApp(faust.App):
     BootStrategy = ConsumerOnly
     book: PartitionBook
     failure: Exception | None = None
+    #: Called with what the group or the log refuses, outside the app's loop.
+    refused: Callable[[KafkaError], None]
+    #: Called when this worker has its partitions.
+    joined: Callable[[], None]
+    #: Begun with the app: its timers begin after the first assignment, which may never come.
+    watch: Callable[[], Awaitable[None]] | None = None
 
     def fail(self, error: Exception) -> None:
         """The worker cannot go on whatever it tries: stops it; `failure` says why."""
         self.failure = error
         signal.raise_signal(signal.SIGTERM)
+
+    async def on_start(self) -> None:
+        """See `watch`."""
+        await super().on_start()
+        if self.watch is not None:
+            self.add_future(self.watch())
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)

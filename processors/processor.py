@@ -17,6 +17,7 @@ from core.logic import STANDARD, Logic
 from core.rules import Rules
 from processors.batches import Fetched
 from processors.book import Book, Held
+from processors.clock_watch import ClockWatch
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class Processor:
         self._reject = reject
         self._sleep = sleep
         self._wall = wall
+        self._clocks = ClockWatch()
         self.work = Work()
 
     async def take(self, fetched: Fetched) -> None:
@@ -119,6 +121,7 @@ class Processor:
         work.batches += 1
         work.records += records
         work.dead_letters += len(letters)
+        self._clocks.took(records, delta)
 
     def _floor(self, newest_epoch: int) -> int:
         """Below which epoch state expires. A broker's clock that is ahead must not make all else expire."""

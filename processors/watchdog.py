@@ -11,17 +11,22 @@ from core.position import PartitionKey
 #: The exit code of a worker that ended itself because it stood still (EX_TEMPFAIL).
 STALLED_EXIT_CODE: Final = 75
 LIMIT_S: Final = 20.0
+#: Whoever begins has no position before it is in the group.
+FIRST_LIMIT_S: Final = 60.0
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Compares log ends with positions; the list of partitions comes from the store.
+    """Compares log ends with positions; the list of partitions comes from the broker and the store.
 
-    The client's own list is empty in the very state that this guards against.
+    The client's own list is empty in the very state that this guards against, and so is the store's
+    where nothing was counted yet. `late`: partitions that lag and have not moved, as it looked last.
     """
 
     clock: Callable[[], float]
     limit_s: float = LIMIT_S
+    first_limit_s: float = FIRST_LIMIT_S
+    late: list[PartitionKey] = field(default_factory=list)
     _since: dict[PartitionKey, float] = field(default_factory=dict)
     _last: dict[PartitionKey, int] = field(default_factory=dict)
 
@@ -37,18 +42,22 @@ class Watchdog:
         """
         now = self.clock()
         for source, end in ends.items():
-            position = positions.get(source, -1)
+            position = positions.get(source, 0)
             if position >= end or self._last.get(source) != position:
                 self._since.pop(source, None)
             else:
                 self._since.setdefault(source, now)
             self._last[source] = position
-        late = [source for source, since in self._since.items() if now - since > self.limit_s]
-        if len(late) == len(ends):
-            return late
+        self.late = [source for source, since in self._since.items() if now - since > self._limit(source, positions)]
+        if len(self.late) == len(ends):
+            return self.late
         owned = set(mine)
-        return [source for source in late if source in owned]
+        return [source for source in self.late if source in owned]
 
     def reset(self) -> None:
         """The broker or the store is away: that is not this worker's stall."""
         self._since.clear()
+        self.late = []
+
+    def _limit(self, source: PartitionKey, positions: Mapping[PartitionKey, int]) -> float:
+        return self.limit_s if source in positions else max(self.limit_s, self.first_limit_s)

@@ -17,7 +17,8 @@ from faust.worker import Worker
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.continuity import Continuity, Mark
-from adapters.kafka.topics import Topics, log_identity, topics_made_anew
+from adapters.kafka.group import Group
+from adapters.kafka.topics import Topics, TopicState, log_identity, topics_made_anew
 from adapters.speed.port import SpeedSink
 from core.errors import ConfigurationError
 from core.events import TOPICS
@@ -26,6 +27,7 @@ from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
 from processors.faust_overrides import BatchApp, ThreadOffsets, install
+from processors.membership import CLIENT, Membership
 from processors.processor import DeadLetterSink, Processor
 from processors.watchdog import STALLED_EXIT_CODE, Watchdog
 
@@ -80,12 +82,13 @@ class FaustWorker:
             logic=settings.logic,
         )
         self._watchdog = Watchdog(time.monotonic)
+        self._membership = Membership(settings.group, Group(settings.access, settings.group).members, self.app.fail)
         self._wire()
 
     @property
     def ready(self) -> bool:
         """Whether the worker has joined its group and is not waiting for anything."""
-        return self.book.restores > 0 and not self.processor.work.waiting
+        return self.book.restores > 0 and not self.processor.work.waiting and not self._membership.trouble
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; the exit code. Raises `FourfoldError` if it cannot go on."""
@@ -125,36 +128,49 @@ class FaustWorker:
                     return
 
         app.agent(topic, name="count")(count)
-        app.timer(WATCH_EVERY_S)(self._watch)
+        app.refused, app.joined, app.watch = self._membership.refused, self._membership.joined, self._keep_watch
         app.timer(DISPLAY_COMMIT_EVERY_S)(self._commit_for_display)
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            await self._watch()
 
     async def _watch(self) -> None:
         consumer = self.app.batch_consumer
+        states = await self._states()
         try:
             texts = await self._sink.all_positions()
             positions = {source: Position.decode(text).next for source, text in texts.items()}
-            ends = await asyncio.wait_for(ThreadOffsets(consumer).ends(positions), 4)
+            there = {PartitionKey(s.name, number) for s in states.values() for number in range(s.partitions)}
+            ends = await asyncio.wait_for(ThreadOffsets(consumer).ends(there | positions.keys()), 4)
         except Exception as error:  # noqa: BLE001 - away, which is not this worker's stall
             log.debug("watchdog cannot look", error=repr(error))
             self._watchdog.reset()
             return
-        await self._check_topics()
+        self._check_topics(states)
         await self._check_again({source: Position.decode(text) for source, text in texts.items()})
-        if self.processor.work.waiting:
+        self._membership.looked(coordinator=consumer.thread.coordinator_known)
+        if self.processor.work.waiting or (self._membership.trouble and not consumer.sources()):
             # not standing still: it says what it waits for
             self._watchdog.reset()
             return
-        mine = consumer.sources()
-        if stalled := self._watchdog.stalled(ends, positions, mine):
+        stalled = self._watchdog.stalled(ends, positions, consumer.sources())
+        if late := self._watchdog.late:
+            taken = await asyncio.to_thread(self._membership.taken, late)
+            stalled = [source for source in stalled if source not in taken]
+        if stalled:
             log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])
             os._exit(STALLED_EXIT_CODE)
 
-    async def _check_topics(self) -> None:
+    async def _states(self) -> Mapping[str, TopicState]:
         try:
-            states = await asyncio.to_thread(self._topics.states)
+            return await asyncio.to_thread(self._topics.states)
         except Exception as error:  # noqa: BLE001 - Kafka is away; its client may also just time out
             log.debug("watchdog cannot look at the topics", error=repr(error))
-            return
+            return {}
+
+    def _check_topics(self, states: Mapping[str, TopicState]) -> None:
         if states and log_identity(states) != self.book.identity:
             self.app.fail(topics_made_anew())
 
@@ -194,6 +210,7 @@ def _make_app(settings: WorkerSettings) -> BatchApp:
         settings.group,
         broker="kafka://" + ";kafka://".join(access.bootstrap.split(",")),
         broker_credentials=_credentials(access),
+        broker_client_id=CLIENT,
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="none",

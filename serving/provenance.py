@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.clocks import suspicion
 from core.logic import STANDARD
 from core.position import PartitionKey
 from core.rfc3339 import to_text
@@ -15,6 +17,8 @@ from serving.answer import Answer
 
 #: A batch view is stale when so many cycles have passed without a new one.
 STALE_AFTER: Final = 3
+#: What is wrong with records now is looked for in so many epochs.
+RECENT_EPOCHS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Provenance:
             states.append("batch view stale")
         if ends is None:
             states.append("Kafka does not answer")
+        if doubt := suspicion(_recent(answer)):
+            states.append(doubt)
         return {
             "mode": self.mode,
             "logic": self._logic(answer),
@@ -70,6 +76,17 @@ class Provenance:
         if answer.speed is not None:
             names.append(answer.speed.job.logic if answer.speed.job else self.logic)
         return " and ".join(dict.fromkeys(names)) or self.logic
+
+
+def _recent(answer: Answer) -> Mapping[str, int]:
+    """Counters of the newest epochs; of all where no view has them by epoch."""
+    quality = answer.speed.quality if answer.speed else {}
+    if not quality:
+        return answer.counters
+    recent: Counter[str] = Counter()
+    for epoch in sorted(quality)[-RECENT_EPOCHS:]:
+        recent.update(quality[epoch])
+    return recent
 
 
 def _offsets(vector: Mapping[PartitionKey, int]) -> dict[str, int]:

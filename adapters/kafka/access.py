@@ -93,6 +93,21 @@ class KafkaAccess:
             **more,
         )
 
+    def aiokafka(self) -> dict[str, Any]:
+        """Settings for aiokafka's clients. Raises as `ssl_context`."""
+        config: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.protocol,
+            "ssl_context": self.ssl_context(),
+        }
+        if self._sasl:
+            config |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return config
+
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context of asyncio clients, None without TLS. Raises `ConfigurationError`."""
         if not self._tls:

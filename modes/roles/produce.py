@@ -10,14 +10,16 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from adapters.kafka.append_time import AppendTime
 from core.errors import ConfigurationError
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
-from modes.wiring import dirt, resend_span_ms, wait_for_topics
+from modes.wiring import dirt, resend_span_ms, topics, wait_for_topics
+from producers.clock_check import ClockCheck
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DayStream
-from producers.role import Source, Stats, run
+from producers.role import Source, Stats, run, wall_ms
 from producers.scheduled import ScheduledStream
 from producers.shop import shoppers_for
 from producers.stream import ShopStream
@@ -54,7 +56,13 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
     collected = _ProducerMetrics()
     telemetry = telemetry_of(settings, collected)
     log.info("producing", run=identity, rate=settings.rate, metrics=telemetry.address)
-    stats = run(emitter, source, pacer, stop, collected.take, duration_s=duration_s)
+    append_time, partitions = AppendTime(settings.access), topics(settings).partitions()
+    check = ClockCheck(lambda: append_time.newest_ms(partitions), lambda: emitter.delivered, wall_ms)
+    check.start()
+    try:
+        stats = run(emitter, source, pacer, stop, collected.take, duration_s=duration_s)
+    finally:
+        check.stop()
     log.info("produced", records=stats.produced, delivered=stats.delivered, failed=stats.failed)
     return stats
 

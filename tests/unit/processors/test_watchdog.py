@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.position import PartitionKey
-from processors.watchdog import LIMIT_S, Watchdog
+from processors.watchdog import FIRST_LIMIT_S, LIMIT_S, Watchdog
 from tests.support.events import CLICKS_0, CLICKS_1
 
 BOTH = [CLICKS_0, CLICKS_1]
@@ -65,10 +65,25 @@ def test_if_all_partitions_stand_still_every_worker_ends(watchdog: Watchdog, clo
     assert sorted(look(watchdog, clock, positions, [], after_s=LIMIT_S + 1)) == BOTH
 
 
-def test_a_partition_without_a_position_lags_too(watchdog: Watchdog, clock: Clock) -> None:
+def test_a_partition_without_a_position_lags_too_after_the_time_that_a_beginning_takes(
+    watchdog: Watchdog, clock: Clock
+) -> None:
     for _ in range(2):
         look(watchdog, clock, {CLICKS_1: 100}, [CLICKS_0])
-    assert look(watchdog, clock, {CLICKS_1: 100}, [CLICKS_0], after_s=LIMIT_S + 1) == [CLICKS_0]
+    assert look(watchdog, clock, {CLICKS_1: 100}, [CLICKS_0], after_s=LIMIT_S + 1) == []
+    assert look(watchdog, clock, {CLICKS_1: 100}, [CLICKS_0], after_s=FIRST_LIMIT_S) == [CLICKS_0]
+
+
+def test_an_empty_partition_without_a_position_does_not_lag(watchdog: Watchdog, clock: Clock) -> None:
+    for _ in range(5):
+        clock.now += FIRST_LIMIT_S
+        assert watchdog.stalled({CLICKS_0: 0, CLICKS_1: 0}, {}, BOTH) == watchdog.late == []
+
+
+def test_what_is_late_at_another_worker_is_known(watchdog: Watchdog, clock: Clock) -> None:
+    for at in range(4):
+        look(watchdog, clock, {CLICKS_0: 50, CLICKS_1: at}, [CLICKS_1], after_s=LIMIT_S)
+    assert watchdog.late == [CLICKS_0]
 
 
 def test_while_a_server_is_away_no_time_counts(watchdog: Watchdog, clock: Clock) -> None:

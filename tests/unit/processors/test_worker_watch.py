@@ -26,4 +26,6 @@ class AwayTopics:
 def test_a_kafka_that_is_away_does_not_end_the_worker(error: Exception) -> None:
     worker = FaustWorker.__new__(FaustWorker)
     worker._topics = AwayTopics(error)  # type: ignore[assignment]
-    asyncio.run(worker._check_topics())
+    states = asyncio.run(worker._states())
+    worker._check_topics(states)
+    assert not states
