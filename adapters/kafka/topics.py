@@ -161,6 +161,23 @@ class Topics:
             PartitionKey(state.name, number) for state in self.states().values() for number in range(state.partitions)
         ]
 
+    def hindrance(self) -> str:
+        """What keeps records out of the topics of events, as far as Kafka tells. Raises `UnavailableError`."""
+        found = self._metadata().topics
+        least = {name: int(config[_LEAST_REPLICAS].value) for name, config in self._configs(TOPICS).items()}
+        leaderless, short = [], []
+        for name in TOPICS:
+            for number, partition in sorted(found[name].partitions.items()) if name in found else ():
+                if partition.leader < 0:
+                    leaderless.append(f"{name}-{number}")
+                elif len(partition.isrs) < least[name]:
+                    short.append(f"{name}-{number} ({len(partition.isrs)} of {least[name]})")
+        if leaderless:
+            return f"no broker leads {', '.join(leaderless)}: start the brokers that have them"
+        if short:
+            return f"fewer replicas are in sync than {_LEAST_REPLICAS} asks for: {', '.join(short)}; start the other brokers"
+        return "Kafka answers, and acknowledges nothing"
+
     def names(self) -> set[str]:
         """All topics of the broker. Raises `UnavailableError`."""
         return set(self._metadata().topics)

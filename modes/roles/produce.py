@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -16,6 +17,7 @@ from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
 from modes.wiring import dirt, resend_span_ms, topics, wait_for_topics
 from producers.clock_check import ClockCheck
+from producers.delivery_watch import DeliveryWatch
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DayStream
@@ -56,15 +58,28 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
     collected = _ProducerMetrics()
     telemetry = telemetry_of(settings, collected)
     log.info("producing", run=identity, rate=settings.rate, metrics=telemetry.address)
-    append_time, partitions = AppendTime(settings.access), topics(settings).partitions()
-    check = ClockCheck(lambda: append_time.newest_ms(partitions), lambda: emitter.delivered, wall_ms)
-    check.start()
-    try:
+    with _watched(settings, emitter):
         stats = run(emitter, source, pacer, stop, collected.take, duration_s=duration_s)
-    finally:
-        check.stop()
     log.info("produced", records=stats.produced, delivered=stats.delivered, failed=stats.failed)
     return stats
+
+
+@contextmanager
+def _watched(settings: Settings, emitter: Emitter) -> Iterator[None]:
+    """Says meanwhile what keeps records away from the log, and out of the counts."""
+    known, append_time = topics(settings), AppendTime(settings.access)
+    partitions = known.partitions()
+    threads = (
+        ClockCheck(lambda: append_time.newest_ms(partitions), lambda: emitter.delivered, wall_ms),
+        DeliveryWatch(lambda: emitter.produced - emitter.failed, lambda: emitter.delivered, known.hindrance),
+    )
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.stop()
 
 
 class _ProducerMetrics(Collector):

@@ -11,21 +11,19 @@ import os
 import signal
 import time
 from contextlib import ExitStack
-from itertools import accumulate
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from core.position import Vector
 from modes.settings import Settings
 from modes.up import api_port
 from modes.wiring import view_store
 from tests.support.boundary_ablation import ABLATIONS
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
 from tests.support.chaos import Stage
-from tests.support.chaos_audit import Audit
+from tests.support.chaos_answers import wrong_answers
 from tests.support.chaos_crew import Crew
 from tests.support.waiting import until
 
@@ -41,7 +39,6 @@ PAUSE_S = 0.1
 START_BOUND_S = 90.0
 ABLATION_VERSIONS = 2
 ALL_ABLATIONS = os.environ.get("FOURFOLD_CHAOS_ABLATIONS", "") == "1"
-FORGET_EVERY = 100
 
 
 def boundary(stage: Stage, **more: Any) -> Settings:
@@ -55,26 +52,6 @@ def boundary(stage: Stage, **more: Any) -> Settings:
         **more,
     )
     return settings.model_copy(update={"api_port": api_port(settings)})
-
-
-def wrong_answers(audit: Audit, pollers: list[Poller]) -> list[str]:
-    """What is wrong with any answer; in the order of their offsets, so that the truth is summed up once."""
-    polled = sorted((p for poller in pollers for p in poller.polled), key=lambda p: sum(p.vector.values()))
-    lowest_from = list(accumulate((p.vector for p in reversed(polled)), lowest))[::-1]
-    wrong = []
-    for number, (at, answer, _) in enumerate(polled):
-        if number % FORGET_EVERY == 0:
-            audit.forget(lowest_from[number])
-        differences = (
-            audit.document_differences(answer) if isinstance(answer, dict) else audit.answer_differences(answer)
-        )
-        if differences:
-            wrong.append(f"{at:.3f}: {len(differences)} wrong, {differences[:4]}")
-    return wrong
-
-
-def lowest(one: Vector, other: Vector) -> Vector:
-    return {source: min(one.get(source, 0), other.get(source, 0)) for source in one}
 
 
 def started(stage: Stage, settings: Settings, stack: ExitStack, command: tuple[str, ...] = ()) -> Crew:

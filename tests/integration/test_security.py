@@ -97,8 +97,10 @@ def test_every_client_reaches_kafka_over_sasl_and_tls(secured_kafka, certificate
 
     wrong = settings.model_copy(update={"kafka_password": "guess"})
     done = run(wrong, "verify")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("fourfold: ") == 1
+    assert "FOURFOLD_KAFKA_USERNAME" in done.stderr
+    assert "guess" not in done.stderr
 
 
 @pytest.mark.skipif(test_servers.kind() != "containers", reason="the embedded Redis has no TLS; needs Docker")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -24,11 +24,13 @@ from tests.support.waiting import until
 #: Several of them run side by side, beside the tests of others.
 _HEAP: Final = "-Xmx256m"
 _LOGGING: Final = "-Dlog4j2.configurationFile=log4j2.properties"
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_NONE: Final[Mapping[str, str]] = {}
 _CLUSTER_ID: Final = "MkU3OEVBNTcwNTJENDM2Qk"
 START_BOUND_S: Final = 90.0
 STOP_BOUND_S: Final = 20.0
 #: How long the controller misses a broker before others lead its partitions.
-SESSION_MS: Final = 3_000
+SESSION_MS: Final = 9_000
 
 
 class Brokers:
@@ -39,21 +41,26 @@ class Brokers:
         directory: Path,
         count: int = 3,
         advertised: Callable[[int], str] = lambda port: f"{HOST}:{port}",
-        **more: Any,
+        protocols: Sequence[str] = (),
+        properties: Mapping[str, str] = _NONE,
     ) -> None:
-        """`advertised`: how a broker that listens on a port names itself; `more`: properties, with `_` for `.`."""
+        """`advertised`: how a broker that listens on a port names itself. `protocols`: of more listeners.
+
+        `properties`: of each broker, before those that are usual here.
+        """
         self._homes = {number: directory / str(number) / "home" for number in range(1, count + 1)}
         self._processes: dict[int, ProcessIdentity] = {}
-        found = free_ports(2 * count, str(directory))
-        self._ports = dict(zip(self._homes, found[:count], strict=True))
-        controllers = dict(zip(self._homes, found[count:], strict=True))
+        found = iter(free_ports((2 + len(protocols)) * count, str(directory)))
+        self._ports = dict(zip(self._homes, found, strict=False))
+        controllers = dict(zip(self._homes, found, strict=False))
+        self._others = {protocol: dict(zip(self._homes, found, strict=False)) for protocol in protocols}
         cache = DEFAULT_CACHE.expanduser()
         self._java = Java(Jars(cache, lambda _: None).class_path(), cache)
         voters = ",".join(f"{number}@{HOST}:{port}" for number, port in controllers.items())
-        own = {name.replace("_", "."): str(value) for name, value in more.items()}
         for number, home in self._homes.items():
-            listeners = f"PLAINTEXT://{HOST}:{self._ports[number]},CONTROLLER://{HOST}:{controllers[number]}"
-            named = f"PLAINTEXT://{advertised(self._ports[number])}"
+            others = "".join(f",{name}://{HOST}:{ports[number]}" for name, ports in self._others.items())
+            listeners = f"PLAINTEXT://{HOST}:{self._ports[number]},CONTROLLER://{HOST}:{controllers[number]}{others}"
+            named = f"PLAINTEXT://{advertised(self._ports[number])}{others}"
             self._prepare(
                 home,
                 kafka_config._FIXED
@@ -62,10 +69,14 @@ class Brokers:
                     "node.id": str(number),
                     "listeners": listeners,
                     "advertised.listeners": named,
+                    "listener.security.protocol.map": ",".join(
+                        f"{name}:{protocol}"
+                        for name, protocol in [("CONTROLLER", "PLAINTEXT"), *((p, p) for p in _PROTOCOLS)]
+                    ),
                     "controller.quorum.voters": voters,
                     "log.dirs": "data",
                 }
-                | own,
+                | dict(properties),
             )
 
     @property
@@ -78,9 +89,10 @@ class Brokers:
         """All addresses, comma separated."""
         return ",".join(f"{HOST}:{port}" for port in self._ports.values())
 
-    def address(self, number: int) -> str:
+    def address(self, number: int, protocol: str = "PLAINTEXT") -> str:
         """Where a broker listens."""
-        return f"{HOST}:{self._ports[number]}"
+        ports = self._ports if protocol == "PLAINTEXT" else self._others[protocol]
+        return f"{HOST}:{ports[number]}"
 
     def launch(self, number: int) -> None:
         """Starts a broker, and does not wait for it."""
@@ -116,6 +128,15 @@ class Brokers:
         """The leader of each partition of a topic, as some broker knows it."""
         found = self.admin().list_topics(topic, timeout=10).topics[topic].partitions
         return {number: partition.leader for number, partition in found.items()}
+
+    def in_sync(self) -> bool:
+        """Whether every partition has all its replicas."""
+        try:
+            topics = self.admin().list_topics(timeout=3).topics.values()
+        except KafkaException:
+            return False
+        partitions = [partition for topic in topics for partition in topic.partitions.values()]
+        return bool(partitions) and all(len(each.isrs) == len(each.replicas) for each in partitions)
 
     def __enter__(self) -> Self:
         for number in self._homes:
@@ -169,5 +190,5 @@ def _replicated(count: int) -> dict[str, str]:
         "transaction.state.log.min.isr": least,
         "share.coordinator.state.topic.replication.factor": str(count),
         "broker.session.timeout.ms": str(SESSION_MS),
-        "broker.heartbeat.interval.ms": "500",
+        "broker.heartbeat.interval.ms": "2000",
     }

@@ -15,6 +15,7 @@ from core.events import TOPICS
 from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring import wait_for_topics
+from tests.support.brokers import Brokers
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
 from tests.support.chaos_transactions import TransactionalShop
@@ -30,13 +31,14 @@ DRAIN_BOUND_S: Final = 60.0
 class Stage:
     """Servers and producers in one directory; any number of views count their log."""
 
-    def __init__(self, directory: Path, seed: int, rate: int) -> None:
-        """`rate`: events a second, `TRANSACTIONAL_RATE` more come in transactions."""
+    def __init__(self, directory: Path, seed: int, rate: int, brokers: Brokers | None = None) -> None:
+        """`rate`: events a second, `TRANSACTIONAL_RATE` more come in transactions. `brokers`: the Kafka, or one broker."""
         self._directory = directory
         self._seed = seed
         self._rate = rate
         self._stack = ExitStack()
-        self.servers = EmbeddedServers(directory)
+        self._brokers = brokers
+        self.servers = EmbeddedServers(directory, with_kafka=brokers is None)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -65,12 +67,13 @@ class Stage:
         settings = Settings(
             mode="streaming",
             _env_file=None,  # type: ignore[call-arg]
-            kafka=addresses.kafka,
+            kafka=addresses.kafka if self._brokers is None else self._brokers.bootstrap,
             redis=addresses.redis,
             data_dir=self._directory,
             namespace=namespace,
             group=namespace,
             partitions=PARTITIONS,
+            replication=1 if self._brokers is None else len(self._brokers.numbers),
             epoch_seconds=5,
             horizon_epochs=1,
             lateness_seconds=60,

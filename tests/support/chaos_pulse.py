@@ -67,6 +67,16 @@ class Pulse(threading.Thread):
         with self._changed:
             return self.looks[-1] if self.looks else Look(0.0, {})
 
+    def longest_standstill(self) -> float:
+        """The longest time in s in which no partition moved."""
+        worst, moved_at, counted = 0.0, None, -1
+        for look in self.looks:
+            total = sum(position.next for position in look.positions.values())
+            if total != counted:
+                worst = max(worst, look.at - moved_at) if moved_at is not None else worst
+                moved_at, counted = look.at, total
+        return worst
+
     def flow_after(self, since: float, before: Positions, within_s: float) -> float | None:
         """Seconds from `since` until every partition counts again; None: not `within_s`.
 
