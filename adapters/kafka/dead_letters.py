@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+import structlog
 from confluent_kafka import KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
-from adapters.kafka.log import LogReader
+from adapters.kafka.log import Entry, LogReader
 from core.delta import DeadLetter
 from core.errors import UnavailableError
-from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES
+from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
 from core.position import PartitionKey
 
+log = structlog.get_logger(__name__)
+
 ACK_LIMIT_S: Final = 10.0
+#: The end of the year 9999: no date is later.
+_LATEST_MS: Final = 253_402_300_799_999
 #: What is kept of a value; the header `size` has its whole length.
 KEPT_BYTES: Final = DEAD_LETTERS_MAX_BYTES - (64 << 10)
 
@@ -81,7 +86,7 @@ def read_dead_letters(access: KafkaAccess) -> Iterator[FoundLetter]:
 
     Raises `UnavailableError` where Kafka does not answer.
     """
-    yield from _letters(access, {})
+    yield from _letters(access, {}, tell=True)
 
 
 def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
@@ -102,23 +107,42 @@ def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
     return found[::-1][:limit]
 
 
-def _letters(access: KafkaAccess, starts: dict[PartitionKey, int]) -> Iterator[FoundLetter]:
+def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], *, tell: bool = False) -> Iterator[FoundLetter]:
     seen: set[bytes] = set()
+    strangers = 0
     with LogReader(access, [PartitionKey(DEAD_LETTERS, 0)], starts) as reader:
         for entry in reader.read_to_end():
-            if entry.key is None or entry.key in seen:
+            if entry.key is not None and entry.key in seen:
                 continue
-            seen.add(entry.key)
-            origin, offset = entry.key.decode().rsplit(":", 1)
-            headers = {name: text.decode("utf-8", "replace") for name, text in entry.headers}
-            yield FoundLetter(
-                PartitionKey.parse(origin),
-                int(offset),
-                int(headers.get("append-ms", "0")),
-                headers.get("reason", ""),
-                headers.get("detail", ""),
-                None if headers.get("null-value") == "true" else entry.value,
-            )
+            try:
+                letter = _letter(entry)
+            except ValueError:
+                strangers += 1
+                continue
+            seen.add(entry.key or b"")
+            yield letter
+    if strangers and tell:
+        log.warning("left out: no dead letters of Fourfold", topic=DEAD_LETTERS, records=strangers)
+
+
+def _letter(entry: Entry) -> FoundLetter:
+    """Raises `ValueError` for a record that somebody else put there."""
+    if entry.key is None:
+        raise ValueError("no key")
+    origin, offset = entry.key.decode().rsplit(":", 1)
+    source = PartitionKey.parse(origin)
+    headers = {name: (text or b"").decode("utf-8", "replace") for name, text in entry.headers}
+    append_ms = int(headers.get("append-ms", "0"))
+    if source.topic not in TOPICS or not 0 <= append_ms <= _LATEST_MS:
+        raise ValueError("of another log")
+    return FoundLetter(
+        source,
+        int(offset),
+        append_ms,
+        headers.get("reason", ""),
+        headers.get("detail", ""),
+        None if headers.get("null-value") == "true" else entry.value,
+    )
 
 
 def _headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:

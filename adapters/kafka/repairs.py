@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.log import LogReader
 from core.errors import UnavailableError
-from core.events import CONTENT_TYPE, DEAD_LETTERS_MAX_BYTES, REPAIRS
+from core.events import CONTENT_TYPE, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
 from core.position import PartitionKey
 from core.truth import HEADER
+
+log = structlog.get_logger(__name__)
 
 #: The header of a redriven record: `topic:partition:offset` of its original.
 REFERENCE: Final = "redrive-of"
@@ -71,14 +74,20 @@ class RepairBook:
 def read_repairs(access: KafkaAccess) -> RepairBook:
     """All that is known of repairs. Raises `UnavailableError` where Kafka does not answer."""
     book = RepairBook()
+    strangers = 0
     with LogReader(access, [PartitionKey(REPAIRS, 0)]) as reader:
         for entry in reader.read_to_end():
             key = entry.key or b""
-            if key.startswith(_REDRIVEN):
-                book.redriven.add(key.removeprefix(_REDRIVEN).decode())
-            elif key and entry.value is not None:
-                repair = _repair(key.decode(), entry.value, dict(entry.headers))
-                book.kept[repair.place] = repair
+            try:
+                if key.startswith(_REDRIVEN):
+                    book.redriven.add(key.removeprefix(_REDRIVEN).decode())
+                elif entry.value is not None:
+                    repair = _repair(key.decode(), entry.value, dict(entry.headers))
+                    book.kept[repair.place] = repair
+            except ValueError:
+                strangers += 1
+    if strangers:
+        log.warning("left out: no repairs of Fourfold", topic=REPAIRS, records=strangers)
     return book
 
 
@@ -204,13 +213,15 @@ def _headers(repair: Repair) -> list[tuple[str, bytes]]:
 def _repair(place: str, value: bytes, headers: Mapping[str, bytes]) -> Repair:
     record, append_ms = place.rsplit("@", 1)
     source, offset = record.rsplit(":", 1)
-    text = {name: headers.get(name, b"").decode("utf-8", "replace") for name in ("topic", "fix", "event-id")}
+    text = {name: (headers.get(name) or b"").decode("utf-8", "replace") for name in ("topic", "fix", "event-id")}
+    if text["topic"] not in TOPICS:
+        raise ValueError("it goes nowhere")
     return Repair(
         PartitionKey.parse(source),
         int(offset),
         int(append_ms),
         text["topic"],
-        headers.get("key", b""),
+        headers.get("key") or b"",
         value,
         text["fix"],
         text["event-id"],

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from adapters.kafka import dead_letters
 from adapters.kafka.access import KafkaAccess
@@ -160,6 +161,33 @@ def test_letters_are_read_back_once_each(monkeypatch: pytest.MonkeyPatch, produc
         FoundLetter(CLICKS_0, 8, NOW_MS, "not_json", "no JSON", None),
         FoundLetter(CLICKS_0, 9, NOW_MS, "not_json", "no JSON", b""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        (b"order-17", []),
+        (b"\xff", []),
+        (None, []),
+        (b"", []),
+        (b"orders:0:5", []),
+        (b"clicks:0:x", []),
+        (b"clicks:0:5", [("append-ms", b"soon")]),
+        (b"clicks:0:5", [("append-ms", b"99999999999999999")]),
+    ],
+)
+def test_records_of_somebody_else_are_left_out_and_counted(
+    monkeypatch: pytest.MonkeyPatch, key: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    topic = PartitionKey("dead-letters", 0)
+    FakeReader.entries = [
+        Entry(topic, 0, NOW_MS, key, b"x", headers),
+        Entry(topic, 1, NOW_MS, b"clicks:0:6", b"x", [("reason", None)]),  # type: ignore[list-item]
+    ]
+    monkeypatch.setattr(dead_letters, "LogReader", FakeReader)
+    with capture_logs() as logs:
+        assert [letter.offset for letter in read_dead_letters(KafkaAccess("h:1"))] == [6]
+    assert [entry["records"] for entry in logs] == [1]
 
 
 def _as_read(headers: list[tuple[str, Any]]) -> list[tuple[str, bytes]]:
