@@ -60,5 +60,6 @@ lock: ## new locks from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt -q --custom-compile-command "make lock"
 
 clean: ## the embedded servers' data and the virtual environment
-	-$(BIN)/fourfold embedded stop
+	@# the data of the directory that goes, whatever is set; it stays where its servers cannot be stopped
+	@[ ! -x $(BIN)/fourfold ] || FOURFOLD_DATA_DIR=.fourfold $(BIN)/fourfold embedded stop
 	rm -rf .fourfold .venv

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded import launch
-from core.errors import FourfoldError
+from core.errors import ConfigurationError, FourfoldError
 from core.schemas import documents
 from modes import (
     batch_commands,
@@ -35,8 +35,8 @@ from modes.supervisor import Supervisor
 from modes.up import TICK_S, Up, title_of, without_password
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
+    all_embedded,
     auditor,
-    embedded,
     job_registry,
     located,
     merge,
@@ -137,7 +137,7 @@ def process(
 
 
 def _process_many(settings: Settings) -> int:
-    """Supervises workers until SIGTERM or SIGINT. Raises `FourfoldError` if one cannot run."""
+    """Supervises workers until SIGTERM or SIGINT. Raises `ConfigurationError` if one can never run."""
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
@@ -149,7 +149,7 @@ def _process_many(settings: Settings) -> int:
             workers.tick()
             for child in supervisor.children:
                 if child.state == "failed":
-                    raise FourfoldError(f"{child.name} cannot run: it says why above")
+                    raise ConfigurationError(f"{child.name} cannot run: it says why above")
     finally:
         supervisor.stop()
     return 0
@@ -268,6 +268,7 @@ def status(as_json: Json = False) -> None:
             "api": found.get("api") if found else None,
         },
         "roles": found["roles"] if found else [],
+        "servers": found["servers"] if found else [],
         "lag": None,
         "versions": [manifest.version for manifest in view_store(settings).versions()],
         "namespace": settings.view,
@@ -285,8 +286,13 @@ def status(as_json: Json = False) -> None:
     print(f"mode {document['mode']}, view {settings.view}")
     for name, address in document["addresses"].items():
         print(f"  {name:6} {address or '-'}")
-    for role in document["roles"]:
-        print(f"  {role['name']:10} {role['state']:8} pid {role['pid']}  restarts {role['restarts']}  {role['log']}")
+    for process in document["servers"] + document["roles"]:
+        print(
+            f"  {process['name']:10} {process['state']:8} pid {process['pid']}  restarts {process['restarts']}  "
+            f"{process['log']}"
+        )
+        if process["reason"]:
+            print(f"    {safe(process['reason'], 200)}")
     if not document["roles"]:
         print("  no roles started by `fourfold up` here")
     for partition, lag in (document["lag"] or {}).items():
@@ -300,7 +306,12 @@ def embedded_start() -> None:
     """Start Kafka and Redis; they go on when this command ends."""
     settings = settings_of()
     console = Console(stderr=True, highlight=False, markup=False)
-    addresses = embedded(settings, console.print).start(detached=True)
+    servers = all_embedded(settings, console.print)
+    addresses = servers.start(detached=True)
+    for server, address in ((servers.kafka, settings.kafka), (servers.redis, settings.redis)):
+        if address and not server.serves(address):
+            name = f"FOURFOLD_{server.name.upper()}"
+            console.print(f"{name} names another {server.label}, which all other commands use")
     print(f"FOURFOLD_KAFKA={addresses.kafka}")
     print(f"FOURFOLD_REDIS={addresses.redis}")
 
@@ -308,14 +319,15 @@ def embedded_start() -> None:
 @embedded_app.command(name="stop")
 def embedded_stop() -> None:
     """Stop Kafka and Redis. Their data stay."""
-    embedded(settings_of()).stop()
-    print("stopped")
+    settings = settings_of()
+    stopped = all_embedded(settings).stop()
+    print(f"stopped: {', '.join(stopped)}" if stopped else f"nothing runs in {settings.data_dir}")
 
 
 @embedded_app.command(name="status")
 def embedded_status(as_json: Json = False) -> None:
     """Addresses, process ids and health of Kafka and Redis."""
-    found = embedded(settings_of()).status()
+    found = all_embedded(settings_of()).status()
     if as_json:
         print(json.dumps([asdict(server) for server in found], default=str))
         return
@@ -332,7 +344,7 @@ def embedded_status(as_json: Json = False) -> None:
 def embedded_prepare() -> None:
     """Download what the embedded servers need and make their start-up caches."""
     console = Console(stderr=True, highlight=False)
-    embedded(settings_of(), console.print).prepare()
+    all_embedded(settings_of(), console.print).prepare()
 
 
 batch_commands.register(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ import structlog
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from adapters.embedded.servers import EmbeddedServers
+from adapters.embedded.keeper import Keeper
+from adapters.embedded.servers import Addresses, EmbeddedServers
 from adapters.kafka.cut import CutFinder
 from adapters.kafka.preflight import preflight
 from adapters.kafka.raw_reader import RawReader
@@ -39,16 +41,21 @@ log = structlog.get_logger(__name__)
 REDIS_TIMEOUT_S = 3.0
 
 
-def embedded(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> EmbeddedServers:
-    """The embedded servers of the data directory, those whose address is not set."""
+def all_embedded(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> EmbeddedServers:
+    """Both embedded servers of the data directory, whatever addresses are set."""
     return EmbeddedServers(
         settings.data_dir,
         kafka_port=settings.kafka_port or None,
         redis_port=settings.redis_port or None,
-        with_kafka=not settings.kafka,
-        with_redis=not settings.redis,
         progress=progress,
     )
+
+
+def embedded(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> EmbeddedServers:
+    """The embedded servers of the data directory, those that no other server replaces."""
+    servers = all_embedded(settings, progress)
+    servers.leave_out(settings.kafka, settings.redis)
+    return servers
 
 
 def located(settings: Settings) -> Settings:
@@ -77,17 +84,29 @@ def located(settings: Settings) -> Settings:
 def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Iterator[Settings]:
     """The settings with addresses, of embedded servers where none are set: started, and stopped at the end.
 
-    Raises `FourfoldError` where they cannot start.
+    One that dies is started again. Raises `FourfoldError` where they cannot start, and, in the main thread, from within
+    what runs meanwhile, where one cannot be started again.
     """
+    with kept_servers(settings, progress, _thread.interrupt_main) as (served, keeper):
+        try:
+            yield served
+        except KeyboardInterrupt:
+            keeper.check()
+            raise
+
+
+@contextmanager
+def kept_servers(
+    settings: Settings, progress: Callable[[str], None], given_up: Callable[[], object] = lambda: None
+) -> Iterator[tuple[Settings, Keeper]]:
+    """As `with_servers`, with who keeps the servers running. `given_up` is called where one cannot be started again."""
     check_kafka(settings)
-    if settings.kafka and settings.redis:
-        yield settings
-        return
     servers = embedded(settings, progress)
-    addresses = servers.start()
+    addresses = servers.start() if servers.used else Addresses("", "")
     try:
-        update = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
-        yield settings.model_copy(update=update)
+        with Keeper(servers, progress, given_up) as keeper:
+            update = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
+            yield settings.model_copy(update=update), keeper
     finally:
         servers.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -57,21 +58,24 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
         return self.process() is not None
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; a process that is gone already is no error."""
+        """Send a signal; a process that is gone already is no error, nor is one of another user, which lives on."""
         process = self.process()
         if process is not None:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 process.send_signal(number)
-            except psutil.NoSuchProcess:
-                return
 
 
 def living_in(home: Path, program: str) -> list[ProcessIdentity]:
-    """Processes that run `program` with `home` as their working directory: servers whose record was lost."""
+    """Processes that run `program` with `home` as their working directory: servers whose record was lost.
+
+    Also when the directory was removed under them.
+    """
+    # Linux names a working directory without symbolic links, and says when it is gone.
+    homes = {path + gone for path in (str(home), os.path.realpath(home)) for gone in ("", " (deleted)")}
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd() == str(home) and Path(process.exe()).name.startswith(program):
+            if process.cwd() in homes and Path(process.exe()).name.startswith(program):
                 found.append(ProcessIdentity(process.pid, process.create_time()))
         except psutil.Error:
             continue

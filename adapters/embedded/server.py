@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -26,6 +27,9 @@ STOP_BOUND_S: Final = 3.0
 KILL_RESERVE_S: Final = 0.5
 CONSOLE_LIMIT_BYTES: Final = 10 * 1024 * 1024
 PROBE_BOUND_S: Final = 2.0
+
+#: As clients of this machine name a server without a password.
+_OWN_ADDRESS: Final = re.compile(r"(?:redis://)?(?:127\.0\.0\.1|localhost):([0-9]{1,5})(?:/[0-9]*)?")
 
 Progress = Callable[[str], None]
 
@@ -121,6 +125,10 @@ class EmbeddedServer(ABC):
                 self.begin_stop()
                 self.finish_stop(bound_s)
 
+    def living(self) -> list[ProcessIdentity]:
+        """Every process that runs here, whether it is on record or not."""
+        return self._running()
+
     def kill(self) -> None:
         """SIGKILL, as a crash: the record still says that it runs. Returns when the process is gone."""
         process = self.process()
@@ -138,6 +146,13 @@ class EmbeddedServer(ABC):
         record = self._record()
         return self.address_at(record.ports[0]) if record and self.process() else None
 
+    def serves(self, address: str) -> bool:
+        """Whether an address is this server's, as `start` gave it: it runs there, or nothing else does."""
+        named, record = _OWN_ADDRESS.fullmatch(address), self._record()
+        if named is None or record is None or record.ports[0] != int(named[1]):
+            return False
+        return self.process() is not None or ports.is_free(record.ports[0])
+
     def healthy(self, bound_s: float = PROBE_BOUND_S) -> bool:
         """Whether it answers a real request within about `bound_s` seconds."""
         record, process = self._record(), self.process()
@@ -145,7 +160,7 @@ class EmbeddedServer(ABC):
 
     def status(self) -> ServerStatus:
         """What there is to see now. Takes a few seconds when the server does not answer."""
-        process = self.process()
+        process = next(iter(self._running()), None)
         return ServerStatus(
             name=self.name,
             version=str(self.writer() or self.version),
@@ -172,9 +187,7 @@ class EmbeddedServer(ABC):
         try:
             self._spawn(chosen, detached=detached)
         except OSError as error:
-            raise UnavailableError(
-                f"{self.label} cannot be started in {self.home}: {error}; put that right and start again"
-            ) from error
+            raise self._cannot_start(error) from error
         return True
 
     def await_ready(self) -> str:
@@ -197,13 +210,46 @@ class EmbeddedServer(ABC):
         write_whole(self._marker(), f"{self.version}\n".encode())
         return address
 
+    def record(self) -> ServerRecord | None:
+        """What is on record of it; None for nothing."""
+        return self._record()
+
+    def put_on_record(self, record: ServerRecord) -> None:
+        """Write down again what was lost. The caller holds the directory's lock."""
+        self._directory.state.write(self.name, record)
+
+    def launch_again(self, before: ServerRecord) -> None:
+        """Start it as it was, at the same address, and do not wait for it. A process that still runs is killed.
+
+        before: how it was last seen running. The caller holds the directory's lock.
+        Raises UnavailableError (port taken, disk full, data damaged) and ConfigurationError.
+        """
+        self._directory.make_ready()
+        for process in self._running():
+            process.send(signal.SIGKILL)
+        wait_until(lambda: not self._running(), STOP_BOUND_S)
+        self._refuse_newer_data()
+        taken = [port for port in before.ports if not ports.is_free(port)]
+        if taken:
+            raise UnavailableError(
+                f"{self.label} cannot be started again at its address: {ports.user_of(taken[0])} has port {taken[0]} of "
+                f"{ports.HOST}; end that"
+            )
+        try:
+            self._spawn(before.ports, detached=before.owner is None)
+        except OSError as error:
+            raise self._cannot_start(error) from error
+
     def begin_stop(self) -> None:
         """Send SIGTERM to whatever runs here. The caller holds the directory's lock."""
         for process in self._running():
             process.send(signal.SIGTERM)
 
-    def finish_stop(self, bound_s: float) -> None:
-        """Wait for the end, kill what is left, and note that it is stopped. After `begin_stop`."""
+    def finish_stop(self, bound_s: float, *, by_owner: bool = False) -> None:
+        """Wait for the end, kill what is left, and note that it is stopped. After `begin_stop`.
+
+        by_owner: it stops with its owner, and whoever still uses it may start it again.
+        """
         running = self._running()
         if not wait_until(lambda: not any(each.alive() for each in running), max(0.0, bound_s - KILL_RESERVE_S)):
             self._progress(f"{self.label}: did not end in time, killed (its log is recovered at the next start)")
@@ -212,7 +258,8 @@ class EmbeddedServer(ABC):
             wait_until(lambda: not any(each.alive() for each in running), KILL_RESERVE_S)
         record = self._record()
         if record:
-            self._directory.state.write(self.name, ServerRecord(record.ports))
+            owner = record.owner if by_owner else None
+            self._directory.state.write(self.name, ServerRecord(record.ports, owner=owner))
 
     def _spawn(self, chosen: tuple[int, ...], *, detached: bool) -> None:
         self.home.mkdir(exist_ok=True)
@@ -285,6 +332,11 @@ class EmbeddedServer(ABC):
         """Keep the log from growing for ever: the program itself rolls nothing over."""
         if log_tail.size(self.console) > CONSOLE_LIMIT_BYTES:
             self.console.replace(self.console.with_suffix(".1.log"))
+
+    def _cannot_start(self, error: OSError) -> UnavailableError:
+        return UnavailableError(
+            f"{self.label} cannot be started in {self.home}: {error}; put that right and start again"
+        )
 
     def _obituary(self) -> str:
         complaint = log_tail.last_complaint(list(self._before.items()))

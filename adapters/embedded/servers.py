@@ -14,6 +14,7 @@ from adapters.embedded.kafka import EmbeddedKafka
 from adapters.embedded.redis import EmbeddedRedis
 from adapters.embedded.server import STOP_BOUND_S, EmbeddedServer, Progress, ServerStatus
 from adapters.embedded.training import train
+from core.errors import UnavailableError
 
 DEFAULT_DIRECTORY: Final = Path(".fourfold")
 DEFAULT_CACHE: Final = Path("~/.cache/fourfold")
@@ -62,6 +63,14 @@ class EmbeddedServers:
         self._used: dict[EmbeddedServer, bool] = {self.kafka: with_kafka, self.redis: with_redis}
         self._started: list[EmbeddedServer] = []
 
+    def leave_out(self, kafka: str, redis: str) -> None:
+        """Leave out the server whose place another one takes, by the addresses that are set; empty for none.
+
+        An address that is the embedded server's own, as `start` gave it, leaves nothing out.
+        """
+        for server, address in ((self.kafka, kafka), (self.redis, redis)):
+            self._used[server] = not address or server.serves(address)
+
     def prepare(self) -> None:
         """Do once per machine what makes starts quick: download the jars, make Kafka's start-up cache.
 
@@ -105,21 +114,27 @@ class EmbeddedServers:
         """Each server as it is now, asked whether it answers."""
         return [server.status() for server in self._servers]
 
-    def stop(self, timeout: float = STOP_BOUND_S) -> None:
+    def stop(self, timeout: float = STOP_BOUND_S) -> list[str]:
         """Stop both, whoever started them, within about `timeout` seconds. Data stay. No error if none runs.
 
-        Raises UnavailableError if another start or stop goes on for more than 30 s.
+        Returns the labels of those that ran. Raises UnavailableError if one runs on, or if another start or stop goes on
+        for more than 30 s.
         """
-        if self._directory.root.exists():
-            with self._directory.locked(LOCK_BOUND_TO_STOP_S):
-                _stop(self._servers, timeout)
+        if not self._directory.root.exists():
+            # Whoever removed the directory has not ended the servers with it.
+            return self._stop_all(timeout)
+        with self._directory.locked(LOCK_BOUND_TO_STOP_S):
+            return self._stop_all(timeout)
 
     def close(self) -> None:
         """Stop what this object started as owned, and nothing else."""
         started, self._started = self._started, []
         if started:
+            if not self._directory.root.exists():
+                _stop(started, STOP_BOUND_S, by_owner=True)
+                return
             with self._directory.locked(LOCK_BOUND_TO_STOP_S):
-                _stop(started, STOP_BOUND_S)
+                _stop(started, STOP_BOUND_S, by_owner=True)
 
     def __enter__(self) -> Self:
         """Start, owned."""
@@ -133,13 +148,40 @@ class EmbeddedServers:
         self.close()
 
     @property
+    def used(self) -> list[EmbeddedServer]:
+        """Those that are not left out."""
+        return list(self._servers)
+
+    @property
+    def directory(self) -> DataDirectory:
+        """Where they keep their data."""
+        return self._directory
+
+    def take(self, server: EmbeddedServer) -> None:
+        """From now on `close` stops this one, too: its owner is gone, and this object has started it again."""
+        if server not in self._started:
+            self._started.append(server)
+
+    def _stop_all(self, bound_s: float) -> list[str]:
+        ran = [server for server in self._servers if server.living()]
+        _stop(self._servers, bound_s)
+        for server in ran:
+            left = server.living()
+            if left:
+                raise UnavailableError(
+                    f"{server.label} (process {left[0].pid}) cannot be ended: end it with the rights of the user who "
+                    "started it"
+                )
+        return [server.label for server in ran]
+
+    @property
     def _servers(self) -> list[EmbeddedServer]:
         return [server for server, used in self._used.items() if used]
 
 
-def _stop(servers: Sequence[EmbeddedServer], bound_s: float) -> None:
+def _stop(servers: Sequence[EmbeddedServer], bound_s: float, *, by_owner: bool = False) -> None:
     end = time.monotonic() + bound_s
     for server in servers:
         server.begin_stop()
     for server in servers:
-        server.finish_stop(end - time.monotonic())
+        server.finish_stop(end - time.monotonic(), by_owner=by_owner)

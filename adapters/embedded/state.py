@@ -14,8 +14,9 @@ class ServerRecord(msgspec.Struct, frozen=True):
     """What is known of one server.
 
     ports: kept after a stop, so that the next start has the same address.
-    process: None when stopped on purpose.
-    owner: the process that the server dies with; None when detached.
+    process: None when stopped in order.
+    owner: the process that the server dies with; None when detached. Kept when the owner stopped it at its own end, and
+    forgotten when somebody else stopped it.
     """
 
     ports: tuple[int, ...]
