@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from core.errors import FourfoldError
+from core.errors import ConfigurationError
 from modes.catalogue import Role
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
@@ -65,10 +65,10 @@ class Crew:
             self._workers.tick()
 
     def check(self) -> None:
-        """Raises `FourfoldError` where a process cannot run, with its last words."""
+        """Raises `ConfigurationError` where a process says that it can never run, with its last words."""
         for child in self.supervisor.children:
             if child.state == "failed":
-                raise FourfoldError(f"{child.name} cannot run: {child.last_words()}")
+                raise ConfigurationError(f"{child.name} cannot run: {child.last_words()}")
 
     def restart(self, settings: Settings) -> None:
         """Ends all but the producers, and starts them under other settings."""

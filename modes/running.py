@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import structlog
 
+from adapters.embedded.keeper import KeptServer
 from core.errors import ConfigurationError
 from modes.supervisor import Child
+
+log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -45,8 +49,17 @@ def only_one(data_dir: Path) -> Iterator[None]:
             (data_dir / "up.json").unlink(missing_ok=True)
 
 
-def write(data_dir: Path, mode: str, children: Sequence[Child], api: str | None = None) -> None:
-    """Tells what runs now, and where the API is."""
+def write(
+    data_dir: Path,
+    mode: str,
+    children: Sequence[Child],
+    api: str | None = None,
+    servers: Sequence[KeptServer] = (),
+) -> None:
+    """Tells what runs now, and where the API is. A full disk is no reason to stop.
+
+    Raises `ConfigurationError` where the directory was removed.
+    """
     document = {
         "mode": mode,
         "api": api,
@@ -58,13 +71,39 @@ def write(data_dir: Path, mode: str, children: Sequence[Child], api: str | None 
                 "state": child.state,
                 "restarts": child.restarts,
                 "log": str(child.log_file),
+                "reason": reason_of(child),
             }
             for child in children
         ],
+        "servers": [
+            {
+                "name": server.name,
+                "pid": server.pid,
+                "state": server.state,
+                "restarts": server.restarts,
+                "log": str(server.log),
+                "reason": server.reason,
+            }
+            for server in servers
+        ],
     }
     temporary = data_dir / "up.json.new"
-    temporary.write_text(json.dumps(document))
-    temporary.replace(data_dir / "up.json")
+    try:
+        temporary.write_text(json.dumps(document))
+        temporary.replace(data_dir / "up.json")
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{data_dir} was removed while `fourfold up` ran in it: the next start counts a new log"
+        ) from error
+    except OSError as error:
+        log.debug("cannot tell what runs", reason=str(error))
+
+
+def reason_of(child: Child) -> str:
+    """Why a role does not run, where that is more than one death; else empty."""
+    if not child.crashing:
+        return ""
+    return f"died {child.short_lives} times in a row: {child.last_words() or f'exit code {child.last_code}'}"
 
 
 def read(data_dir: Path) -> dict[str, Any] | None:

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 #: After so long a life a death counts as the first one again.
@@ -21,6 +25,10 @@ STEADY_S: Final = 30.0
 STOP_BOUND_S: Final = 3.0
 #: Wrong configuration: starting again would not help.
 GIVE_UP_CODE: Final = 2
+#: One that died so often, each time before it was steady, will go on dying until somebody looks.
+CRASH_LOOP: Final = 5
+#: How the command line begins what it says to people.
+_SAYS: Final = "fourfold: "
 
 
 @dataclass(slots=True)
@@ -38,10 +46,19 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     state: str = "new"
     restarts: int = 0
+    #: deaths in a row, each after a short life
+    short_lives: int = 0
     last_code: int | None = None
     started_at: float = 0.0
     retry_at: float = 0.0
     pause_s: float = FIRST_PAUSE_S
+    #: size of the log when this life began
+    log_from: int = 0
+
+    @property
+    def crashing(self) -> bool:
+        """Whether it dies again and again."""
+        return self.short_lives >= CRASH_LOOP
 
     @property
     def pid(self) -> int | None:
@@ -49,14 +66,18 @@ class Child:
         return self.process.pid if self.process and self.state == "running" else None
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """What its last life said to people in the end; its log's last line where it said nothing."""
         if self.log_file is None:
             return ""
         try:
-            lines = self.log_file.read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
+            with self.log_file.open("rb") as file:
+                file.seek(max(self.log_from, self.log_file.stat().st_size - 4096))
+                text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        said = [line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)]
+        return next(reversed(said or lines), "")
 
 
 @dataclass(slots=True)
@@ -95,6 +116,8 @@ class Supervisor:
                 code = child.process.poll()
                 if code is not None:
                     self._ended(child, code, now)
+                elif child.short_lives and now - child.started_at > STEADY_S:
+                    child.short_lives = 0
             elif child.state == "waiting" and now >= child.retry_at:
                 child.restarts += 1
                 self._launch(child)
@@ -127,11 +150,21 @@ class Supervisor:
                 child.state = "done"
 
     def _launch(self, child: Child) -> None:
+        try:
+            self._spawn(child)
+        except OSError as error:
+            # no memory, no process, no space for its log: it passes, or the next try says the same
+            log.warning("a role cannot be started, trying again", role=child.name, reason=str(error))
+            self._ended(child, -1, self.clock())
+
+    def _spawn(self, child: Child) -> None:
+        child.started_at = self.clock()
         with ExitStack() as stack:
             output = None
             if child.log_file is not None:
                 child.log_file.parent.mkdir(parents=True, exist_ok=True)
                 output = stack.enter_context(child.log_file.open("ab"))
+                child.log_from = output.tell()
             child.process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", "modes", *child.arguments],
                 stdin=subprocess.DEVNULL,
@@ -141,7 +174,6 @@ class Supervisor:
                 start_new_session=True,
             )
         child.state = "running"
-        child.started_at = self.clock()
 
     def _ended(self, child: Child, code: int, now: float) -> None:
         child.last_code = code
@@ -151,7 +183,8 @@ class Supervisor:
             child.state = "failed"
         else:
             if now - child.started_at > STEADY_S:
-                child.pause_s = FIRST_PAUSE_S
+                child.pause_s, child.short_lives = FIRST_PAUSE_S, 0
+            child.short_lives += 1
             child.state = "waiting"
             child.retry_at = now + child.pause_s
             child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)

@@ -6,24 +6,28 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import FrameType
 
 from rich.console import Console
 from rich.live import Live as Screen
 
+from adapters.embedded.keeper import Keeper, KeptServer
 from core.errors import UnavailableError
 from modes import running
 from modes.crew import Crew
+from modes.running import reason_of
 from modes.settings import Settings
 from modes.supervisor import Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, merge, wait_for_topics, with_servers
+from modes.wiring import auditor, kept_servers, merge, wait_for_topics
+from serving.answer import Answer
 from serving.auditor import LiveAuditor
 from serving.live import Live, Picture
-from serving.plain import line, money
+from serving.plain import line, money, safe
 from serving.terminal import draw
+from serving.verify import Verdict
 
 TICK_S = 0.25
 LINE_EVERY_S = 2.0
@@ -31,6 +35,8 @@ LINE_EVERY_S = 2.0
 CATCH_UP_S = 120.0
 #: Batch cycles of a bounded run are at least so long.
 MIN_CYCLE_S = 3.0
+#: Why a part does not run is told in so many characters.
+REASON_WIDTH = 160
 
 
 class Up:
@@ -62,7 +68,7 @@ class Up:
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
         stack.enter_context(running.only_one(settings.data_dir))
-        settings = stack.enter_context(with_servers(settings, self._say))
+        settings, keeper = stack.enter_context(kept_servers(settings, self._say))
         if self._stop.is_set():
             return 130
         wait_for_topics(settings)
@@ -84,7 +90,7 @@ class Up:
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
         self._say(f"dashboard: {api_of(settings)}/")
-        picture = self._watch(crew, live)
+        picture = self._watch(crew, keeper, live)
         interrupted = self._stop.is_set()
         crew.supervisor.stop()
         if interrupted and self._duration_s is None:
@@ -92,9 +98,9 @@ class Up:
             self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
             return 130
         follower.stop()
-        return self._conclude(settings)
+        return self._conclude(settings, keeper)
 
-    def _watch(self, crew: Crew, live: Live) -> Picture:
+    def _watch(self, crew: Crew, keeper: Keeper, live: Live) -> Picture:
         settings, producer = crew.settings, crew.producer
         show, close = self._screen(settings)
         picture = Picture()
@@ -102,10 +108,12 @@ class Up:
         try:
             while not self._stop.is_set():
                 crew.tick()
-                running.write(settings.data_dir, settings.mode, crew.supervisor.children, api_of(settings))
+                kept = keeper.states()
+                running.write(settings.data_dir, settings.mode, crew.supervisor.children, api_of(settings), kept)
                 picture = live.look()
-                show(picture, roles_of(crew.supervisor))
+                show(picture, [*roles_of(crew.supervisor), *servers_of(kept)])
                 crew.check()
+                keeper.check()
                 if self._duration_s is not None and producer is not None and producer.state == "done":
                     end = end or time.monotonic() + CATCH_UP_S
                     if picture.lag == 0 and not picture.trouble:
@@ -144,9 +152,9 @@ class Up:
 
         return show, screen.stop
 
-    def _conclude(self, settings: Settings) -> int:
-        """Verifies what is in the store, with the servers still up."""
-        answer, verdict = judge(settings)
+    def _conclude(self, settings: Settings, keeper: Keeper) -> int:
+        """Verifies what is in the store, with the servers still up, or up again."""
+        answer, verdict = self._judged(settings, keeper)
         total = answer.total
         print(
             f"clicks {total.clicks:,}  sales {total.sales:,}  units {total.units:,}  "
@@ -154,6 +162,18 @@ class Up:
         )
         print("\n".join(verdict_lines(verdict, answer)), flush=True)
         return 0 if verdict.exact else 1
+
+    def _judged(self, settings: Settings, keeper: Keeper) -> tuple[Answer, Verdict]:
+        end = time.monotonic() + CATCH_UP_S
+        while True:
+            try:
+                return judge(settings)
+            except UnavailableError:
+                keeper.check()
+                if self._stop.is_set() or keeper.well or time.monotonic() > end:
+                    raise
+            while not (keeper.well or self._stop.wait(TICK_S)):
+                keeper.check()
 
     def _say(self, message: str) -> None:
         self._console.print(message, style="dim", markup=False, highlight=False)
@@ -198,10 +218,22 @@ def _batch_every(settings: Settings, duration_s: float | None) -> float:
 def roles_of(supervisor: Supervisor) -> list[tuple[str, str]]:
     """(name, state in words) of each child."""
     words = {"running": "up", "waiting": "restarting"}
+    return [(c.name, _in_words(words.get(c.state, c.state), c.restarts, reason_of(c))) for c in supervisor.children]
+
+
+def servers_of(kept: Sequence[KeptServer]) -> list[tuple[str, str]]:
+    """(name, state in words) of each embedded server that is not just running."""
+    words = {"running": "up"}
     return [
-        (c.name, words.get(c.state, c.state) + (f" (restarted {c.restarts}x)" if c.restarts else ""))
-        for c in supervisor.children
+        (server.name, _in_words(words.get(server.state, server.state), server.restarts, server.reason))
+        for server in kept
+        if server.restarts or server.state != "running"
     ]
+
+
+def _in_words(state: str, restarts: int, reason: str) -> str:
+    often = f" (restarted {restarts}x)" if restarts else ""
+    return f"{state}{often}: {safe(reason, REASON_WIDTH)}" if reason else f"{state}{often}"
 
 
 def without_password(address: str) -> str:
