@@ -19,7 +19,7 @@ from bench.stage import Stage, stage
 from bench.start_gate import StartGate
 from core.ledger import Ledger
 from core.position import PartitionKey, Vector
-from modes.wiring import auditor
+from modes.wiring import auditor, consumer_group, group_lot
 
 #: (name, contender, compared with, at least)
 RATIOS: Final = (
@@ -93,7 +93,10 @@ def _turn(
     records = sum(ends.values())
     enough = Enough(options.stock_events, options.stock_s) if contender is STOCK else Enough(records)
     shares: Sequence[frozenset[PartitionKey]] = ()
-    gate = StartGate(here.redis, view.access, view.group) if contender.processes > 1 else None
+    gate = None
+    if contender.processes > 1:
+        # drawn before the gate is closed for writers
+        gate = StartGate(here.redis, view.access, consumer_group(view, group_lot(view)))
 
     def progress(sample: Sample) -> None:
         screen.note(f"{contender.title}: {sample.counted:,} of {records:,} records")

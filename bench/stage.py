@@ -33,7 +33,7 @@ class Stage:
     redis: Redis
 
     def view(self, name: str, **more: Any) -> Settings:
-        """Settings of a view and a group of its own."""
+        """Settings of a view of its own."""
         return self.settings.model_copy(update={"namespace": name, "group": name, **more})
 
     def environment(self, settings: Settings) -> dict[str, str]:

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     job: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,16}$", description="in kappa: the one job version that is counted and answered"
     )
-    group: str = Field("fourfold", min_length=1, description="consumer group of the workers")
+    group: str = Field("fourfold", min_length=1, description="how consumer groups begin; each view has one of its own")
     partitions: int = Field(4, ge=1, le=1000, description="partitions of each topic that is made")
     replication: int = Field(1, ge=1, le=9, description="replicas of each topic that is made")
     workers: int = Field(1, ge=1, le=64, description="worker processes")

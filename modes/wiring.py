@@ -26,8 +26,8 @@ from adapters.speed.job_reader import JobReader
 from adapters.speed.jobs import RedisJobs, view_of
 from adapters.speed.port import SpeedReader
 from adapters.speed.redis_floor import RedisFloor
+from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
-from adapters.speed.redis_sink import RedisSink
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
 from modes.settings import Settings
@@ -176,13 +176,30 @@ def speed_reader(settings: Settings) -> SpeedReader:
     )
 
 
-def speed_sink(settings: Settings) -> RedisSink:
-    """A writer of the speed view. Raises `ConfigurationError` for an address that is none."""
+def group_lot(settings: Settings) -> str:
+    """What the speed view's consumer group ends with. Raises `UnavailableError`, and as `redis_client`."""
+    group = RedisGroup(redis_client(settings), settings.speed_view)
+    try:
+        return group.lot()
+    finally:
+        group.close()
+
+
+def consumer_group(settings: Settings, lot: str) -> str:
+    """The consumer group of the speed view: no other view has it, wherever that is, and whatever is set."""
+    return f"{settings.group}.{settings.speed_view}.{lot}"
+
+
+def speed_sink(settings: Settings, lot: str = "") -> GroupedSink:
+    """A writer of the speed view, in the group of its lot (`group_lot`) where it is in one.
+
+    Raises `ConfigurationError` for an address that is none.
+    """
     try:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return RedisSink(client, settings.speed_view)
+    return GroupedSink(client, settings.speed_view, lot)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

@@ -89,7 +89,6 @@ class Workers:
             "FOURFOLD_WORKERS": "1",
             "FOURFOLD_JOB": job.name,
             "FOURFOLD_LOGIC": job.logic,
-            "FOURFOLD_GROUP": f"{self._settings.group}.{job.name}",
         }
 
     def _names(self, suffix: str, environment: Mapping[str, str]) -> dict[str, Mapping[str, str]]:

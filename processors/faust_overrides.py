@@ -31,6 +31,7 @@ from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from adapters.speed.redis_group import RegroupedError
 from core.errors import ConfigurationError
 from core.position import PartitionKey
 from processors.batches import Batch, Fetched, Stretch
@@ -327,7 +328,7 @@ class BatchConsumer(driver.Consumer):
     async def _try_to_seek(self) -> None:
         try:
             await self._seek()
-        except ConfigurationError as error:
+        except (ConfigurationError, RegroupedError) as error:
             self._batch_app.fail(error)
         except TopicAuthorizationFailedError as error:
             self._batch_app.refused(error)

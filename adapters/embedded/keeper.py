@@ -233,14 +233,18 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - not swallowed: it ends the command
                 self._fail(care, FourfoldError(f"nobody keeps {care.server.label} running any more: {error!r}"))
 
-    def __enter__(self) -> Self:
+    def adopt(self) -> list[Care]:
+        """Begins to care for the servers that run now."""
+        now = self.clock()
         for server in self.servers.used:
             record = server.record()
-            if record is None:
-                continue
-            care = Care(server, record, started_at=self.clock(), asked_at=self.clock())
-            self._cares.append(care)
-            thread = threading.Thread(target=self._keep, args=(care,), name=f"keeper-{server.name}", daemon=True)
+            if record is not None:
+                self._cares.append(Care(server, record, started_at=now, asked_at=now))
+        return self._cares
+
+    def __enter__(self) -> Self:
+        for care in self.adopt():
+            thread = threading.Thread(target=self._keep, args=(care,), name=f"keeper-{care.server.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
         return self

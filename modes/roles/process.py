@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapters.kafka.dead_letters import DeadLetterProducer
+from core.errors import UnavailableError
 from core.logic import logic_named
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
-from modes.wiring import cut_positions, speed_sink, wait_for_topics
+from modes.wiring import consumer_group, cut_positions, group_lot, speed_sink, wait_for_topics
 from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)
+
+#: Redis is asked again so often while it is away.
+PAUSE_S: Final = 0.5
 
 
 def process(settings: Settings) -> int:
     """Runs one worker until SIGTERM or SIGINT; its exit code."""
     wait_for_topics(settings)
+    lot = _lot(settings)
+    group = consumer_group(settings, lot)
     worker = FaustWorker(
         WorkerSettings(
-            settings.access, settings.group, settings.rules, cut_positions(settings), logic=logic_named(settings.logic)
+            settings.access, group, settings.rules, cut_positions(settings), logic=logic_named(settings.logic)
         ),
-        speed_sink(settings),
+        speed_sink(settings, lot),
         DeadLetterProducer(settings.access),
     )
     telemetry = telemetry_of(settings, _WorkerMetrics(worker), lambda: worker.ready)
-    log.info(
-        "processing", group=settings.group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address
-    )
+    log.info("processing", group=group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address)
     return worker.run()
+
+
+def _lot(settings: Settings) -> str:
+    """What the group's name ends with; waits for Redis where it is away."""
+    told = False
+    while True:
+        try:
+            return group_lot(settings)
+        except UnavailableError as error:
+            if not told:
+                log.warning("waiting", reason=str(error))
+            told = True
+            time.sleep(PAUSE_S)
 
 
 class _WorkerMetrics(Collector):

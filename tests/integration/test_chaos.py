@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
+from modes.wiring import consumer_group, group_lot
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_faults import (
@@ -97,7 +98,14 @@ def test_every_sample_is_exact_whatever_is_killed(tmp_path: Path, say: Callable[
             pulse.start()
             sampler.start()
             assert pulse.flow_after(time.time(), {}, START_BOUND_S) is not None
-            hands = Hands(stage.servers, crew, Group(settings.access, settings.group), pulse, random, say)
+            hands = Hands(
+                stage.servers,
+                crew,
+                Group(settings.access, lambda: consumer_group(settings, group_lot(settings))),
+                pulse,
+                random,
+                say,
+            )
             rain(hands, random)
             stage.end_producers()
             with stage.audit(settings) as audit:
@@ -191,7 +199,7 @@ def test_without_a_rule_samples_are_wrong(tmp_path: Path, ablation: Ablation, sa
         pulse.start()
         inspector.start()
         assert pulse.flow_after(time.time(), {}, START_BOUND_S) is not None
-        group = Group(settings.access, settings.group)
+        group = Group(settings.access, lambda: consumer_group(settings, group_lot(settings)))
         hands = Hands(stage.servers, crew, group, pulse, Random(SEED), say, must_recover=False)
         faults = cycle(ablation.faults)
         while not inspector.wrong and time.monotonic() < began + ABLATION_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.embedded.keeper import KeptServer
 from core.errors import ConfigurationError
 from modes import running
-from modes.supervisor import Child
+from modes.supervisor import CRASH_LOOP, Child
 
 ROOT = Path(running.__file__).parent.parent
 HOLD = """
@@ -98,3 +100,31 @@ def test_what_a_killed_one_told_is_not_believed(tmp_path: Path) -> None:
 def test_a_torn_file_is_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "up.json").write_text(text)
     assert running.read(tmp_path) is None
+
+
+def test_servers_and_what_dies_again_and_again_are_told(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("fourfold: no room\n")
+    dying = Child("batch", [], log, state="waiting", short_lives=CRASH_LOOP)
+    redis = KeptServer("redis", "restarting", 1, None, log, "it has ended")
+    with running.only_one(tmp_path):
+        running.write(tmp_path, "lambda", [Child("produce", [], log), dying], servers=[redis])
+        told = running.read(tmp_path)
+        assert told is not None
+        assert [role["reason"] for role in told["roles"]] == ["", "died 5 times in a row: no room"]
+        assert [(s["name"], s["state"], s["restarts"], s["reason"]) for s in told["servers"]] == [
+            ("redis", "restarting", 1, "it has ended")
+        ]
+
+
+def test_a_directory_that_was_removed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="was removed while"):
+        running.write(tmp_path / "gone", "lambda", [])
+
+
+def test_a_full_disk_is_no_reason_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    running.write(tmp_path, "lambda", [])

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from modes import supervisor as module
-from modes.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Child, Supervisor
+from modes.supervisor import CRASH_LOOP, FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Child, Supervisor
 from tests.support.waiting import until
 
 WAIT_S = 20
@@ -168,6 +168,52 @@ def test_a_child_that_should_end_by_nature_and_fails_is_started_again(
     child = start("raise SystemExit(1)", ends=True)
     ended(supervisor, child)
     assert child.state == "waiting"
+
+
+def test_one_that_dies_again_and_again_is_told_from_one_that_died(
+    supervisor: Supervisor, clock: Clock, start: Callable[..., Child]
+) -> None:
+    child = start("raise SystemExit(1)")
+    for _ in range(CRASH_LOOP):
+        assert not child.crashing
+        ended(supervisor, child)
+        clock.now = child.retry_at
+        supervisor.tick()
+    assert child.crashing
+    child.arguments = [SLEEPS]
+    ended(supervisor, child)
+    clock.now = child.retry_at
+    supervisor.tick()
+    speaks(child)
+    clock.now += STEADY_S + 1
+    supervisor.tick()
+    assert (child.state, child.crashing) == ("running", False)
+
+
+def test_one_that_cannot_even_be_started_is_tried_again(
+    supervisor: Supervisor, clock: Clock, start: Callable[..., Child], tmp_path: Path
+) -> None:
+    # as on a full disk: its log cannot be opened
+    (tmp_path / "logs" / "child.log").mkdir(parents=True)
+    child = start(SLEEPS)
+    assert (child.state, child.pid) == ("waiting", None)
+    (tmp_path / "logs" / "child.log").rmdir()
+    clock.now = child.retry_at
+    supervisor.tick()
+    assert child.state == "running"
+
+
+def test_last_words_are_those_of_its_last_life_and_to_people(
+    supervisor: Supervisor, clock: Clock, start: Callable[..., Child]
+) -> None:
+    child = start("print('fourfold: the port is taken', flush=True); print('a thread says more'); raise SystemExit(1)")
+    ended(supervisor, child)
+    assert child.last_words() == "the port is taken"
+    child.arguments = ["print('another line'); raise SystemExit(1)"]
+    clock.now = child.retry_at
+    supervisor.tick()
+    ended(supervisor, child)
+    assert child.last_words() == "another line"
 
 
 def test_stopping_ends_children_that_obey(supervisor: Supervisor, start: Callable[..., Child]) -> None:

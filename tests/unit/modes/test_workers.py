@@ -83,7 +83,7 @@ def test_the_first_version_is_registered_with_the_logic_that_is_set():
     assert registry.book == JobBook({"v1": Job("v1", "standard", 5000)}, "v1")
 
 
-def test_each_version_has_workers_with_its_view_its_logic_and_a_group_of_its_own():
+def test_each_version_has_workers_with_its_view_and_its_logic():
     registry = Registry()
     registry.book = JobBook({"v1": V1, "v2": V2}, "v1")
     world = World(1, registry)
@@ -93,7 +93,6 @@ def test_each_version_has_workers_with_its_view_its_logic_and_a_group_of_its_own
         "FOURFOLD_WORKERS": "1",
         "FOURFOLD_JOB": "v2",
         "FOURFOLD_LOGIC": "price-only",
-        "FOURFOLD_GROUP": "g.v2",
     }
     assert child.log_file == Path("logs/process-v2.log")
 

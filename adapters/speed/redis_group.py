@@ -1,0 +1,84 @@
+"""The consumer group of a speed view in Redis: a view that is another one has another group."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+
+from adapters.speed.redis_sink import RedisSink
+from core.errors import FourfoldError, UnavailableError
+from core.rules import Rules
+
+_BYTES: Final = 4
+
+
+class RegroupedError(FourfoldError):
+    """The view is counted in another consumer group by now: a worker has to start again, in that one."""
+
+
+class RedisGroup:
+    """Draws a lot for the view `namespace`, with which the name of its consumer group ends.
+
+    Workers of one group share the log, so a group must belong to one view. Names of views repeat: two people count the same
+    log, in a Redis each or in two of its databases. So each view draws a lot once, and keeps it in its Redis.
+    """
+
+    def __init__(self, client: Redis, namespace: str) -> None:
+        self._client = client
+        self._key = _key(namespace)
+
+    def lot(self) -> str:
+        """What the view drew; drawn now where it never did. Raises `UnavailableError` where Redis is away."""
+        try:
+            # mostly it is there, and whoever only reads needs no writable Redis
+            found: Any = self._client.get(self._key)
+            if found is None:
+                self._client.set(self._key, secrets.token_hex(_BYTES), nx=True)
+                found = self._client.get(self._key)
+        except (RedisError, OSError) as error:
+            raise UnavailableError(f"Redis does not answer: {error}") from error
+        if found is None:
+            raise UnavailableError("Redis was emptied just now")
+        lot: str = found.decode()
+        return lot
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
+
+class GroupedSink(RedisSink):
+    """A writer that is in the consumer group of its view's lot, and minds that it stays the only one."""
+
+    def __init__(self, client: AsyncRedis, namespace: str, lot: str) -> None:
+        super().__init__(client, namespace)
+        self._lot_client = client
+        self._lot_key = _key(namespace)
+        self._lot = lot
+
+    async def begin(self, rules: Rules, identity: str) -> None:
+        """See `SpeedSink.begin`. Writes the lot back where Redis has lost it.
+
+        Raises `RegroupedError` where another one was drawn meanwhile.
+        """
+        await super().begin(rules, identity)
+        if not self._lot:
+            return
+        try:
+            await self._lot_client.set(self._lot_key, self._lot, nx=True)
+            found: Any = await self._lot_client.get(self._lot_key)
+        except (RedisError, OSError) as error:
+            raise UnavailableError(f"Redis does not answer: {error}") from error
+        if found is not None and found.decode() != self._lot:
+            raise RegroupedError(
+                "Redis lost data, and the view has another consumer group since then: starting again in that one"
+            )
+
+
+def _key(namespace: str) -> str:
+    # not among the view's own keys, which are lost and made anew with its counts
+    return f"group:{{{namespace}}}"
