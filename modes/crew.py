@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,15 +27,18 @@ class Crew:
         without: Sequence[Role] = (),
         produce: Sequence[str] = (),
         batch_every: float | None = None,
+        needs: Callable[[], object] = lambda: None,
     ) -> None:
         """`without`: roles of the mode that are left out. `produce`: options of the producers, which end by themselves
-        where these say for how long. `batch_every`: seconds between batch cycles, unless as set.
+        where these say for how long. `batch_every`: seconds between batch cycles, unless as set. `needs`: raises where
+        something else is gone without which the roles wait for ever.
         """  # noqa: D205 - one sentence for each argument
         self.settings = settings
         self.supervisor = Supervisor(environment(settings))
         self._left_out = set(without)
         self._produce = list(produce)
         self._batch_every = batch_every
+        self._needs = needs
         self._workers: Workers | None = None
 
     @property
@@ -65,7 +68,8 @@ class Crew:
             self._workers.tick()
 
     def check(self) -> None:
-        """Raises `ConfigurationError` where a process says that it can never run, with its last words."""
+        """Raises `ConfigurationError` where a process says that it can never run, with its last words; and as `needs`."""
+        self._needs()
         for child in self.supervisor.children:
             if child.state == "failed":
                 raise ConfigurationError(f"{child.name} cannot run: {child.last_words()}")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from adapters.embedded.servers import EmbeddedServers
+from adapters.embedded.servers import Addresses, EmbeddedServers
 from core.errors import FourfoldError, UnavailableError
 from core.position import Vector
 from modes.bugfix import SHORT, BugfixDrill
@@ -71,7 +71,13 @@ class Lap:
             settings = _addressed(settings, servers)
             wait_for_topics(settings)
             crew = stack.enter_context(
-                Crew(settings, without=[Role.PRODUCE], batch_every=settings.batch_seconds).start()
+                Crew(
+                    settings,
+                    without=[Role.PRODUCE],
+                    batch_every=settings.batch_seconds,
+                    # a race with a server that was started again would measure that
+                    needs=lambda: _running(servers),
+                ).start()
             )
             source = merge(settings)
             stack.callback(source.close)
@@ -200,11 +206,17 @@ def _look(look: Look, facts: LogFacts) -> dict[str, Any]:
 
 
 def _addressed(settings: Settings, servers: EmbeddedServers) -> Settings:
-    addresses = servers.running()
-    if addresses is None:
-        raise FourfoldError("an embedded server has ended: see its log in the data directory")
+    addresses = _running(servers)
     settings = settings.model_copy(update={"kafka": addresses.kafka, "redis": addresses.redis})
     return settings.model_copy(update={"api_port": api_port(settings)})
+
+
+def _running(servers: EmbeddedServers) -> Addresses:
+    addresses = servers.running()
+    if addresses is None:
+        gone = " and ".join(server.label for server in servers.used if not server.address())
+        raise FourfoldError(f"the race's own {gone} has ended, so it measures nothing any more: start the race again")
+    return addresses
 
 
 def _pids(crew: Crew, servers: EmbeddedServers) -> Mapping[str, list[int]]:

@@ -167,6 +167,32 @@ def moves(lines: list[str]) -> bool:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(BUILD_S + UP_S + 180)]
 
 
+def test_checkouts_in_folders_of_one_name_share_neither_project_nor_volumes(tmp_path: Path) -> None:
+    if reason := no_docker():
+        pytest.skip(f"no Docker engine with compose answers: {reason}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FOURFOLD_", "COMPOSE_"))}
+    seen = []
+    for parent in ("a", "b"):
+        folder = tmp_path / parent / "fourfold"
+        folder.mkdir(parents=True)
+        (folder / "docker-compose.yml").write_text((ROOT / "docker-compose.yml").read_text())
+        # as a shell does that goes there
+        done = subprocess.run(
+            ["docker", "compose", "config", "--format", "json"],
+            cwd=folder,
+            env=environment | {"PWD": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        found = json.loads(done.stdout)
+        seen.append({found["name"], *(volume["name"] for volume in found["volumes"].values())})
+    one, two = seen
+    assert len(one) == len(two) == 4
+    assert not one & two
+
+
 def test_the_terminal_shows_live_counts_and_else_nothing(running: Stack, terminal: Path) -> None:
     quiet = ("redis", "topics", "produce", "process", "batch", "serve")
     by_service = {name: lines_of(name, terminal) for name in ("kafka", *quiet)}

@@ -174,11 +174,81 @@ def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp
         assert fourfold(tmp_path, "produce", "--duration", "1", "--rate", "100").returncode == 0
         letters = json.loads(fourfold(tmp_path, "deadletters", "--json").stdout)
         assert letters["count"] == 0
-        state = json.loads(fourfold(tmp_path, "embedded", "status", "--json").stdout)
-        assert all(server["healthy"] for server in state)
     finally:
-        assert fourfold(tmp_path, "embedded", "stop").returncode == 0
+        # with what its output invites to set: it is about both servers all the same
+        printed = dict(each.split("=", 1) for each in started.stdout.split())
+        state = json.loads(fourfold(tmp_path, "embedded", "status", "--json", **printed).stdout)
+        again = fourfold(tmp_path, "embedded", "start", **printed)
+        stopped = fourfold(tmp_path, "embedded", "stop", **printed)
+    assert [(server["name"], server["healthy"]) for server in state] == [("kafka", True), ("redis", True)]
+    assert again.stdout == started.stdout
+    assert (stopped.returncode, stopped.stdout) == (0, "stopped: Kafka, Redis\n")
     assert _left_running(tmp_path) == []
+    assert fourfold(tmp_path, "embedded", "stop").stdout.startswith("nothing runs in ")
+
+
+def test_servers_of_its_own_that_die_are_started_again_and_the_run_ends_exact(tmp_path):
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modes", "up", "--rate", "500", "--duration", "8"],
+            cwd=tmp_path,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 200, within_s=60, what="counts")
+        for name in ("kafka", "redis"):
+            os.kill(_pid_of(tmp_path, name), signal.SIGKILL)
+
+        def told() -> bool:
+            servers = json.loads(fourfold(tmp_path, "status", "--json").stdout or "{}").get("servers", [])
+            return [(s["name"], s["state"], s["restarts"]) for s in servers] == [
+                ("kafka", "running", 1),
+                ("redis", "running", 1),
+            ]
+
+        until(told, within_s=60, every_s=0.5, what="`status` to say that both run again")
+        assert process.wait(180) == 0, (tmp_path / "output").read_text()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+    text = (tmp_path / "output").read_text()
+    assert "verify: EXACT" in text
+    assert "kafka up (restarted 1x)" in text
+    # all that was produced is counted, what was on its way when they died, too
+    assert _clicks(text)[-1] > 8 * 500 * 0.8
+    assert _left_running(tmp_path) == []
+
+
+def test_up_ends_when_somebody_stops_its_servers(tmp_path):
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modes", "up", "--rate", "100"],
+            cwd=tmp_path,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 50, within_s=60, what="counts")
+        assert fourfold(tmp_path, "embedded", "stop").stdout == "stopped: Kafka, Redis\n"
+        assert process.wait(30) == 1
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+    assert re.match(
+        r"fourfold: \w+ was stopped while it was in use", (tmp_path / "output").read_text().splitlines()[-1]
+    )
+    assert _left_running(tmp_path) == []
+
+
+def _pid_of(directory: Path, name: str) -> int:
+    state = json.loads(fourfold(directory, "embedded", "status", "--json").stdout)
+    (pid,) = [server["pid"] for server in state if server["name"] == name]
+    return int(pid)
 
 
 def test_commands_without_servers_say_what_to_do(tmp_path):

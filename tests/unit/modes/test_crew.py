@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, FourfoldError
 from modes.crew import Crew
 from modes.settings import Settings
 from modes.supervisor import Child
@@ -32,6 +32,15 @@ def test_one_that_can_never_run_is_wrong_configuration_in_its_own_words(tmp_path
 @pytest.mark.parametrize("state", ["running", "waiting", "done"])
 def test_all_others_are_no_reason_to_end(tmp_path: Path, state: str) -> None:
     crew_of(tmp_path, Child("process", [], tmp_path / "log", state=state, short_lives=9)).check()
+
+
+def test_what_the_roles_need_is_checked_with_them(tmp_path: Path) -> None:
+    def gone() -> None:
+        raise FourfoldError("Kafka is gone")
+
+    crew = Crew(Settings(data_dir=tmp_path, _env_file=None), needs=gone)  # type: ignore[call-arg]
+    with pytest.raises(FourfoldError, match="Kafka is gone"):
+        crew.check()
 
 
 def test_one_that_dies_again_and_again_is_said_with_its_last_words(tmp_path: Path) -> None:
