@@ -444,7 +444,7 @@ class BatchApp(faust.App):
 
     BootStrategy = ConsumerOnly
     book: PartitionBook
-    failure: Exception | None = None
+    failure: BaseException | None = None
     #: Called with what the group or the log refuses, outside the app's loop.
     refused: Callable[[KafkaError], None]
     #: Called when this worker has its partitions.
@@ -452,7 +452,7 @@ class BatchApp(faust.App):
     #: Begun with the app: its timers begin after the first assignment, which may never come.
     watch: Callable[[], Awaitable[None]] | None = None
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """The worker cannot go on whatever it tries: stops it; `failure` says why."""
         self.failure = error
         signal.raise_signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class FaustWorker:
         )
         self._watchdog = Watchdog(time.monotonic)
         self._membership = Membership(settings.group, Group(settings.access, settings.group).members, self.app.fail)
+        #: how often its watchdog has looked: a number that stands still is an event loop that hangs
+        self.looks = 0
         self._wire()
 
     @property
@@ -112,6 +115,16 @@ class FaustWorker:
             raise self.app.failure
         return code
 
+    def check(self) -> None:
+        """Raises what ended the application or one of its services, if anything did."""
+        reason = self.app.failure or (self.app.crash_reason if self.app.crashed else None)
+        if reason is not None:
+            raise reason
+
+    def stop(self) -> None:
+        """Ends the worker, from any thread."""
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def _reject(self) -> None:
         self.app.batch_consumer.reject()
 
@@ -123,7 +136,9 @@ class FaustWorker:
             async for fetched in stream.noack():
                 try:
                     await processor.take(fetched)
-                except Exception as error:  # noqa: BLE001 - not swallowed: it ends the worker
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - not swallowed: it ends the worker
                     app.fail(error)
                     return
 
@@ -137,6 +152,7 @@ class FaustWorker:
             await self._watch()
 
     async def _watch(self) -> None:
+        self.looks += 1
         consumer = self.app.batch_consumer
         states = await self._states()
         try:

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
 from adapters.lake.views import ViewStore
+from adapters.vitals import Vitals
 from serving.board import Board
 from serving.http.broadcast import Broadcast
 from serving.http.counts import CountsRoutes
@@ -59,17 +60,22 @@ def make_api(
     trace: Trace | None = None,
     letters: Letters | None = None,
     board: Board | None = None,
+    vitals: Vitals | None = None,
     wall: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application. `ticker`, `ends` and `users` are started and closed by the caller.
 
-    `board`: what the dashboard shows; None for an API without one. `letters` as `trace`, in a thread.
+    `board`: what the dashboard shows; None for an API without one. `vitals`: is told of all threads and tasks. `letters` as `trace`, in a thread.
     `views`: None in a mode without a batch view. `trace` is called in a worker thread, event id to
     what became of the event or None; it may raise `UnavailableError`. `wall`: seconds since 1970.
     """
     sources = Sources(ticker, ends, users, provenance, views, trace, wall)
     broadcast = Broadcast(sources)
     live = LiveRoutes(board) if board is not None else None
+    vitals = vitals or Vitals()
+    for name, part in (("ticker", ticker), ("log-ends", ends), ("stream", broadcast), ("board", live)):
+        if part is not None:
+            _watch(vitals, name, part)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -77,7 +83,8 @@ def make_api(
         async with live.running() if live is not None else nullcontext():
             yield
         task.cancel()
-        with suppress(asyncio.CancelledError):
+        # what ended it before is known: `check` raises it
+        with suppress(asyncio.CancelledError, Exception):
             await task
 
     api = _Api(
@@ -95,7 +102,7 @@ def make_api(
     registry.register(LiveMetrics(ticker, broadcast))
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
-    HealthRoutes(sources, broadcast, registry).add_to(api)
+    HealthRoutes(sources, vitals, registry).add_to(api)
     LetterRoutes(letters).add_to(api)
 
     def end_streams() -> None:
@@ -110,6 +117,10 @@ def make_api(
         add_dashboard(api)
     add_pages(api)
     return api
+
+
+def _watch(vitals: Vitals, name: str, part: Ticker | LogEnds | Broadcast | LiveRoutes) -> None:
+    vitals.watch(name, check=part.check, beats=lambda: part.beats)
 
 
 class _Api(FastAPI):

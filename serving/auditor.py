@@ -8,19 +8,26 @@ from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
+
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.log import Entry, LogReader
 from core import truth
-from core.errors import UnavailableError
+from core.errors import FourfoldError, UnavailableError
 from core.ledger import ForgottenError, Ledger, Truth
 from core.position import PartitionKey, covers
 from core.rules import Rules
 from serving.answer import Answer
 
+log = structlog.get_logger(__name__)
+
 #: Entries between two condensations of the ledger while it reads towards a vector.
 CONDENSE_EVERY: Final = 500_000
 #: How often a follower asks whether Kafka is there, in seconds.
 ASK_EVERY_S: Final = 2.0
+#: A follower that failed tries again after so long, first and at most, in seconds.
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
 
 
 class Auditor:
@@ -141,21 +148,72 @@ class LiveAuditor(threading.Thread):
         self._lock = threading.Lock()
         self._auditor: Auditor | None = None
         self._away = True
+        self._asked = False
+        self._failure: BaseException | None = None
+        self._beats = 0
         self._ended = threading.Event()
         self._restart = threading.Event()
 
     def run(self) -> None:
-        """Follows the log until `stop`."""
+        """Follows the log until `stop`.
+
+        What fails is tried again, and said: `check` raises it, `trouble` has it in words.
+        """
+        pause_s = FIRST_PAUSE_S
         while not self._ended.is_set():
+            self._beats += 1
             try:
-                with self._make() as auditor:
-                    self._auditor = auditor
-                    self._follow(auditor)
+                self._once()
             except UnavailableError:
-                self._ended.wait(1.0)
-            finally:
-                with self._lock:
-                    self._auditor = None
+                self._away = self._asked = True
+                self._ended.wait(FIRST_PAUSE_S)
+            except BaseException as error:  # noqa: BLE001 - said in `trouble`, raised by `check`
+                self._failed(error)
+                self._ended.wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _once(self) -> None:
+        try:
+            with self._make() as auditor:
+                self._auditor = auditor
+                self._follow(auditor)
+        finally:
+            with self._lock:
+                self._auditor = None
+
+    def _failed(self, error: BaseException) -> None:
+        known, self._failure = self._failure, error
+        if repr(known) == repr(error):
+            return
+        if isinstance(error, FourfoldError):
+            log.error("the auditor cannot go on", reason=str(error))
+        else:
+            log.error("the auditor failed", exc_info=(type(error), error, error.__traceback__))
+
+    def check(self) -> None:
+        """Raises what made it fail, if it does not follow the log now."""
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def beats(self) -> int:
+        """A number that grows while it works."""
+        return self._beats
+
+    @property
+    def kafka_seen(self) -> bool:
+        """Whether it can tell if Kafka is away."""
+        return self._asked and self._failure is None
+
+    def trouble(self) -> str:
+        """Why there are no ends of the log, and no truth; empty where there are."""
+        failure = self._failure
+        if failure is not None:
+            words = str(failure) if isinstance(failure, FourfoldError) else f"{type(failure).__name__}: {failure}"
+            return f"the auditor failed ({words}): nothing is audited"
+        if not self._asked:
+            return "the auditor is starting"
+        return "Kafka does not answer" if self._away else ""
 
     def _follow(self, auditor: Auditor) -> None:
         asked = float("-inf")
@@ -163,13 +221,15 @@ class LiveAuditor(threading.Thread):
             if time.monotonic() - asked > ASK_EVERY_S:
                 # without the lock: an answer may take a while, and pictures go on
                 self._away = not (auditor.answers(ASK_EVERY_S) and self._look_for_partitions(auditor))
-                asked = time.monotonic()
+                asked, self._asked = time.monotonic(), True
             if self._restart.is_set():
                 self._restart.clear()
                 with self._lock:
                     auditor.restart()
             with self._lock:
                 auditor.advance(0.02)
+            self._beats += 1
+            self._failure = None
             self._ended.wait(0.01)
 
     def _look_for_partitions(self, auditor: Auditor) -> bool:

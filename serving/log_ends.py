@@ -42,6 +42,11 @@ class LogEnds:
         """Raises what ended the thread, if that was a bug."""
         self._repeating.check()
 
+    @property
+    def beats(self) -> int:
+        """How often its thread has asked."""
+        return self._repeating.beats
+
     def ask(self) -> None:
         """Asks once; the thread's work."""
         try:

@@ -14,7 +14,8 @@ class Repeating:
         self._work = work
         self._every_s = every_s
         self._stop = threading.Event()
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
+        self._beats = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -26,10 +27,17 @@ class Repeating:
         """Whether it does no more."""
         return self._stop.is_set()
 
+    @property
+    def beats(self) -> int:
+        """How often `work` was done."""
+        return self._beats
+
     def check(self) -> None:
-        """Raises what `work` raised, if it did."""
+        """Raises what `work` raised, if it did, or a `RuntimeError` where the thread is gone all the same."""
         if self._failure is not None:
             raise self._failure
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set():
+            raise RuntimeError(f"the thread {self._thread.name} is gone")
 
     def stop(self) -> None:
         """Ends it after the call that is at work. Returns at once."""
@@ -45,8 +53,10 @@ class Repeating:
             began = time.monotonic()
             try:
                 self._work()
-            except Exception as error:
+            except BaseException as error:
+                # a SystemExit, too: threading itself lets it pass without a word
                 self._failure = error
                 self._stop.set()
                 raise
+            self._beats += 1
             self._stop.wait(max(0.0, self._every_s - (time.monotonic() - began)))

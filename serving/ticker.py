@@ -54,6 +54,11 @@ class Ticker:
         self._repeating.check()
 
     @property
+    def beats(self) -> int:
+        """How often its thread has asked."""
+        return self._repeating.beats
+
+    @property
     def newest(self) -> Tick:
         """The newest tick."""
         return self._tick
@@ -73,7 +78,10 @@ class Ticker:
 
         Raises `UnavailableError` where there is none, or none of the last `STANDS_S` seconds.
         """
-        self.check()
+        try:
+            self.check()
+        except BaseException as error:
+            raise UnavailableError("the ticker ended by a bug: see the log; this process ends") from error
         tick, age = self._tick, self.age_s
         if tick.answer is None:
             assert tick.error is not None
@@ -104,7 +112,7 @@ class Ticker:
             answer = self._source.answer()
         except UnavailableError as unavailable:
             error = unavailable
-        except Exception:
+        except BaseException:
             self.stop()
             raise
         self._tick = Tick(self._tick.number + 1, self._clock(), answer, error)

@@ -11,6 +11,7 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from adapters.vitals import Vitals
 from batch.cycle import CycleReport
 from core.errors import ConfigurationError, FourfoldError
 from modes.batch_wiring import batch_cycle
@@ -33,12 +34,15 @@ def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss
     wait_for_topics(settings)
     stop = stop_event()
     metrics = _BatchMetrics()
+    vitals = Vitals()
     with ExitStack() as stack:
         cycle = batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss)
         if every_s is None:
             metrics.take(cycle.run())
             return
-        telemetry = telemetry_of(settings, metrics, lambda: metrics.good)
+        telemetry = telemetry_of(settings, metrics, vitals, lambda: metrics.good)
+        # a cycle may be ended anywhere: the next one goes on from what is kept
+        stack.enter_context(vitals.running(stop.set))
         log.info("batch cycles", every_s=every_s, lake=str(settings.lake_dir), metrics=telemetry.address)
         while not stop.is_set():
             began = time.monotonic()
@@ -60,6 +64,7 @@ def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss
                     **{f"{name}_s": seconds for name, seconds in report.seconds.items()},
                 )
             stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+        vitals.check()
 
 
 def recompute(settings: Settings, engine: str, *, full: bool, accept_loss: bool) -> CycleReport:

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from adapters.kafka.dead_letters import DeadLetterProducer
+from adapters.vitals import Vitals
 from core.errors import UnavailableError
 from core.logic import logic_named
 from modes.roles.service import telemetry_of
@@ -36,9 +37,15 @@ def process(settings: Settings) -> int:
         speed_sink(settings, lot),
         DeadLetterProducer(settings.access),
     )
-    telemetry = telemetry_of(settings, _WorkerMetrics(worker), lambda: worker.ready)
+    vitals = Vitals()
+    vitals.watch("faust", check=worker.check)
+    vitals.watch("watchdog", beats=lambda: worker.looks)
+    telemetry = telemetry_of(settings, _WorkerMetrics(worker), vitals, lambda: worker.ready)
     log.info("processing", group=group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address)
-    return worker.run()
+    with vitals.running(worker.stop):
+        code = worker.run()
+    vitals.check()
+    return code
 
 
 def _lot(settings: Settings) -> str:

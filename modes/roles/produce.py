@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapters.kafka.append_time import AppendTime
+from adapters.vitals import Vitals
 from core.errors import ConfigurationError
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
@@ -21,12 +22,15 @@ from producers.delivery_watch import DeliveryWatch
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DayStream
-from producers.role import Source, Stats, run, wall_ms
+from producers.role import FLUSH_S, Source, Stats, run, wall_ms
 from producers.scheduled import ScheduledStream
 from producers.shop import shoppers_for
 from producers.stream import ShopStream
 
 log = structlog.get_logger(__name__)
+
+#: Ends after what is under way was flushed.
+BOUND_S = FLUSH_S + 10
 
 
 def produce(settings: Settings, duration_s: float | None, events: int | None = None) -> Stats:
@@ -56,11 +60,13 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
         pacer = Pacer(settings.rate)
     emitter = Emitter(settings.access.confluent())
     collected = _ProducerMetrics()
-    telemetry = telemetry_of(settings, collected)
+    vitals = Vitals()
+    telemetry = telemetry_of(settings, collected, vitals)
     log.info("producing", run=identity, rate=settings.rate, metrics=telemetry.address)
-    with _watched(settings, emitter):
+    with vitals.running(stop.set, bound_s=BOUND_S), _watched(settings, emitter):
         stats = run(emitter, source, pacer, stop, collected.take, duration_s=duration_s)
     log.info("produced", records=stats.produced, delivered=stats.delivered, failed=stats.failed)
+    vitals.check()
     return stats
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from adapters.kafka.dead_letters import newest_dead_letters
 from adapters.telemetry import Telemetry
+from adapters.vitals import Pulse, Vitals
 from modes import running
 from modes.replay import Replay
 from modes.roles.service import stop_event
@@ -27,12 +28,18 @@ from serving.user_counts import UserCounts
 
 log = structlog.get_logger(__name__)
 
+#: Health says so long which thread is dead, before the process ends: whoever looks now and then sees it.
+LINGER_S = 5.0
+
 
 def serve(settings: Settings) -> None:
     """Serves the API until SIGTERM or SIGINT. Raises `ConfigurationError` where the port is taken."""
     stop = stop_event()
     registry = CollectorRegistry()
+    vitals, pulse = Vitals(), Pulse()
+    vitals.watch("server", beats=lambda: pulse.beats)
     with ExitStack() as stack:
+        stack.enter_context(vitals.running(stop.set, linger_s=LINGER_S))
         source, counting = merge(settings), merge(settings)
         stack.callback(source.close)
         stack.callback(counting.close)
@@ -49,10 +56,21 @@ def serve(settings: Settings) -> None:
             views,
             lambda event: traced(settings, event),
             lambda limit: newest_dead_letters(settings.access, limit),
-            Board(_board_settings(settings, stack), ticker, users, _truth(settings, ends, stack), provenance(settings)),
+            Board(
+                _board_settings(settings, stack),
+                ticker,
+                users,
+                _truth(settings, ends, stack, vitals),
+                provenance(settings),
+            ),
+            vitals,
         )
         telemetry = Telemetry(
-            settings.metrics_host, settings.metrics_port, registry, lambda: ticker.newest.answer is not None
+            settings.metrics_host,
+            settings.metrics_port,
+            registry,
+            lambda: ticker.newest.answer is not None,
+            lambda: vitals.trouble,
         )
         stack.callback(telemetry.close)
         server.serve(
@@ -62,15 +80,16 @@ def serve(settings: Settings) -> None:
             stop=stop,
             bound=lambda address: log.info("serving", dashboard=f"http://{address}/", metrics=telemetry.address),
             closing=api.state.end_streams,
+            ticked=pulse.beat,
         )
-        ticker.check()
-        ends.check()
+        vitals.check()
 
 
-def _truth(settings: Settings, ends: LogEnds, stack: ExitStack) -> TruthSource:
+def _truth(settings: Settings, ends: LogEnds, stack: ExitStack, vitals: Vitals) -> TruthSource:
     if not settings.audit:
         return Unaudited(ends.newest)
     follower = LiveAuditor(lambda: auditor(settings))
+    vitals.watch("auditor", check=follower.check, beats=lambda: follower.beats)
     follower.start()
     stack.callback(follower.stop)
     return follower

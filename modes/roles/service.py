@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from adapters.telemetry import Telemetry
+from adapters.vitals import Vitals
 from modes.settings import Settings
 
 
@@ -20,9 +21,9 @@ def stop_event() -> threading.Event:
     return stop
 
 
-def telemetry_of(settings: Settings, collector: Collector, ready: object = None) -> Telemetry:
-    """Serves the metrics of `collector`; `ready`: whether the role does its work."""
+def telemetry_of(settings: Settings, collector: Collector, vitals: Vitals, ready: object = None) -> Telemetry:
+    """Serves the metrics of `collector` and what `vitals` says; `ready`: whether the role does its work."""
     registry = CollectorRegistry()
     registry.register(collector)
     check = ready if callable(ready) else lambda: True
-    return Telemetry(settings.metrics_host, settings.metrics_port, registry, check)
+    return Telemetry(settings.metrics_host, settings.metrics_port, registry, check, lambda: vitals.trouble)

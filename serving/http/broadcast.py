@@ -30,13 +30,20 @@ class Broadcast:
         self._sources = sources
         self._every_s = every_s
         self._heartbeat_s = heartbeat_s
-        self._fanout = Fanout()
-        self._failure: Exception | None = None
+        # at least a heartbeat comes in that time
+        self._fanout = Fanout(2 * heartbeat_s)
+        self._failure: BaseException | None = None
+        self._beats = 0
 
     @property
     def watchers(self) -> int:
         """Open streams."""
         return self._fanout.watchers
+
+    @property
+    def beats(self) -> int:
+        """How often it looked for news."""
+        return self._beats
 
     def check(self) -> None:
         """Raises what ended `run`, if that was a bug."""
@@ -47,15 +54,18 @@ class Broadcast:
         """Until the ticker stops; then all streams end."""
         try:
             await self._follow()
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             self._failure = error
             raise
         finally:
             self._fanout.end()
 
     def watch(self) -> AsyncIterator[bytes]:
-        """See `Fanout.watch`. Raises what ended `run`, if that was a bug."""
-        self.check()
+        """See `Fanout.watch`. Raises `UnavailableError` where a bug ended `run`."""
+        if self._failure is not None:
+            raise UnavailableError("the live stream ended by a bug: see the log; this process ends")
         return self._fanout.watch()
 
     async def _follow(self) -> None:
@@ -66,6 +76,7 @@ class Broadcast:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._heartbeat_s):
                     seen = (await ticker.after(seen)).number
+            self._beats += 1
             since_s = clock() - told_at
             if since_s < self._every_s:
                 continue

@@ -49,7 +49,10 @@ class CountsRoutes:
             self.stream,
             status_code=200,
             response_class=EventStream,
-            responses={200: {"description": "An endless stream of server-sent events."}},
+            responses={
+                200: {"description": "An endless stream of server-sent events."},
+                **documented(away="The stream cannot be made any more; `detail` says why."),
+            },
             summary="Live counts",
             tags=["Counts"],
         )

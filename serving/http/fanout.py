@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 
 class Fanout:
     """`tell` and `watch` belong to one event loop. A watcher that is slow misses frames and gets the newest."""
 
-    def __init__(self) -> None:
+    def __init__(self, stands_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`stands_s`: a frame that is older is news to nobody any more."""
+        self._stands_s = stands_s
+        self._clock = clock
         self._number = 0
+        self._told_at = float("-inf")
         self._frame = b""
         self._told = asyncio.Event()
         self._ended = False
@@ -25,6 +30,7 @@ class Fanout:
         """The next frame."""
         self._number += 1
         self._frame = frame
+        self._told_at = self._clock()
         self._wake()
 
     def end(self) -> None:
@@ -33,12 +39,15 @@ class Fanout:
         self._wake()
 
     async def watch(self) -> AsyncIterator[bytes]:
-        """The frames from now on, the newest at once; those that came while one was sent are skipped."""
+        """The frames from now on, the newest at once; those that came while one was sent are skipped.
+
+        An old one is not handed out: whoever comes after the last frame waits for the next.
+        """
         self.watchers += 1
         number = 0
         try:
             while not self._ended:
-                if self._number > number:
+                if self._number > number and self._clock() - self._told_at <= self._stands_s:
                     number = self._number
                     yield self._frame
                 else:

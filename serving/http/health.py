@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from serving.http.broadcast import Broadcast
+from adapters.vitals import Vitals
+from core.errors import UnavailableError
 from serving.http.problem import documented
 from serving.http.sources import Sources
 
@@ -17,16 +18,23 @@ _TAGS: Final = ["Operation"]
 
 
 class HealthRoutes:
-    """Alive: no part has ended by a bug. Ready: there is an answer."""
+    """Alive: no thread or task has ended by a bug, or hangs. Ready: there is an answer."""
 
-    def __init__(self, sources: Sources, broadcast: Broadcast, registry: CollectorRegistry) -> None:
+    def __init__(self, sources: Sources, vitals: Vitals, registry: CollectorRegistry) -> None:
         self._sources = sources
-        self._broadcast = broadcast
+        self._vitals = vitals
         self._registry = registry
 
     def add_to(self, api: FastAPI) -> None:
         """Adds the routes."""
-        api.add_api_route("/healthz", self.healthz, response_class=PlainTextResponse, summary="Alive", tags=[*_TAGS])
+        api.add_api_route(
+            "/healthz",
+            self.healthz,
+            response_class=PlainTextResponse,
+            responses=documented(away="A thread of the process is dead; `detail` says which."),
+            summary="Alive",
+            tags=[*_TAGS],
+        )
         api.add_api_route(
             "/readyz",
             self.readyz,
@@ -40,14 +48,15 @@ class HealthRoutes:
         )
 
     async def healthz(self) -> PlainTextResponse:
-        """Whether the process works. Stores that are away do not matter here."""
-        self._sources.ticker.check()
-        self._sources.ends.check()
-        self._broadcast.check()
+        """Whether all threads and tasks of the process live. Stores that are away do not matter here."""
+        if trouble := self._vitals.trouble:
+            raise UnavailableError(trouble)
         return PlainTextResponse("alive\n")
 
     async def readyz(self) -> PlainTextResponse:
         """Whether there is an answer."""
+        if trouble := self._vitals.trouble:
+            raise UnavailableError(trouble)
         self._sources.ticker.answer()
         return PlainTextResponse("ready\n")
 

@@ -10,12 +10,16 @@ from typing import Final
 import msgspec
 from fastapi import FastAPI
 
+from core.errors import UnavailableError
 from serving.board import Board
 from serving.http.event_stream import EventStream, frame
 from serving.http.fanout import Fanout
+from serving.http.problem import documented
 from serving.repeating import Repeating
 
 EVERY_S: Final = 0.5
+#: A board that is older is not shown to a page that comes now.
+STANDS_S: Final = 2.0
 _JOIN_S: Final = 2.0
 
 
@@ -24,7 +28,7 @@ class LiveRoutes:
 
     def __init__(self, board: Board, every_s: float = EVERY_S) -> None:
         self._board = board
-        self._fanout = Fanout()
+        self._fanout = Fanout(STANDS_S)
         self._repeating = Repeating(self._make, every_s, "board")
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -35,7 +39,10 @@ class LiveRoutes:
             self.live,
             status_code=200,
             response_class=EventStream,
-            responses={200: {"description": "An endless stream of server-sent events."}},
+            responses={
+                200: {"description": "An endless stream of server-sent events."},
+                **documented(away="The board cannot be made any more; `detail` says why."),
+            },
             summary="The dashboard's live document",
             tags=["Counts"],
         )
@@ -48,6 +55,11 @@ class LiveRoutes:
     def check(self) -> None:
         """Raises what ended the thread, if that was a bug."""
         self._repeating.check()
+
+    @property
+    def beats(self) -> int:
+        """How many boards there were."""
+        return self._repeating.beats
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -72,11 +84,19 @@ class LiveRoutes:
         Each is the whole picture: the mode, its parts and how they are, counts, the largest values, the last hour by
         minutes, versions. It is made once for all who look; a watcher that is slow misses some.
         """
+        try:
+            self.check()
+        except BaseException as error:
+            raise UnavailableError("the board ended by a bug: see the log; this process ends") from error
         return EventStream(self._fanout.watch())
 
     def _make(self) -> None:
         # also while nobody looks: the first page finds rates that are right
-        document = msgspec.json.encode(self._board.document(self._fanout.watchers))
+        try:
+            document = msgspec.json.encode(self._board.document(self._fanout.watchers))
+        except BaseException:
+            self._call(self._fanout.end)
+            raise
         self._call(lambda: self._fanout.tell(frame("board", self._fanout.number + 1, document)))
 
     def _call(self, work: object) -> None:

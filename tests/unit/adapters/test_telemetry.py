@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from adapters.telemetry import Telemetry
 from core.errors import ConfigurationError
+from tests.support.waiting import until
 
 
 class Role:
@@ -89,3 +92,103 @@ def test_after_closing_nobody_listens(role: Role) -> None:
     connection = HTTPConnection(address, timeout=10)
     with pytest.raises(OSError, match=r"."):
         connection.request("GET", "/healthz")
+
+
+def test_what_is_dead_is_said_by_name() -> None:
+    telemetry = Telemetry("127.0.0.1", 0, CollectorRegistry(), lambda: True, lambda: "board: a bug (KeyError: 'x')")
+    try:
+        assert get(telemetry, "/healthz") == (503, b"board: a bug (KeyError: 'x')\n")
+        assert get(telemetry, "/readyz") == (503, b"not ready\n")
+    finally:
+        telemetry.close()
+
+
+def get(telemetry: Telemetry, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    connection = HTTPConnection(telemetry.address, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_head_is_the_answer_without_its_body(role: Role) -> None:
+    assert get(role.telemetry, "/healthz", "HEAD") == (200, b"")
+
+
+def test_long_headers_are_taken_and_endless_ones_refused(role: Role) -> None:
+    assert get(role.telemetry, "/healthz", X="x" * 10_000) == (200, b"alive\n")
+    assert get(role.telemetry, "/healthz", X="x" * 70_000)[0] == 431
+
+
+class Broken(Collector):
+    def collect(self) -> Iterable[Metric]:
+        raise KeyError("a bug")
+
+
+def test_a_collector_that_fails_is_said_and_health_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    registry = CollectorRegistry()
+    registry._collector_to_names[Broken()] = []
+    telemetry = Telemetry("127.0.0.1", 0, registry, lambda: True)
+    try:
+        for _ in range(20):
+            assert get(telemetry, "/metrics") == (500, b"KeyError: 'a bug'\n")
+        assert get(telemetry, "/healthz")[0] == 200
+    finally:
+        telemetry.close()
+    # one traceback a minute
+    said = capfd.readouterr()
+    assert (said.out + said.err).count("a request for metrics or health failed") == 1
+
+
+class Bounded(Iterable[socket.socket]):
+    """Connections to telemetry that gives each one a second, and takes four at once."""
+
+    def __init__(self) -> None:
+        self.telemetry = Telemetry("127.0.0.1", 0, CollectorRegistry(), lambda: True, limit_s=1.0, most=4)
+        self.opened: list[socket.socket] = []
+
+    def open(self, sends: bytes = b"") -> socket.socket:
+        host, port = self.telemetry.address.split(":")
+        made = socket.create_connection((host, int(port)), timeout=10)
+        made.sendall(sends)
+        self.opened.append(made)
+        return made
+
+    def __iter__(self) -> Iterator[socket.socket]:
+        return iter(self.opened)
+
+
+@pytest.fixture
+def bounded() -> Iterator[Bounded]:
+    made = Bounded()
+    yield made
+    for each in made:
+        each.close()
+    made.telemetry.close()
+
+
+@pytest.mark.parametrize("sends", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
+def test_who_says_nothing_or_half_a_request_is_let_go(bounded: Bounded, sends: bytes) -> None:
+    assert bounded.open(sends).recv(1) == b""
+
+
+def test_who_dribbles_is_let_go(bounded: Bounded) -> None:
+    connection = bounded.open(b"GET /")
+
+    def gone() -> bool:
+        try:
+            connection.sendall(b"x")
+        except OSError:
+            return True
+        return False
+
+    until(gone, within_s=10, what="the end of who dribbles")
+
+
+def test_who_is_one_too_many_is_told_and_later_all_is_well(bounded: Bounded) -> None:
+    for _ in range(4):
+        bounded.open()
+    until(lambda: get(bounded.telemetry, "/healthz")[0] == 503, within_s=5, what="the limit")
+    until(lambda: get(bounded.telemetry, "/healthz")[0] == 200, within_s=10, what="room again")

@@ -204,7 +204,9 @@ def test_a_bug_ends_streams_and_is_raised_at_new_ones(world: ApiWorld, monkeypat
     async def scenario() -> None:
         with pytest.raises(ZeroDivisionError):
             await made.run()
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(UnavailableError, match="ended by a bug"):
             await anext(made.watch())
+        with pytest.raises(ZeroDivisionError):
+            made.check()
 
     asyncio.run(scenario())

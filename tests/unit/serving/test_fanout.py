@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from serving.http.fanout import Fanout
 
 
-def play(scenario: Callable[[Fanout], Awaitable[None]]) -> None:
+def play(scenario: Callable[[Fanout], Awaitable[None]], clock: Callable[[], float] = lambda: 0.0) -> None:
     async def run() -> None:
-        await asyncio.wait_for(scenario(Fanout()), 10)
+        await asyncio.wait_for(scenario(Fanout(2.0, clock)), 10)
 
     asyncio.run(run())
 
@@ -30,6 +30,22 @@ def test_the_newest_frame_comes_at_once() -> None:
         assert await anext(fanout.watch()) == b"2"
 
     play(scenario)
+
+
+def test_an_old_frame_is_news_to_nobody() -> None:
+    now = [0.0]
+
+    async def scenario(fanout: Fanout) -> None:
+        fanout.tell(b"old")
+        early = fanout.watch()
+        assert await anext(early) == b"old"
+        now[0] = 2.1
+        _, task = await waiting(fanout)
+        assert not task.done()
+        fanout.tell(b"new")
+        assert await task == await anext(early) == b"new"
+
+    play(scenario, lambda: now[0])
 
 
 def test_all_who_wait_get_the_same_frame() -> None:

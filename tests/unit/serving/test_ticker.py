@@ -111,7 +111,7 @@ def test_a_bug_ends_the_ticker_and_is_raised_at_everybody(source: Source, ticker
         assert run(ticker.after(0)).number == 0
         until(lambda: ticker.stopped, within_s=10, what="the end of the ticker")
         until(lambda: _raises(ticker), within_s=10, what="the bug")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UnavailableError, match="the ticker ended by a bug"):
         ticker.answer()
 
 
