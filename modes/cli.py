@@ -174,7 +174,7 @@ def watch(
     try:
         if flat:
             while not stop.wait(every):
-                print(line(live.look()), flush=True)
+                print(line(live.look(), settings.mode), flush=True)
         else:
             with Screen(auto_refresh=False, transient=True) as screen:
                 while not stop.wait(TICK_S):

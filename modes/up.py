@@ -94,7 +94,7 @@ class Up:
         interrupted = self._stop.is_set()
         crew.supervisor.stop()
         if interrupted and self._duration_s is None:
-            self._console.print(f"stopped. {line(picture)}", highlight=False)
+            self._console.print(f"stopped. {line(picture, settings.mode)}", highlight=False)
             self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
             return 130
         follower.stop()
@@ -139,7 +139,7 @@ class Up:
                 if time.monotonic() >= next_line:
                     next_line = time.monotonic() + LINE_EVERY_S
                     down = [f"{name} {state}" for name, state in roles if state not in ("up", "done")]
-                    print(line(picture) + (f"  [{', '.join(down)}]" if down else ""), flush=True)
+                    print(line(picture, settings.mode) + (f"  [{', '.join(down)}]" if down else ""), flush=True)
 
             return show_line, lambda: None
         screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)

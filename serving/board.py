@@ -59,7 +59,6 @@ class Board:
         self._settings = settings
         self._truth = truth
         self._provenance = provenance
-        self._ticker = ticker
         self._live = Live(_Ticked(ticker, users), truth, clock, wall)
         self._clock = clock
         self._wall = wall
@@ -91,6 +90,7 @@ class Board:
             batch_s=self._settings.batch_s,
             watchers=watchers,
             processes=self._settings.processes(),
+            kafka_seen=self._truth.kafka_seen,
         )
         return {
             "mode": self._settings.mode,
@@ -105,7 +105,9 @@ class Board:
     def _counts(self, picture: Picture, answer: Answer | None) -> dict[str, Any]:
         said = None if answer is None else self._provenance.of(answer, None)
         return {
-            "answered": self._ticker.newest.answer is not None,
+            "answered": picture.away_s is None and answer is not None,
+            "away_s": picture.away_s,
+            "audit": picture.audit.value,
             "totals": picture.totals._asdict(),
             "users": picture.users._asdict(),
             "rate": round(picture.rate, 1),

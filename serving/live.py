@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from adapters.lake.batch_view import BatchView
 from core.cells import MEASURES, MINUTE_MS, Cell
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
@@ -22,6 +24,23 @@ USERS_MINUTES: Final = 15
 USERS_EVERY_S: Final = 2.0
 #: The auditor is often a few records behind the view: its last verdict stands for so long.
 VERDICT_STANDS_S: Final = 3.0
+#: An answer is behind where it lacks more records than arrive in so long, and more than so many.
+BEHIND_S: Final = 1.0
+BEHIND_RECORDS: Final = 1000
+
+
+class Audit(StrEnum):
+    """What is known of the error."""
+
+    EXACT = "exact"
+    OFF = "off"
+    #: no difference so far, but the answer lacks much of the log, or nobody knows how much
+    BEHIND = "behind"
+    #: there is nothing counted that could be wrong
+    NOTHING = "nothing"
+    PENDING = "pending"
+    #: there is no answer
+    UNKNOWN = "unknown"
 
 
 class TruthSource(Protocol):
@@ -32,6 +51,13 @@ class TruthSource(Protocol):
 
     def log_ends(self) -> dict[PartitionKey, int] | None:
         """The end of each partition; None while Kafka is away."""
+
+    def trouble(self) -> str:
+        """Why it does not know, in words; empty where it does, or where nobody can say."""
+
+    @property
+    def kafka_seen(self) -> bool:
+        """Whether it can tell if Kafka is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +74,15 @@ class Unaudited:
         """See `TruthSource.log_ends`."""
         ends = self.ends()
         return None if ends is None else dict(ends)
+
+    def trouble(self) -> str:
+        """See `TruthSource.trouble`."""
+        return ""
+
+    @property
+    def kafka_seen(self) -> bool:
+        """See `TruthSource.kafka_seen`."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +103,7 @@ class Picture:
     late: int = 0
     rate: float = 0.0
     lag: int | None = None
+    behind: bool = False
     age_s: float | None = None
     users: Users = NOBODY
     error: int | None = None
@@ -81,7 +117,22 @@ class Picture:
     states: tuple[str, ...] = ()
     #: what is wrong now, in words; empty if nothing is
     trouble: tuple[str, ...] = ()
+    #: for how long there has been no answer; the counts are then the last that were known
+    away_s: float | None = None
     answer: Answer | None = None
+
+    @property
+    def audit(self) -> Audit:
+        """What is known of the error at this moment."""
+        if self.away_s is not None:
+            return Audit.UNKNOWN
+        if self.error:
+            return Audit.OFF
+        if self.answer is not None and not any(self.answer.vector.values()):
+            return Audit.NOTHING
+        if self.error is None:
+            return Audit.PENDING
+        return Audit.BEHIND if self.behind or self.lag is None else Audit.EXACT
 
 
 class AnswerSource(Protocol):
@@ -109,23 +160,52 @@ class Live:
         self._truth = truth
         self._clock = clock
         self._wall = wall
-        self._meter = Meter()
+        self._meter, self._arrived = Meter(), Meter()
         self._last = Picture()
+        self._away_since: float | None = None
         self._users_at = float("-inf")
         self._audited: tuple[int | None, int | None] = (None, None)
         self._audited_at = float("-inf")
 
     def look(self) -> Picture:
-        """The picture now. While there is no answer, the last one with the trouble said."""
+        """The picture now. While there is no answer, the last counts with the trouble said, and nothing as of now."""
         ends = self._truth.log_ends()
-        trouble = [] if ends else ["Kafka does not answer"]
+        said = self._truth.trouble() or ("" if ends else "Kafka does not answer")
+        trouble = [said] if said else []
         try:
             answer = self._source.answer()
             users = self._users(answer)
         except UnavailableError as error:
-            return replace(self._last, rate=0.0, trouble=(str(error).split(": ", 1)[0], *trouble))
+            return self._without_answer(str(error).split(": ", 1)[0], trouble)
+        self._away_since = None
         self._last = self._picture(answer, ends, users, tuple(trouble))
         return self._last
+
+    def _without_answer(self, why: str, trouble: Sequence[str]) -> Picture:
+        now = self._clock()
+        if self._away_since is None:
+            self._away_since = now
+        last = self._last
+        batch = last.answer and last.answer.batch
+        return replace(
+            last,
+            rate=0.0,
+            lag=None,
+            behind=False,
+            age_s=None if last.answer is None else self._age(last.answer),
+            error=None,
+            beyond=None,
+            batch_age_s=self._batch_age(batch) if batch else None,
+            states=(),
+            trouble=(why, *trouble),
+            away_s=max(0.0, now - self._away_since),
+        )
+
+    def _age(self, answer: Answer) -> float | None:
+        return max(0.0, self._wall() - answer.appended_ms / 1000) if answer.appended_ms else None
+
+    def _batch_age(self, batch: BatchView) -> float:
+        return max(0.0, self._wall() - batch.manifest.created_ms / 1000)
 
     def _picture(
         self,
@@ -137,9 +217,11 @@ class Live:
         vector = answer.vector
         error, beyond = self._audit(answer)
         counters = answer.counters
-        lag = None
+        lag, behind = None, False
         if ends is not None:
             lag = sum(max(0, end - vector.get(source, 0)) for source, end in ends.items())
+            arriving = self._arrived.rate(self._clock(), sum(ends.values()))
+            behind = lag > max(BEHIND_RECORDS, BEHIND_S * arriving)
         batch = answer.batch
         return Picture(
             totals=answer.total,
@@ -150,14 +232,15 @@ class Live:
             late=counters.get(LATE, 0),
             rate=self._meter.rate(self._clock(), sum(vector.values())),
             lag=lag,
-            age_s=max(0.0, self._wall() - answer.appended_ms / 1000) if answer.appended_ms else None,
+            behind=behind,
+            age_s=self._age(answer),
             users=users,
             error=error,
             beyond=beyond,
             floor=answer.floor,
             version=None if batch is None else batch.manifest.version,
             from_batch=0 if batch is None else events(batch.totals),
-            batch_age_s=None if batch is None else max(0.0, self._wall() - batch.manifest.created_ms / 1000),
+            batch_age_s=None if batch is None else self._batch_age(batch),
             states=answer.states,
             trouble=trouble,
             answer=answer,

@@ -41,6 +41,8 @@ class Moment:
     batch_s: float = 0.0
     watchers: int = 0
     processes: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    #: whether somebody could tell that Kafka is away
+    kafka_seen: bool = True
 
 
 def parts_of(moment: Moment) -> list[Part]:
@@ -52,7 +54,7 @@ def parts_of(moment: Moment) -> list[Part]:
         found += [_workers(moment, redis_away=redis_away), _redis(away=redis_away)]
     if "batch" in roles:
         found += [_batch(moment), _lake(picture)]
-    found.append(Part("serve", OK, f"{moment.watchers} open page{'s' if moment.watchers != 1 else ''}"))
+    found.append(Part("serve", OK, f"{moment.watchers} open stream{'s' if moment.watchers != 1 else ''}"))
     return [_as_supervised(part, moment.processes) for part in found]
 
 
@@ -65,6 +67,8 @@ def _producers(moment: Moment) -> Part:
 
 
 def _kafka(moment: Moment) -> Part:
+    if moment.records is None and not moment.kafka_seen:
+        return Part("kafka", UNKNOWN, "cannot be seen")
     if moment.records is None:
         return Part("kafka", DOWN, "does not answer")
     return Part("kafka", OK, f"{moment.records:,} records")

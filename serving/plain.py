@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from serving.live import Picture
+from serving.live import Audit, Picture
 
 
 def safe(text: str, width: int = 40) -> str:
@@ -36,23 +36,50 @@ def seconds(age_s: float | None) -> str:
 
 def error_text(picture: Picture) -> str:
     """The live error in words."""
-    if picture.error is None:
-        return "being audited"
-    if picture.error:
-        return f"OFF BY {picture.error:,}"
-    return "0 (exact)"
+    match picture.audit:
+        case Audit.UNKNOWN:
+            return "unknown"
+        case Audit.OFF:
+            return f"OFF BY {picture.error:,}"
+        case Audit.NOTHING:
+            return "nothing counted yet"
+        case Audit.PENDING:
+            return "being audited"
+        case Audit.BEHIND:
+            return "0 so far, " + ("lag unknown" if picture.lag is None else f"behind by {picture.lag:,}")
+        case Audit.EXACT:
+            return "0 (exact)"
 
 
-def line(picture: Picture) -> str:
-    """One compact line."""
+def lag_text(picture: Picture) -> str:
+    """Records not counted yet."""
+    return "unknown" if picture.lag is None else f"{picture.lag:,}"
+
+
+def rate_text(picture: Picture) -> str:
+    """Records counted a second; `-` while there is no answer."""
+    return "-" if picture.away_s is not None else f"{picture.rate:,.0f}"
+
+
+def trouble_of(picture: Picture) -> tuple[str, ...]:
+    """What is wrong, and what a reader must know; first of all that there is no answer, and for how long."""
+    said = (*picture.trouble, *picture.states)
+    if picture.away_s is None:
+        return said
+    return (f"no answer for {seconds(picture.away_s)}, counts are the last that were known", *said)
+
+
+def line(picture: Picture, mode: str) -> str:
+    """One compact line. `mode`: by its name."""
     t = picture.totals
     text = (
         f"clicks {t.clicks:,}  sales {t.sales:,}  revenue {money(t.revenue_cents)} EUR  "
-        f"{picture.rate:,.0f} events/s  lag {'-' if picture.lag is None else f'{picture.lag:,}'}  "
+        f"{rate_text(picture)} events/s  lag {lag_text(picture)}  "
         f"age {seconds(picture.age_s)}  rejected {sum(picture.rejected.values()):,}  "
-        f"duplicates {picture.duplicates:,}  late {picture.late:,}  error {error_text(picture)}"
+        f"duplicates {picture.duplicates:,}  late {picture.late:,}  error {error_text(picture)}  "
+        f"mode {mode}"
     )
     if picture.version is not None:
         text += f"  batch v{picture.version} {picture.from_batch:,} events"
-    said = (*picture.trouble, *picture.states)
+    said = trouble_of(picture)
     return f"{text}  [{'; '.join(said)}]" if said else text

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from core.cells import Cell
 from core.verdict import Reason
-from serving.live import Picture
-from serving.plain import error_text, money, safe, seconds
+from serving.live import Audit, Picture
+from serving.plain import error_text, lag_text, money, rate_text, safe, seconds, trouble_of
 
 #: Lines of the view that are not rows of the tables by campaign and product.
 _OTHER_LINES: Final = 18
@@ -48,7 +48,7 @@ def _heading(picture: Picture, title: str) -> Panel:
         ("clicks", f"{picture.totals.clicks:,}"),
         ("sales", f"{picture.totals.sales:,}"),
         ("revenue EUR", money(picture.totals.revenue_cents)),
-        ("events/s", f"{picture.rate:,.0f}"),
+        ("events/s", rate_text(picture)),
         ("users, 15 min", f"{'' if picture.users.exact else '≈'}{picture.users.number:,}"),
     )
     for _ in entries:
@@ -91,19 +91,18 @@ def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Panel:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1)
-    exact = picture.error == 0
-    style = "green" if exact else "yellow" if picture.error is None else "bold red"
+    style = {Audit.EXACT: "green", Audit.OFF: "bold red"}.get(picture.audit, "yellow")
     table.add_row("live error", Text(error_text(picture), style=style))
     beyond = "-" if picture.beyond is None else f"{picture.beyond:,} duplicates not recognised"
     table.add_row("vs the ideal", beyond)
-    table.add_row("lag", "-" if picture.lag is None else f"{picture.lag:,} records")
+    table.add_row("lag", f"{lag_text(picture)} records" if picture.lag is not None else "unknown")
     table.add_row("freshness", f"{seconds(picture.age_s)} since the last append")
     table.add_row("batch view", _batch(picture))
     states = Text("  ").join(
         Text(name, style="green") if state == "up" else Text(f"{name} {state}", style="yellow") for name, state in roles
     )
     table.add_row("roles", states if roles else "-")
-    trouble = "; ".join((*picture.trouble, *picture.states))
+    trouble = "; ".join(trouble_of(picture))
     table.add_row("trouble", Text(trouble or "none", style="bold red" if trouble else "green"))
     return Panel(table, title="state", title_align="left", border_style="blue")
 

@@ -74,6 +74,16 @@ def test_without_an_answer_the_last_numbers_stay_and_the_trouble_is_said(world: 
     assert not after["answered"]
     assert any("Redis does not answer" in words for words in after["trouble"])
     assert (after["totals"], after["top"]) == (before["totals"], before["top"])
+    assert (after["audit"], after["error"], after["lag"], after["age_s"] is not None) == ("unknown", None, None, True)
+
+
+def test_a_ticker_that_hangs_does_not_look_live(world: ApiWorld) -> None:
+    made = board(world)
+    assert made.document(0)["answered"]
+    world.clock += 6
+    seen = made.document(0)
+    assert (seen["answered"], seen["audit"]) == (False, "unknown")
+    assert any("the newest answer is" in words for words in seen["trouble"])
 
 
 def test_what_costs_more_is_made_once_a_second(world: ApiWorld) -> None:

@@ -12,7 +12,7 @@ from core.errors import UnavailableError
 from core.ledger import Slot, Truth
 from core.position import PartitionKey, Position
 from serving.answer import Answer, merged
-from serving.live import Live, Picture, counts_document
+from serving.live import Audit, Live, Picture, counts_document
 from serving.merge import Users
 from serving.plain import line
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS
@@ -36,6 +36,8 @@ class World:
         self.seen = snapshot()
         self.away = False
         self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 0}
+        self.why = ""
+        self.kafka_seen = True
         self.told: tuple[Truth, Truth] | None = None
         self.users_asked: list[list[int]] = []
         self.live = Live(self, self, lambda: self.now, lambda: self.wall)
@@ -51,6 +53,9 @@ class World:
 
     def log_ends(self) -> dict[PartitionKey, int] | None:
         return self.ends
+
+    def trouble(self) -> str:
+        return self.why
 
     def truth(self, answer: Answer) -> tuple[Truth, Truth] | None:
         assert (answer.vector, answer.floor, answer.cut_epoch) == (self.seen.vector, self.seen.floor, 0)
@@ -200,7 +205,55 @@ def test_while_kafka_is_away_counts_go_on_with_the_trouble_said(
 def test_without_ends_the_lag_is_unknown_and_not_zero(world: World) -> None:
     world.ends = None
     assert world.look().lag is None
-    assert "lag -" in line(world.look())
+    assert "lag unknown" in line(world.look(), "lambda")
+
+
+def test_while_redis_is_away_the_age_grows_and_nothing_is_said_to_be_exact(world: World) -> None:
+    right = {ALL: Cell(7)}
+    world.ends = {CLICKS_0: 9}
+    world.seen, world.told = snapshot(9, right, appended_ms=NOW_MS), (truth(right), truth(right))
+    before = world.look()
+    assert (before.audit, before.lag, before.away_s) == (Audit.EXACT, 0, None)
+    world.away = True
+    world.look()
+    picture = world.look(after_s=30)
+    assert (picture.audit, picture.error, picture.lag, picture.rate) == (Audit.UNKNOWN, None, None, 0.0)
+    assert (picture.age_s, picture.away_s) == (pytest.approx(30.5), pytest.approx(30))
+    world.away = False
+    picture = world.look()
+    assert (picture.audit, picture.away_s) == (Audit.EXACT, None)
+
+
+@pytest.mark.parametrize(
+    ("counted", "end", "audit"),
+    [
+        (0, 0, Audit.NOTHING),
+        (0, 16_631, Audit.NOTHING),
+        (100, 16_731, Audit.BEHIND),
+        (100, 1_100, Audit.EXACT),
+        (100, 1_101, Audit.BEHIND),
+    ],
+)
+def test_exact_is_said_of_what_is_counted_and_not_far_behind(world: World, counted: int, end: int, audit: str) -> None:
+    world.told = (truth(), truth())
+    world.ends = {CLICKS_0: end}
+    assert world.look(counted=counted).audit == audit
+
+
+def test_who_counts_much_a_second_may_be_that_second_behind(world: World) -> None:
+    world.told = (truth(), truth())
+    world.ends = {CLICKS_0: 0}
+    for second in range(6):
+        world.ends = {CLICKS_0: 10_000 * second}
+        picture = world.look(after_s=1, counted=max(0, 10_000 * second - 9_000))
+    assert (picture.lag, picture.audit) == (9_000, Audit.EXACT)
+    world.ends = None
+    assert world.look().audit == Audit.BEHIND
+
+
+def test_the_death_of_the_auditor_is_not_taken_for_kafkas(world: World) -> None:
+    world.ends, world.why = None, "the auditor failed (KeyError: 'a bug'): nothing is audited"
+    assert world.look(counted=9).trouble == (world.why,)
 
 
 def test_the_document_of_counts_has_every_number() -> None:

@@ -70,15 +70,24 @@ def test_ages_are_written_for_people(age: float | None, text: str) -> None:
     ("error", "text"), [(None, "being audited"), (0, "0 (exact)"), (1234, "OFF BY 1,234"), (-1, "OFF BY -1")]
 )
 def test_the_error_is_said_in_words(error: int | None, text: str) -> None:
-    assert error_text(Picture(error=error)) == text
+    assert error_text(Picture(error=error, lag=0)) == text
 
 
 def test_a_picture_is_one_line_with_its_trouble_at_the_end() -> None:
     picture = Picture(Cell(1234, 5, 6, 789), rejected={"not_json": 2, "bad_format": 3}, lag=7, trouble=("one", "two"))
-    text = line(picture)
+    text = line(picture, "kappa")
     assert text.splitlines() == [text]
     assert "clicks 1,234  sales 5  revenue 7.89 EUR" in text
     assert "lag 7" in text
     assert "rejected 5" in text
     assert text.endswith("[one; two]")
-    assert not line(Picture()).endswith("]")
+    assert "error being audited  mode kappa  [" in text
+    assert line(Picture(lag=0), "batch").endswith("mode batch")
+
+
+def test_without_an_answer_nothing_is_said_to_be_as_of_now() -> None:
+    text = line(Picture(Cell(7), rate=0.0, away_s=12.0, trouble=("Redis does not answer",)), "lambda")
+    assert text.startswith("clicks 7  sales 0")
+    assert "  - events/s  lag unknown  " in text
+    assert "error unknown  mode lambda" in text
+    assert text.endswith("[no answer for 12.0 s, counts are the last that were known; Redis does not answer]")

@@ -104,7 +104,11 @@ def test_every_reason_is_listed_with_its_number() -> None:
 @pytest.mark.parametrize(
     ("picture", "words"),
     [
-        (Picture(error=0), "0 (exact)"),
+        (Picture(error=0, lag=3), "0 (exact)"),
+        (Picture(error=0, lag=None), "0 so far, lag unknown"),
+        (Picture(error=0, lag=16_631, behind=True), "0 so far, behind by 16,631"),
+        (Picture(error=None, away_s=12.0, trouble=("Redis does not answer",)), "unknown"),
+        (Picture(away_s=12.0), "no answer for 12.0 s"),
         (Picture(error=None), "being audited"),
         (Picture(error=12), "OFF BY 12"),
         (Picture(trouble=("Redis does not answer",)), "Redis does not answer"),
