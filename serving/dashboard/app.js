@@ -36,9 +36,9 @@ function showCounts(board) {
   say("clicks", count(totals.clicks));
   say("sales", count(totals.sales));
   say("revenue", euros(totals.revenue_cents));
-  say("rate", count(board.rate));
+  say("rate", board.answered ? count(board.rate) : "–");
   say("users", `${board.users.exact ? "" : "≈ "}${count(board.users.number)}`);
-  say("lag", count(board.lag));
+  say("lag", board.lag === null ? "unknown" : count(board.lag));
   say("age", board.age_s === null ? "–" : `${seconds(board.age_s)} ago`);
   const said = [];
   const events = totals.clicks + totals.sales;
@@ -61,10 +61,20 @@ function showTop(name, rows) {
   ], rows);
 }
 
+// what is known of the error: words, and how they look
+const AUDITS = {
+  exact: () => ["exact: no difference", "ok"],
+  off: ({ error }) => [`wrong by ${count(error)}`, "down"],
+  behind: ({ lag }) => [`no difference so far, ${lag === null ? "lag unknown" : `${count(lag)} behind`}`, "slow"],
+  nothing: () => ["nothing counted yet", "unknown"],
+  pending: () => ["being audited", "unknown"],
+  unknown: () => ["unknown", "unknown"],
+};
+
 function showTruth(board) {
-  const { error } = board;
-  $("error").dataset.state = error === null ? "unknown" : error === 0 ? "ok" : "down";
-  say("error", error === null ? "being audited" : error === 0 ? "exact: no difference" : `wrong by ${count(error)}`);
+  const [words, state] = AUDITS[board.audit](board);
+  $("error").dataset.state = state;
+  say("error", words);
   say("beyond", board.beyond ? `${count(board.beyond)} duplicates not recognised, beyond the horizon` : "every number at its own offsets");
   const { quality } = board;
   const rejected = Object.entries(quality.rejected);
@@ -116,7 +126,10 @@ function showJobs(jobs) {
 
 function showState(board) {
   const said = [...board.trouble, ...board.states];
-  if (!board.answered) said.unshift("no answer now: the numbers are the last ones that were known");
+  if (!board.answered) {
+    const since = board.away_s === null ? "" : `, ${seconds(board.away_s)} ago`;
+    said.unshift(`no answer now: the numbers are the last ones that were known${since}`);
+  }
   banner(said.join(" · "), board.answered ? "note" : "bad");
   pill(board.answered ? "live" : "stale", board.answered ? "ok" : "slow");
   document.body.dataset.stale = board.answered ? "no" : "yes";
@@ -162,10 +175,17 @@ $("letters-again").addEventListener("click", readLetters);
 
 connect("/v1/live", {
   board: show,
-  lost: (silent) => {
+  lost: (silent, { down, ever }) => {
+    const age = seconds(Math.round(silent)).replace(".0", "");
     document.body.dataset.stale = "yes";
-    pill("connection lost", "down");
-    banner(`The connection is lost for ${Math.round(silent)} s: numbers are stale. Trying again by itself.`, silent > STALE_S ? "bad" : "note");
+    if (down) pill("connection lost", "down");
+    else pill(ever ? `stale, ${age}` : "connecting", "slow");
+    const why = down ? `The connection is lost for ${age}` : ever ? `Nothing new for ${age}` : `No numbers yet, after ${age}`;
+    banner(`${why}: numbers are stale. Trying again by itself.`, silent > STALE_S ? "bad" : "note");
   },
   found: () => banner("", "note"),
+  paused: () => {
+    document.body.dataset.stale = "yes";
+    pill("paused", "quiet");
+  },
 });

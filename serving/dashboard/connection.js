@@ -1,41 +1,121 @@
-// The live stream: connects, says when nothing comes any more, and comes back by itself.
+// The page's side of the live stream: shares one with the browser's other pages, lets go of it while nobody looks,
+// and says how old the newest board is. Only a board that was not there before is news.
+
+import { Stream } from "./stream.js";
 
 const SILENT_MS = 2000;
-const PAUSES_MS = [250, 500, 1000, 2000, 4000];
+const LOOK_MS = 500;
+const HERE_MS = 2000;
+//: a worker that does not answer for so long is gone
+const DEAF_MS = 4000;
+//: a page that is hidden lets go after so long
+const HIDDEN_MS = 5000;
 
-export function connect(address, { board, lost, found }) {
-  let source = null;
-  let last = performance.now();
-  let tries = 0;
-  let isLost = false;
-
-  const again = () => {
-    source?.close();
-    source = null;
-    setTimeout(open, PAUSES_MS[Math.min(tries++, PAUSES_MS.length - 1)]);
-  };
-
-  function open() {
-    source = new EventSource(address);
-    source.addEventListener("board", (event) => {
-      last = performance.now();
-      tries = 0;
-      if (isLost) { isLost = false; found(); }
-      board(JSON.parse(event.data));
-    });
-    // the browser's own way back waits for seconds, and gives up on some errors
-    source.onerror = again;
+// the stream in a worker that all pages share
+class Shared {
+  constructor(tell) {
+    this.tell = tell;
+    this.sent = 0;
+    this.unheard = 0;
+    this.port = new SharedWorker("/dashboard/worker.js", { type: "module", name: "fourfold" }).port;
+    this.port.onmessage = ({ data }) => {
+      this.unheard = 0;
+      if (!data.here) this.tell(data);
+    };
   }
 
-  setInterval(() => {
-    const silent = performance.now() - last;
+  open() {
+    const now = performance.now();
+    if (now - this.sent < HERE_MS) return;
+    this.sent = now;
+    this.unheard ||= now;
+    this.port.postMessage("here");
+  }
+
+  close() {
+    this.sent = this.unheard = 0;
+    this.port.postMessage("gone");
+  }
+
+  hurry() { this.sent = 0; this.open(); }
+
+  get deaf() { return this.unheard > 0 && performance.now() - this.unheard > DEAF_MS; }
+}
+
+export function connect(address, { board, lost, found, paused }) {
+  let stream = null;
+  let ways = typeof SharedWorker === "function" ? 2 : 0;
+  let joined = false;
+  let hiddenAt = document.hidden ? performance.now() : null;
+  let newest = "";
+  let heard = { at: performance.now(), wall: Date.now() };
+  let isLost = true;
+  let isDown = false;
+
+  const tell = (from) => (message) => {
+    if (from !== stream || !joined) return;
+    if (message.down) { isDown = true; return; }
+    const made = JSON.parse(message.frame);
+    const key = `${message.number} ${made.time_ms}`;
+    if (key === newest) return;
+    newest = key;
+    heard = { at: performance.now(), wall: Date.now() };
+    isDown = false;
+    if (isLost) { isLost = false; found(); }
+    board(made);
+  };
+
+  // in some browsers one of the two clocks stands still while the machine sleeps
+  const silentMs = () => Math.max(performance.now() - heard.at, Date.now() - heard.wall);
+
+  function make() {
+    try {
+      if (ways > 0) {
+        ways -= 1;
+        const shared = new Shared((message) => tell(shared)(message));
+        return shared;
+      }
+    } catch { ways = 0; }
+    const own = new Stream(address, (message) => tell(own)(message));
+    return own;
+  }
+
+  function join() {
+    if (stream?.deaf) { stream.close(); stream = null; }
+    stream ??= make();
+    joined = true;
+    stream.open();
+  }
+
+  function leave() {
+    if (!joined) return;
+    joined = false;
+    isLost = true;
+    stream.close();
+    paused();
+  }
+
+  function look() {
+    hiddenAt = document.hidden ? hiddenAt ?? performance.now() : null;
+    if (hiddenAt !== null && performance.now() - hiddenAt > HIDDEN_MS) leave();
+    else join();
+    if (!joined) return;
+    const silent = silentMs();
     if (silent < SILENT_MS) return;
     isLost = true;
-    lost(silent / 1000);
-    // open, and silent: a server that was frozen, or a network that is gone
-    if (source && source.readyState === EventSource.OPEN && silent > 3 * SILENT_MS) { last += SILENT_MS; again(); }
-  }, 500);
-  // a page that was asleep asks at once
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && isLost && source === null) { tries = 0; } });
-  open();
+    lost(silent / 1000, { down: isDown || navigator.onLine === false, ever: newest !== "" });
+  }
+
+  function back() {
+    look();
+    if (joined) stream.hurry();
+  }
+
+  for (const name of ["pageshow", "online"]) window.addEventListener(name, back);
+  document.addEventListener("resume", back);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) look(); else back(); });
+  window.addEventListener("pagehide", leave);
+  document.addEventListener("freeze", leave);
+  setInterval(look, LOOK_MS);
+  look();
 }

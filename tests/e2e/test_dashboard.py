@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -20,6 +22,7 @@ from modes import running
 from modes.catalogue import MODES
 from modes.settings import Settings
 from serving import server
+from serving.board import Board
 from tests.support.api_world import ALL, CUT, ApiWorld
 from tests.support.browser import chromium
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
@@ -49,10 +52,11 @@ class Faults(list[str]):
 
 
 @contextmanager
-def opened(browser: Browser, address: str, **context: Any) -> Iterator[tuple[Page, Faults]]:
+def opened(browser: Browser, address: str, script: str = "", **context: Any) -> Iterator[tuple[Page, Faults]]:
     """The page at an address; fails the test for what it complained about, lost connections aside."""
     faults = Faults()
     with browser.new_context(**context) as around:
+        around.add_init_script(script)
         page = around.new_page()
         page.set_default_timeout(10_000)
         expect.set_options(timeout=10_000)
@@ -231,6 +235,151 @@ def test_it_reads_on_a_phone_with_a_keyboard_and_in_the_dark(browser: Browser, t
         for name in ("main", "header", "footer"):
             assert page.locator(name).count() == 1
         assert page.locator("table:not(:has(caption))").count() == 0
+
+
+#: What a browser says of a page that nobody looks at; every page is looked at in a browser without a screen.
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+#: A browser that has no workers that pages share.
+ALONE = "delete window.SharedWorker"
+
+
+def streams(world: ApiWorld, address: str) -> int:
+    """Open streams of boards, as the board says."""
+    with httpx.stream("GET", f"{address}v1/live", timeout=10) as response:
+        data = next(line for line in response.iter_lines() if line.startswith("data: "))
+    parts = {part["name"]: part["says"] for part in json.loads(data[6:])["parts"]}
+    # this one is among them, from the next board on
+    return int(parts["serve"].split()[0])
+
+
+def test_more_pages_than_connections_are_all_live_over_one_stream(browser: Browser, tmp_path: Path) -> None:
+    with world_of(tmp_path) as (world, address), opened(browser, address) as (first, _):
+        pages = [first, *(first.context.new_page() for _ in range(6))]
+        for page in pages[1:]:
+            page.goto(address)
+        for page in pages:
+            expect(page.locator("#connection")).to_have_text("live")
+        status = first.evaluate("fetch('/v1/dead-letters?limit=1').then((answer) => answer.status)")
+        assert status == 200
+        until(lambda: streams(world, address) <= 1, within_s=10, what="one stream for all")
+        more(world, 13, 1013)
+        for page in pages:
+            expect(page.locator("#clicks")).to_have_text("1,010")
+        # whoever came first need not stay
+        first.close()
+        more(world, 1013, 2013)
+        for page in pages[1:]:
+            expect(page.locator("#clicks")).to_have_text("2,010")
+            expect(page.locator("#connection")).to_have_text("live")
+
+
+@pytest.mark.parametrize("script", ["", ALONE], ids=["shared", "alone"])
+def test_a_hidden_page_lets_go_and_comes_back(browser: Browser, tmp_path: Path, script: str) -> None:
+    with world_of(tmp_path) as (world, address), opened(browser, address, script=script) as (page, _):
+        expect(page.locator("#connection")).to_have_text("live")
+        page.evaluate(HIDE, True)
+        expect(page.locator("#connection")).to_have_text("paused")
+        until(lambda: streams(world, address) == 0, within_s=10, what="the end of the stream")
+        more(world, 13, 1013)
+        page.evaluate(HIDE, False)
+        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#clicks")).to_have_text("1,010")
+
+
+def test_many_hidden_pages_alone_leave_room_for_one_that_is_looked_at(browser: Browser, tmp_path: Path) -> None:
+    with world_of(tmp_path) as (_, address), opened(browser, address, script=ALONE) as (first, _):
+        pages = [first]
+        for _ in range(7):
+            expect(pages[-1].locator("#connection")).to_have_text("live")
+            pages[-1].evaluate(HIDE, True)
+            pages.append(first.context.new_page())
+            pages[-1].goto(address, wait_until="commit")
+        expect(pages[-1].locator("#connection")).to_have_text("live", timeout=20_000)
+        first.evaluate(HIDE, False)
+        expect(first.locator("#connection")).to_have_text("live")
+
+
+def test_a_frozen_page_starves_nobody_and_wakes_up(browser: Browser, tmp_path: Path) -> None:
+    with world_of(tmp_path) as (world, address), opened(browser, address) as (first, _):
+        expect(first.locator("#connection")).to_have_text("live")
+        second = first.context.new_page()
+        second.goto(address)
+        session = first.context.new_cdp_session(first)
+        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        more(world, 13, 1013)
+        expect(second.locator("#clicks")).to_have_text("1,010")
+        expect(second.locator("#connection")).to_have_text("live")
+        session.send("Page.setWebLifecycleState", {"state": "active"})
+        expect(first.locator("#clicks")).to_have_text("1,010")
+        expect(first.locator("#connection")).to_have_text("live")
+
+
+def test_a_page_that_one_comes_back_to_is_live(browser: Browser, tmp_path: Path) -> None:
+    with world_of(tmp_path) as (world, address), opened(browser, address) as (page, _):
+        expect(page.locator("#connection")).to_have_text("live")
+        page.goto(f"{address}docs")
+        more(world, 13, 1013)
+        page.go_back()
+        expect(page.locator("#clicks")).to_have_text("1,010")
+        expect(page.locator("#connection")).to_have_text("live")
+
+
+def test_a_worker_that_cannot_be_had_is_done_without(browser: Browser, tmp_path: Path) -> None:
+    with world_of(tmp_path) as (_, address), browser.new_context() as context:
+        context.route("**/dashboard/worker.js", lambda route: route.abort())
+        context.add_init_script("""window.SharedWorker = class { port = { postMessage() {} } }; // deaf""")
+        page = context.new_page()
+        page.goto(address)
+        expect(page.locator("#connection")).to_have_text("live", timeout=30_000)
+
+
+def test_a_board_that_stands_still_is_stale_and_an_old_one_no_news(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    document = Board.document
+
+    def hanging(board: Board, watchers: int) -> dict[str, Any]:
+        assert gate.wait(60)
+        return document(board, watchers)
+
+    monkeypatch.setattr(Board, "document", hanging)
+    with world_of(tmp_path) as (_, address), opened(browser, address) as (page, _):
+        expect(page.locator("#connection")).to_have_text("live")
+        gate.clear()
+        try:
+            expect(page.locator("#connection")).to_have_text(re.compile("^stale, "))
+            # long enough for new connections
+            said = set()
+            page.reload()
+            for _ in range(40):
+                said.add(page.locator("#connection").inner_text())
+                page.wait_for_timeout(100)
+            assert not any(words.startswith("live") for words in said), said
+        finally:
+            gate.set()
+        expect(page.locator("#connection")).to_have_text("live")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_board_is_never_said_to_be_live(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world_of(tmp_path) as (_, address), opened(browser, address) as (page, faults):
+        expect(page.locator("#connection")).to_have_text("live")
+        monkeypatch.setattr(Board, "document", lambda *_: {}["a bug"])
+        expect(page.locator("#connection")).to_have_text("connection lost")
+        answer = httpx.get(f"{address}healthz")
+        assert (answer.status_code, "board: a bug (KeyError: 'a bug')" in answer.json()["detail"]) == (503, True)
+        assert httpx.get(f"{address}v1/live").status_code == 503
+        for _ in range(30):
+            assert page.locator("#connection").inner_text() == "connection lost"
+            page.wait_for_timeout(100)
+        faults[:] = [fault for fault in faults if "503" not in fault]
 
 
 @pytest.mark.integration
