@@ -166,6 +166,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             # aiokafka waits for somebody to fetch, which nobody does who has no partitions
             await asyncio.to_thread(self._batch_app.refused, error)
             await asyncio.sleep(REJOIN_PAUSE_S)
+            # whatever it was, also an end of the heartbeats: from the beginning
+            coordinator.request_rejoin()
 
         coordinator._perform_assignment = with_metadata
         coordinator._push_error_to_user = refused

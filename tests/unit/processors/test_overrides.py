@@ -236,6 +236,25 @@ def test_the_leader_assigns_through_the_hook_that_is_replaced() -> None:
     )
 
 
+def test_a_refusal_of_the_group_goes_through_the_hook_that_is_replaced() -> None:
+    guard(
+        parameters(GroupCoordinator._push_error_to_user) == ["self", "exc"],
+        "GroupCoordinator._push_error_to_user has another signature",
+        "BatchThread.on_start",
+    )
+    routine = next(value for name, value in vars(GroupCoordinator).items() if name.endswith("__coordination_routine"))
+    guard(
+        "_push_error_to_user" in names_in(routine),
+        "the coordination routine does not tell refusals through _push_error_to_user",
+        "BatchThread.on_start",
+    )
+    guard(
+        callable(getattr(GroupCoordinator, "request_rejoin", None)),
+        "GroupCoordinator.request_rejoin is gone",
+        "BatchThread.on_start",
+    )
+
+
 def test_positions_of_an_assignment_can_be_read() -> None:
     async def seen() -> tuple[bool, bool, int]:
         assignment = Subscription({"clicks"})
