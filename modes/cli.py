@@ -268,7 +268,7 @@ def status(as_json: Json = False) -> None:
             "api": found.get("api") if found else None,
         },
         "roles": found["roles"] if found else [],
-        "servers": found["servers"] if found else [],
+        "servers": found.get("servers", []) if found else [],
         "lag": None,
         "versions": [manifest.version for manifest in view_store(settings).versions()],
         "namespace": settings.view,
@@ -291,7 +291,7 @@ def status(as_json: Json = False) -> None:
             f"  {process['name']:10} {process['state']:8} pid {process['pid']}  restarts {process['restarts']}  "
             f"{process['log']}"
         )
-        if process["reason"]:
+        if process.get("reason"):
             print(f"    {safe(process['reason'], 200)}")
     if not document["roles"]:
         print("  no roles started by `fourfold up` here")
@@ -312,6 +312,8 @@ def embedded_start() -> None:
         if address and not server.serves(address):
             name = f"FOURFOLD_{server.name.upper()}"
             console.print(f"{name} names another {server.label}, which all other commands use")
+        if (record := server.record()) and record.owner is not None:
+            console.print(f"{server.label} belongs to process {record.owner.pid} and ends with it")
     print(f"FOURFOLD_KAFKA={addresses.kafka}")
     print(f"FOURFOLD_REDIS={addresses.redis}")
 

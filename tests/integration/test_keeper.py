@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from adapters.embedded import EmbeddedServers, keeper
 from adapters.embedded.keeper import FAILED, RUNNING, SILENT, STARTING, TRIES, Care, Keeper
 from adapters.embedded.process import living_in
 from core.errors import ConfigurationError, UnavailableError
+from modes.settings import Settings
+from modes.wiring import with_servers
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers]
@@ -313,6 +316,24 @@ def test_a_detached_one_stays_detached(tmp_path: Path) -> None:
         assert record.owner is None
     finally:
         assert servers.stop() == ["Redis"]
+
+
+def test_a_command_that_only_waits_is_told_when_a_server_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `day` and the drills do, which ask nobody how the servers are."""
+    monkeypatch.setattr(keeper, "FIRST_PAUSE_S", 0.0)
+    settings = Settings(kafka="127.0.0.1:1", data_dir=tmp_path / "data", _env_file=None)  # type: ignore[call-arg]
+
+    def day() -> None:
+        with with_servers(settings) as served:
+            assert served.redis.startswith("redis://127.0.0.1:")
+            EmbeddedServers(tmp_path / "data").stop()
+            time.sleep(BOUND_S)
+            raise AssertionError("it waits for ever")
+
+    with pytest.raises(UnavailableError, match="Redis was stopped while it was in use"):
+        day()
 
 
 def test_what_is_being_started_while_everything_ends_is_stopped(servers: EmbeddedServers) -> None:
