@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -168,7 +169,9 @@ def quality(
         from batch.quality_report import Report
 
         try:
-            Report.from_json(manifest.quality).frame().to_parquet(parquet)
+            # by a handle: pandas takes some names for an address, or for somebody's home
+            with Path(parquet).open("wb") as file:
+                Report.from_json(manifest.quality).frame().to_parquet(file)
         except OSError as error:
             raise ConfigurationError(f"{parquet} cannot be written: {error.strerror or error}") from error
         print(f"{parquet}: {len(manifest.quality['checks'])} checks of version {manifest.version}")

@@ -42,7 +42,16 @@ REDIS_TIMEOUT_S = 3.0
 
 
 def all_embedded(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> EmbeddedServers:
-    """Both embedded servers of the data directory, whatever addresses are set."""
+    """Both embedded servers of the data directory, whatever addresses are set.
+
+    Raises `ConfigurationError` for a directory that Java cannot name.
+    """
+    try:
+        str(settings.data_dir.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{str(settings.data_dir.absolute())!a} is no UTF-8, and Kafka cannot name it: set FOURFOLD_DATA_DIR"
+        ) from None
     return EmbeddedServers(
         settings.data_dir,
         kafka_port=settings.kafka_port or None,

@@ -127,6 +127,9 @@ def test_a_change_of_the_mode_counts_what_the_log_has(tmp_path):
 
 
 def test_recompute_versions_rollback_quality_and_trace(tmp_path):
+    """In a folder whose name others take for a pattern, a column, a link's text or markup."""
+    tmp_path = tmp_path / "kappa [2026]" / "[/x] 100%20^2" / "topic=shop"
+    tmp_path.mkdir(parents=True)
     assert fourfold(tmp_path, "embedded", "start").returncode == 0
     try:
         assert fourfold(tmp_path, "produce", "--duration", "2", "--rate", "500").returncode == 0
