@@ -5,8 +5,12 @@ FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "$(FITS)" 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# so many processes run tests side by side
+TESTS_AT_ONCE ?= 3
+# what was compiled once need not be compiled at each of the hundreds of starts of a role
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo setup test test-unit coverage test-integration check fast-check lock bench soak screenshots clean
+.PHONY: demo setup test test-unit coverage test-integration test-embedded check fast-check lock bench soak screenshots clean
 
 demo: setup ## everything set up and running, live counts; Ctrl-C ends it
 	@$(BIN)/fourfold up || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
@@ -22,17 +26,20 @@ setup: .venv/ready ## virtual environment and jars
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup ## all tests; says which servers it uses
-	$(PYTEST) --durations=15
+test: setup ## all tests; says which servers it uses, and where the time goes
+	$(PYTEST) -n $(TESTS_AT_ONCE) --durations=15
 
 test-unit: .venv/ready ## tests without servers
-	$(PYTEST) tests/unit tests/contract -m "not integration"
+	$(PYTEST) -n $(TESTS_AT_ONCE) tests/unit tests/contract -m "not integration"
 
 coverage: .venv/ready ## of the tests without servers
 	$(PYTEST) tests/unit tests/contract -m "not integration" --cov --cov-report=term:skip-covered
 
 test-integration: setup ## tests with servers; FOURFOLD_TEST_SERVERS=embedded or containers
-	$(PYTEST) -m integration
+	$(PYTEST) -n $(TESTS_AT_ONCE) -m integration
+
+test-embedded: setup ## tests whose outcome may depend on the version of the servers, on the embedded ones
+	FOURFOLD_TEST_SERVERS=embedded $(PYTEST) -n 2 -m versions tests/contract tests/integration
 
 check: .venv/ready ## all quality gates
 	$(BIN)/ruff check .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -17,7 +19,19 @@ from core.events import DEAD_LETTERS, REPAIRS, TOPICS
 from modes.settings import Settings
 from tests.support import servers as test_servers
 from tests.support.servers import Servers
+from tests.support.spent import SAID, SpentTime
 from tests.support.waiting import until
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SpentTime(), "spent-time")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.support.schedule import Schedule
+
+    return Schedule(config, log)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -30,6 +44,27 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     for name in [n for n in os.environ if n.startswith("FOURFOLD_")]:
         if not name.startswith(("FOURFOLD_TEST_", "FOURFOLD_CHAOS_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Tells whoever runs the tests what was found: at once, or, from one process of several, with the test's report."""
+    began = time.monotonic()
+    lines: list[str] = []
+
+    def show(text: str) -> None:
+        line = f"[{time.monotonic() - began:6.1f}] {text}"
+        if not hasattr(request.config, "workerinput"):
+            with capsys.disabled():
+                print(f"\n{line}", end="", flush=True)
+            return
+        # shown with a failure
+        print(line)
+        lines.append(line)
+        request.node.user_properties[:] = [p for p in request.node.user_properties if p[0] != SAID]
+        request.node.user_properties.append((SAID, "\n".join(lines)))
+
+    return show
 
 
 @pytest.fixture(scope="session")

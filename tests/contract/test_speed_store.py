@@ -99,7 +99,7 @@ def in_redis(address: str) -> Store:
     )
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=[pytest.mark.integration, pytest.mark.versions])])
 def make(request: pytest.FixtureRequest) -> Callable[[], Store]:
     """Makes an empty store."""
     if request.param == "memory":

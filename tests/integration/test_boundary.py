@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -71,7 +72,7 @@ def dismiss(stage: Stage, crew: Crew) -> None:
 
 
 @pytest.mark.timeout(SECONDS * 6 + 300)
-def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, say: Callable[[str], None]) -> None:
     random = Random(SEED)
     with Stage(tmp_path, SEED, RATE) as stage, ExitStack() as stack:
         settings = boundary(stage)
@@ -106,11 +107,10 @@ def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys:
         refused = [words for poller in pollers for words in poller.refused]
         answers = sum(len(poller.polled) for poller in pollers)
         wrong = wrong_answers(audit, pollers)
-    with capsys.disabled():
-        print(
-            f"\nboundary, FOURFOLD_CHAOS_SEED={SEED}: {audit.records:,} records, {versions} versions, "
-            f"{answers:,} different answers, {len(wrong)} wrong, {len(refused)} refused {refused[:1]}"
-        )
+    say(
+        f"boundary, FOURFOLD_CHAOS_SEED={SEED}: {audit.records:,} records, {versions} versions, "
+        f"{answers:,} different answers, {len(wrong)} wrong, {len(refused)} refused {refused[:1]}"
+    )
     assert not wrong, wrong[:3]
     assert not refused, refused[:3]
     assert not notes, notes
@@ -120,9 +120,7 @@ def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, capsys:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", [name for name, each in ABLATIONS.items() if each.quick or ALL_ABLATIONS])
-def test_without_a_rule_answers_are_wrong_or_missing(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_rule_answers_are_wrong_or_missing(tmp_path: Path, name: str, say: Callable[[str], None]) -> None:
     ablation = ABLATIONS[name]
     with Stage(tmp_path, SEED, RATE) as stage, ExitStack() as stack:
         settings = boundary(stage)
@@ -140,8 +138,7 @@ def test_without_a_rule_answers_are_wrong_or_missing(
         audit.read_to(audit.ends())
         wrong = wrong_answers(audit, pollers)
         refused = pollers[0].refused
-    with capsys.disabled():
-        print(f"\nwithout {name}: {len(wrong)} of {len(pollers[0].polled)} answers wrong, {len(refused)} refused")
+    say(f"without {name}: {len(wrong)} of {len(pollers[0].polled)} answers wrong, {len(refused)} refused")
     assert wrong or refused
 
 

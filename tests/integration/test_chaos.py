@@ -74,17 +74,6 @@ def allowed(recovery: Recovery) -> float:
     return FLOW_LIMIT_S * max(1.0, recovery.load / BUSY_LOAD)
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    began = time.monotonic()
-
-    def show(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n[{time.monotonic() - began:6.1f}] {text}", end="", flush=True)
-
-    return show
-
-
 @pytest.mark.timeout(SECONDS * 3 + 300)
 def test_every_sample_is_exact_whatever_is_killed(tmp_path: Path, say: Callable[[str], None]) -> None:
     say(f"chaos for {SECONDS:g} s, FOURFOLD_CHAOS_SEED={SEED}")
@@ -134,6 +123,7 @@ def test_every_sample_is_exact_whatever_is_killed(tmp_path: Path, say: Callable[
     assert not letters, letters[:5]
     assert not notes
     slow = [(what, r) for what, found in hands.recoveries.items() for r in found if r.seconds > allowed(r)]
+    assert set(hands.happened) >= {fault.__name__ for fault in FAULTS}, hands.happened
     assert not slow, f"events did not flow again within {FLOW_LIMIT_S:g} s: {slow}"
 
 
@@ -148,6 +138,7 @@ def rain(hands: Hands, random: Random) -> None:
         hands.gap(0.3, 2)
         hands.say(fault.__name__)
         fault(hands)
+        hands.happened[fault.__name__] += 1
         if number >= len(FAULTS) and time.monotonic() > end:
             return
 

@@ -93,6 +93,7 @@ def whole(settings: Settings, ends: Vector) -> Answer:
         source.close()
 
 
+@pytest.mark.versions
 def test_with_every_duplicate_in_reach_all_four_are_equal(shop: Settings) -> None:
     log = log_of(shop)
     ends = ends_of(log)

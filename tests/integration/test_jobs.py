@@ -21,7 +21,7 @@ from core.rules import Rules
 from tests.support.events import CLICKS_0, at, delta_of
 from tests.support.servers import free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.versions]
 
 V1, V2 = Job("v1", "standard", 1), Job("v2", "price-only", 2)
 

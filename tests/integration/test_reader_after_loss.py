@@ -18,7 +18,7 @@ from core.events import ClickData
 from core.position import PartitionKey, Position
 from tests.support.servers import Servers
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.versions]
 
 SOURCE = PartitionKey("clicks", 0)
 

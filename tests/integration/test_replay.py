@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
@@ -22,6 +22,8 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from redis import Redis
+from redis.client import Monitor
 
 from adapters.kafka.log import Entry
 from core import truth
@@ -43,9 +45,8 @@ RATE = 1_500
 API_POLLERS, MERGE_POLLERS = 18, 2
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
-KILLED_SWITCHES = 6
-#: A switch takes about a second, most of it Python's start.
-SWITCH_S = (0.3, 1.6)
+#: What Redis sees of a command when it is killed: it begins to read, it is about to change, it has changed.
+MOMENTS = ("HGETALL {key}", "WATCH {key}", "HSET {key} active")
 never = threading.Event()
 
 
@@ -125,26 +126,45 @@ def active(settings: Settings) -> str:
 
 
 def kill_switches(settings: Settings) -> None:
-    """Switches to and fro by commands that are killed, some before, some after what they do."""
-    random, done = Random(SEED), 0
-    for _ in range(KILLED_SWITCHES):
+    """Switches to and fro by commands that are killed at a moment that Redis sees, before or after what they do."""
+    codes = []
+    for moment in MOMENTS * 2:
         before = active(settings)
         other = "v2" if before == "v1" else "v1"
         command = [sys.executable, "-m", "modes", "replay", "switch", other, "--force"]
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **environment(settings)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(random.uniform(*SWITCH_S))
-        except subprocess.TimeoutExpired:
+        with Redis.from_url(settings.redis) as redis, redis.monitor() as seen:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment(settings)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            wait_for(moment.format(key=f"{{{settings.view}}}:jobs"), seen, process)
             process.kill()
-            process.wait()
-        assert active(settings) in (before, other)
-        done += active(settings) == other
-    assert done, "no command came as far as its switch: see SWITCH_S"
+            codes.append(process.wait())
+        assert active(settings) in ((other,) if moment == MOMENTS[-1] else (before, other)), moment
+    # what is killed after its switch may have ended before
+    assert codes.count(-signal.SIGKILL) >= len(MOMENTS), codes
+
+
+def wait_for(wanted: str, seen: Monitor, process: subprocess.Popen[bytes]) -> None:
+    """Returns when Redis sees a command of a process that begins so."""
+    end = time.monotonic() + START_BOUND_S
+    while True:
+        told = seen.next_command()
+        assert time.monotonic() < end, f"waited in vain for {wanted}"
+        assert process.poll() in (None, 0), f"it failed before {wanted}"
+        if told["command"].startswith(wanted) and is_from(process, int(told["client_port"])):
+            return
+
+
+def is_from(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether a connection is the process's, or it has ended before one could look."""
+    try:
+        connections = psutil.Process(process.pid).net_connections("tcp")
+    except psutil.Error:
+        return True
+    return process.poll() is not None or port in {connection.laddr.port for connection in connections}
 
 
 def kill_serving(crew: Crew, pollers: list[Poller]) -> None:
@@ -193,7 +213,7 @@ def test_a_killed_replay_equals_the_version_that_answers(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(300)
-def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, say: Callable[[str], None]) -> None:
     with world(tmp_path) as (stage, settings, crew), ExitStack() as stack:
         fourfold(settings, "start", "--as", "v2", "--logic", "price-only")
         found = diff(settings, "v1", "v2")
@@ -237,8 +257,7 @@ def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, caps
                 if differences:
                     wrong.append(f"{at:.3f} {name}: {len(differences)} wrong, {differences[:3]}")
         refused = [words for poller in pollers for words in poller.refused]
-    with capsys.disabled():
-        print(f"\nswitch, FOURFOLD_CHAOS_SEED={SEED}: {dict(seen)} answers, {len(wrong)} wrong, {len(refused)} refused")
+    say(f"switch, FOURFOLD_CHAOS_SEED={SEED}: {dict(seen)} answers, {len(wrong)} wrong, {len(refused)} refused")
     assert not wrong, wrong[:3]
     # only while the API was killed
     assert all(words.startswith("API: ") for words in refused), refused[:3]

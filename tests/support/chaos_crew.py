@@ -91,16 +91,20 @@ class Crew:
             name = f"{role}-{self._count}"
             return self._supervisor.start(name, [role], self._logs / f"{name}.log", ends=ends)
 
-    def send(self, child: Child, number: signal.Signals) -> None:
-        """A signal to a child. SIGKILL returns when it is gone; the supervisor starts it again."""
+    def send(self, child: Child, number: signal.Signals) -> bool:
+        """A signal to a child. SIGKILL returns when it is gone; the supervisor starts it again.
+
+        Whether there was a process to get it.
+        """
         with self._lock:
             process = child.process
             if process is None or process.poll() is not None:
-                return
+                return False
             process.send_signal(number)
             if number is signal.SIGKILL:
                 self._killed.add(process.pid)
                 process.wait()
+            return True
 
     def remove(self, child: Child, number: signal.Signals) -> None:
         """Ends a child for good; returns when it is gone."""

@@ -6,14 +6,18 @@ import os
 import signal
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
+import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from adapters.embedded.servers import EmbeddedServers
 from modes.supervisor import Child
@@ -50,6 +54,8 @@ class Hands:
     #: none is the right answer of a worker with a rule switched off
     must_recover: bool = True
     recoveries: dict[str, list[Recovery]] = field(default_factory=lambda: defaultdict(list))
+    #: how often each fault was done; one that did nothing fails
+    happened: Counter[str] = field(default_factory=Counter)
     _never: threading.Event = field(default_factory=threading.Event)
 
     def gap(self, least_s: float, most_s: float) -> None:
@@ -63,6 +69,10 @@ class Hands:
     def victim(self) -> Child:
         """A worker that runs."""
         return self.random.choice(until(lambda: self.crew.running, within_s=SETTLE_BOUND_S, what="a worker that runs"))
+
+    def strike(self, child: Child, number: signal.Signals) -> None:
+        """A signal that must find a process."""
+        assert self.crew.send(child, number), f"{child.name} had ended before it got {number.name}"
 
     def settle(self) -> None:
         """Returns when no rebalance is under way and the view is not behind."""
@@ -88,7 +98,7 @@ class Hands:
 def kill_worker(hands: Hands) -> None:
     """kill -9; the supervisor starts it again."""
     before, victim = hands.pulse.last.positions, hands.victim()
-    hands.crew.send(victim, signal.SIGKILL)
+    hands.strike(victim, signal.SIGKILL)
     hands.flows("worker killed", time.time(), before)
 
 
@@ -96,11 +106,12 @@ def freeze_worker(hands: Hands) -> None:
     """SIGSTOP beyond the session timeout, then SIGCONT: a zombie that still means to own."""
     before, victim = hands.pulse.last.positions, hands.victim()
     began = time.time()
-    hands.crew.send(victim, signal.SIGSTOP)
+    hands.strike(victim, signal.SIGSTOP)
+    # the others count its partitions: its session is over
     hands.flows("worker frozen", began, before)
-    hands.until(began + hands.random.uniform(8, 15))
+    hands.gap(0, 4)
     before = hands.pulse.last.positions
-    hands.crew.send(victim, signal.SIGCONT)
+    hands.strike(victim, signal.SIGCONT)
     hands.flows("worker thawed", time.time(), before)
 
 
@@ -140,6 +151,7 @@ def tear_redis(hands: Hands) -> None:
     tail = _written_since_start(hands)
     hands.servers.redis.kill()
     torn = _tear(hands.servers.redis.home, hands.random.randint(1, max(1, min(tail, 400_000))))
+    assert torn, "there was nothing to tear"
     hands.say(f"append-only file torn by {torn:,} of {tail:,} bytes")
     hands.servers.redis.start()
     hands.flows("Redis killed, file torn", time.time(), before)
@@ -160,6 +172,8 @@ def pause_redis(hands: Hands) -> None:
     with _redis(hands) as client:
         client.client_pause(int(pause_s * 1000))
     end = time.time() + pause_s
+    with _redis(hands, timeout_s=0.5) as client, pytest.raises(RedisError):
+        client.ping()
     hands.until(end)
     hands.flows("Redis paused", end, before)
 
@@ -178,7 +192,8 @@ def rebalance_without_redis(hands: Hands) -> None:
     before, victim = hands.pulse.last.positions, hands.victim()
     hands.servers.redis.kill()
     hands.gap(0.3, 1)
-    hands.crew.send(victim, signal.SIGKILL)
+    hands.strike(victim, signal.SIGKILL)
+    # the broker's time, not the machine's: after 6 s its partitions change hands
     hands.gap(6, 9)
     hands.servers.redis.start()
     hands.flows("Redis away in a rebalance", time.time(), before)
@@ -186,9 +201,12 @@ def rebalance_without_redis(hands: Hands) -> None:
 
 def rebalance_without_broker(hands: Hands) -> None:
     """The broker dies while a worker starts."""
-    before = hands.pulse.last.positions
+    before, members = hands.pulse.last.positions, hands.group.stable_members()
     child = hands.crew.start("process")
-    hands.gap(0.5, 3)
+    until(
+        lambda: hands.group.stable_members() != members, within_s=SETTLE_BOUND_S, what="the group to see the new worker"
+    )
+    hands.gap(0, 1)
     hands.servers.kafka.kill()
     hands.servers.kafka.start()
     hands.flows("broker killed in a rebalance", time.time(), before)
@@ -214,10 +232,10 @@ FAULTS: Final[tuple[Fault, ...]] = (
 )
 
 
-def _redis(hands: Hands) -> Redis:
+def _redis(hands: Hands, timeout_s: float = 10) -> Redis:
     address = hands.servers.redis.address()
     assert address is not None
-    return Redis.from_url(address, socket_timeout=10)
+    return Redis.from_url(address, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
 
 
 def _written_since_start(hands: Hands) -> int:
