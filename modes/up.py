@@ -21,7 +21,7 @@ from modes.running import reason_of
 from modes.settings import Settings
 from modes.supervisor import Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, kept_servers, merge, wait_for_topics
+from modes.wiring import auditor, check_redis, kept_servers, merge, wait_for_topics
 from serving.answer import Answer
 from serving.auditor import LiveAuditor
 from serving.live import Live, Picture
@@ -71,6 +71,7 @@ class Up:
         settings, keeper = stack.enter_context(kept_servers(settings, self._say))
         if self._stop.is_set():
             return 130
+        check_redis(settings)
         wait_for_topics(settings)
         settings = settings.model_copy(update={"api_port": api_port(settings)})
         bounded = self._duration_s

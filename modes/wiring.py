@@ -11,6 +11,8 @@ from typing import Final
 import structlog
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 
 from adapters.embedded.keeper import Keeper
 from adapters.embedded.servers import Addresses, EmbeddedServers
@@ -22,6 +24,7 @@ from adapters.lake.batch_view import BatchViews
 from adapters.lake.manifest import PartitionState
 from adapters.lake.raw_table import RawTable
 from adapters.lake.views import ViewStore
+from adapters.speed.first_look import check_server
 from adapters.speed.job_reader import JobReader
 from adapters.speed.jobs import RedisJobs, view_of
 from adapters.speed.port import SpeedReader
@@ -157,12 +160,26 @@ def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float
             return
 
 
-def redis_client(settings: Settings) -> Redis:
+def redis_client(settings: Settings, retries: int = 3) -> Redis:
     """A connection. Raises `ConfigurationError` for an address that is none."""
+    again = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries)
     try:
-        return Redis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+        return Redis.from_url(
+            settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
+        )
     except ValueError as error:
         raise _bad_redis(error) from None
+
+
+def check_redis(settings: Settings) -> None:
+    """Raises `ConfigurationError` where the Redis is not what it must be; one that is away passes."""
+    if not settings.mode_row.speed_view:
+        return
+    client = redis_client(settings, retries=0)
+    try:
+        check_server(client)
+    finally:
+        client.close()
 
 
 def jobs(settings: Settings) -> RedisJobs:
@@ -176,7 +193,8 @@ def job_registry(settings: Settings) -> RedisJobs | None:
 
 
 def speed_reader(settings: Settings) -> SpeedReader:
-    """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `redis_client`."""
+    """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `check_redis`."""
+    check_redis(settings)
     client = redis_client(settings)
     if not settings.mode_row.job_versions or settings.job:
         return RedisReader(client, settings.speed_view)

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
+#: What is waited for is said again after so many tries: about half a minute.
+SAY_AGAIN: Final = 20
 
 #: Records folded at a time, about: few enough that they and their events stay in the processor's
 #: cache, also where other processes use it.
@@ -136,13 +138,16 @@ class Processor:
     async def _until_done(self, fetched: Fetched, act: Callable[[], Awaitable[None]]) -> bool:
         """Tries until it is done or the poll has become stale. Both acts are safe to repeat."""
         pause = FIRST_PAUSE_S
+        tries, said = 0, ""
         while True:
             try:
                 await act()
             except UnavailableError as error:
                 self.work.retries += 1
-                if not self.work.waiting:
+                tries += 1
+                if not self.work.waiting or (said and str(error) != said) or tries % SAY_AGAIN == 0:
                     log.warning("waiting", reason=str(error))
+                said = str(error)
                 self.work.waiting = True
                 await self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)

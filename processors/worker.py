@@ -21,7 +21,7 @@ from adapters.kafka.continuity import Continuity, Mark
 from adapters.kafka.group import Group
 from adapters.kafka.topics import Topics, TopicState, log_identity, topics_made_anew
 from adapters.speed.port import SpeedSink
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, UnavailableError
 from core.events import TOPICS
 from core.logic import STANDARD, Logic
 from core.position import PartitionKey, Position
@@ -154,6 +154,7 @@ class FaustWorker:
     async def _watch(self) -> None:
         self.looks += 1
         consumer = self.app.batch_consumer
+        await self._check_store()
         states = await self._states()
         try:
             texts = await self._sink.all_positions()
@@ -178,6 +179,20 @@ class FaustWorker:
         if stalled:
             log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])
             os._exit(STALLED_EXIT_CODE)
+
+    async def _check_store(self) -> None:
+        """Restores positions where the store lost something, also while nothing comes that would show it."""
+        try:
+            wrong = await self._sink.check()
+        except ConfigurationError as error:
+            self.app.fail(error)
+        except UnavailableError as error:
+            if not self.processor.work.waiting:
+                log.warning("the store cannot be looked at", reason=str(error))
+        else:
+            if wrong is not None and self.book.generation >= 0:
+                log.error("positions are restored", reason=wrong)
+                self.app.batch_consumer.reject()
 
     async def _states(self) -> Mapping[str, TopicState]:
         try:

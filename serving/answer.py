@@ -99,6 +99,7 @@ def merged(speed: Snapshot | None, batch: BatchView | None, *states: str) -> Ans
     lost = sum(state.lost for state in partitions.values())
     said = list(states)
     if speed is not None:
+        said += speed.states
         for key, cell in speed.totals.items():
             _add(totals, key, cell)
         for name, number in speed.counters.items():

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from core.cells import DIMENSIONS, Cell, CellKey, Cells
+from core.cells import DIMENSIONS, MEASURES, MINUTE_MS, Cell, CellKey, Cells
+from core.rfc3339 import to_text
 
 _DIMENSION_CODES: Final = dict(zip(DIMENSIONS, "acpn", strict=True))
 _DIMENSION_OF: Final = {code: name for name, code in _DIMENSION_CODES.items()}
@@ -39,3 +40,19 @@ def from_fields(minute: int, pairs: Iterable[tuple[str, int]]) -> Cells:
             cell = numbers[key] = [0, 0, 0, 0]
         cell[_MEASURE_CODES.index(name[1])] = number
     return {key: Cell(*cell) for key, cell in numbers.items()}
+
+
+def said(key: str, field: str) -> str:
+    """A field of a hash of a view, for people. Anything else as it is."""
+    place = key.rsplit(":", 2)
+    if ":cells:" not in key or not field:
+        return f"{key} {field}".strip()
+    if place[-1] == QUALITY:
+        return f"the counter {field!r} of epoch {place[-2]}"
+    try:
+        when = to_text(int(place[-1]) * MINUTE_MS)[:16]
+        dimension, measure = _DIMENSION_OF[field[0]], MEASURES[_MEASURE_CODES.index(field[1])]
+    except (ValueError, KeyError, IndexError, OverflowError):
+        return f"{key} {field}"
+    value = f" {field[3:]!r}" if field[3:] else ""
+    return f"the cell {when} {dimension}{value}, {measure},"

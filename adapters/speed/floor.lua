@@ -1,16 +1,16 @@
 -- Raises the floor and removes a bounded number of epochs below it.
--- KEYS[1]: the namespace. ARGV: the new floor, the number of hashes to remove at most.
+-- ARGV: the new floor, the number of hashes to remove at most.
 -- Answers how many it removed: fewer than asked for means that none is left.
-local ns = KEYS[1]
-local floor = tonumber(redis.call('GET', ns .. ':floor') or '0')
+if damaged then return 0 end
 if tonumber(ARGV[1]) > floor then
   floor = tonumber(ARGV[1])
-  redis.call('SET', ns .. ':floor', string.format('%.0f', floor))
+  redis.call('HSET', META, 'floor', text(floor))
 end
-local covered = redis.call('ZRANGEBYSCORE', ns .. ':epochs', '-inf', '(' .. string.format('%.0f', floor), 'LIMIT', 0, ARGV[2])
+local covered = redis.call('ZRANGEBYSCORE', EPOCHS, '-inf', '(' .. text(floor), 'LIMIT', 0, ARGV[2])
+if #covered > 0 then redis.call('HINCRBY', META, 'parts', -#covered) end
 for _, name in ipairs(covered) do
-  redis.call('DEL', ns .. ':cells:' .. name, ns .. ':users:' .. name)
-  redis.call('ZREM', ns .. ':epochs', name)
-  redis.call('ZREM', ns .. ':changed', name)
+  redis.call('DEL', cells_of(name), users_of(name))
+  redis.call('ZREM', EPOCHS, name)
+  redis.call('ZREM', CHANGED, name)
 end
 return #covered

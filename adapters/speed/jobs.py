@@ -10,10 +10,10 @@ from typing import Any, Final
 import msgspec
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import RedisError
 
 from adapters.speed.port import Job
-from core.errors import ConfigurationError, UnavailableError
+from adapters.speed.spoken import asked
+from core.errors import ConfigurationError
 from core.position import PartitionKey, Position
 
 #: The version that there is before anything was reprocessed.
@@ -51,10 +51,8 @@ class RedisJobs:
 
     def read(self) -> JobBook:
         """All of it, at one instant."""
-        try:
+        with asked(self._client):
             return _book(self._client.hgetall(self._key))
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
 
     def ensure(self, job: Job) -> JobBook:
         """Registers the first version, which answers, where there is none; the book after it."""
@@ -65,11 +63,14 @@ class RedisJobs:
         return self._change(change)
 
     def restore(self, known: JobBook) -> JobBook:
-        """Writes back a book that the store has lost; one that is there stands."""
+        """Writes back a book that the store has lost, or lost a part of; one that is whole stands."""
 
         def change(book: JobBook) -> dict[str, str]:
-            if book.jobs or not known.jobs:
+            if (book.jobs and book.answering) or not known.jobs:
                 return {}
+            if known.active in book.jobs:
+                # the versions are there: which one answers is lost
+                return {_ACTIVE: known.active, _PREVIOUS: known.previous if known.previous in book.jobs else ""}
             jobs = {_JOB + job.name: _text(job) for job in known.jobs.values()}
             return {**jobs, _ACTIVE: known.active, _PREVIOUS: known.previous}
 
@@ -132,10 +133,8 @@ class RedisJobs:
 
     def positions(self, name: str) -> dict[PartitionKey, Position]:
         """How far a version has counted."""
-        try:
+        with asked(self._client):
             found: Any = self._client.hgetall(f"{{{self.view(name)}}}:positions")
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
         return {PartitionKey.parse(source.decode()): Position.decode(text.decode()) for source, text in found.items()}
 
     def close(self) -> None:
@@ -159,36 +158,32 @@ class RedisJobs:
             kept = {k.decode(): v.decode() for k, v in found.items()} | fields
             after = _book({k.encode(): v.encode() for k, v in kept.items() if v is not None})
 
-        try:
+        with asked(self._client):
             self._client.transaction(transaction, self._key)
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
         return after
 
     def _exists(self, name: str) -> bool:
-        return bool(self._client.exists(f"{{{self.view(name)}}}:positions", f"{{{self.view(name)}}}:epochs"))
+        with asked(self._client):
+            return bool(self._client.exists(f"{{{self.view(name)}}}:meta", f"{{{self.view(name)}}}:positions"))
 
     def _unretire(self, name: str) -> None:
-        try:
+        with asked(self._client):
             self._client.delete(f"{{{self.view(name)}}}:retired")
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
 
     def _remove(self, view: str) -> None:
         tag = f"{{{view}}}"
-        try:
+        with asked(self._client):
             # from here on no worker writes to it, however late it is
             self._client.set(f"{tag}:retired", 1)
-            while names := self._client.zrange(f"{tag}:epochs", 0, _AT_ONCE - 1):
-                keys = [f"{tag}:{kind}:{name.decode()}" for name in names for kind in ("cells", "users")]  # type: ignore[union-attr]
-                pipeline = self._client.pipeline(transaction=True)
-                pipeline.unlink(*keys)
-                pipeline.zrem(f"{tag}:epochs", *names)
-                pipeline.execute()
-            rest = ("positions", "epochs", "changed", "floor", "change", "born", "rules", "log")
-            self._client.unlink(*(f"{tag}:{kind}" for kind in rest))
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
+            found: list[bytes] = []
+            for key in self._client.scan_iter(f"{tag}:*", count=1000):
+                if key != f"{tag}:retired".encode():
+                    found.append(key)
+                if len(found) >= _AT_ONCE:
+                    self._client.unlink(*found)
+                    found.clear()
+            if found:
+                self._client.unlink(*found)
 
 
 def view_of(namespace: str, job: str) -> str:
@@ -214,7 +209,3 @@ def _book(found: Any) -> JobBook:
 
 def _text(job: Job) -> str:
     return msgspec.json.encode(job).decode()
-
-
-def _away(error: Exception) -> UnavailableError:
-    return UnavailableError(f"Redis does not answer: {error}")

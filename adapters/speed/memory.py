@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from adapters.speed.binding import check_binding
-from adapters.speed.port import Outcome, Snapshot, Step
+from adapters.speed.port import Outcome, RefusedError, Snapshot, Step
+from adapters.speed.redis_errors import lost
 from adapters.speed.snapshots import SnapshotBuilder
 from core.cells import Cells, merge
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
+#: Sums are integers of 64 bits, as in Redis.
+_LARGEST = 2**63 - 1
+
 
 class MemoryStore:
-    """Both sides of one speed view. `flush` empties it as FLUSHALL would."""
+    """Both sides of one speed view. `flush` empties it as FLUSHALL would, `lose` loses a part of it."""
 
     def __init__(self) -> None:
         self.flush()
@@ -27,11 +31,24 @@ class MemoryStore:
         self._floor = 0
         self._rules: Rules | None = None
         self._identity = ""
+        self._lost = ""
+        #: how often the view was emptied, and how often when the sink began it
+        self._incarnation = getattr(self, "_incarnation", 0) + 1
+
+    def lose(self, part: str) -> None:
+        """Loses a part: it is noticed, and the view begins again with the next `begin`."""
+        self._lost = part
 
     async def begin(self, rules: Rules, identity: str) -> None:
         """See `SpeedSink.begin`."""
+        known = self._rules
+        if known is not None:
+            check_binding("memory", (known.encode(), self._identity), (rules.encode(), identity))
+        if self._lost:
+            self.flush()
         if self._rules is None:
             self._rules, self._identity = rules, identity
+        self._begun = self._incarnation
         check_binding("memory", (self._rules.encode(), self._identity), (rules.encode(), identity))
 
     async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
@@ -44,11 +61,14 @@ class MemoryStore:
 
     async def apply(self, step: Step) -> Outcome:
         """See `SpeedSink.apply`."""
+        if self._lost:
+            return Outcome.CONFLICT
         found = [self._positions.get(move.source, "") for move in step.moves]
         if all(have == move.new for have, move in zip(found, step.moves, strict=True)):
             return Outcome.ALREADY
         if any(have != move.old for have, move in zip(found, step.moves, strict=True)):
             return Outcome.CONFLICT
+        self._check_sums(step)
         self._positions.update({move.source: move.new for move in step.moves})
         self._floor = max(self._floor, step.floor)
         for (epoch, minute), events in step.delta.minutes.items():
@@ -63,6 +83,21 @@ class MemoryStore:
                     held[name] = held.get(name, 0) + number
         return Outcome.APPLIED
 
+    async def check(self) -> str | None:
+        """See `SpeedSink.check`."""
+        if self._lost:
+            return f"the store lost a part of the view: {self._lost}"
+        if getattr(self, "_begun", self._incarnation) != self._incarnation:
+            return "the view was emptied, or begun again by another worker"
+        return None
+
+    def _check_sums(self, step: Step) -> None:
+        for (epoch, minute), events in step.delta.minutes.items():
+            if epoch >= max(self._floor, step.floor):
+                for key, cell in merge(self._cells.get((epoch, minute), {}), events.cells).items():
+                    if any(abs(number) > _LARGEST for number in cell):
+                        raise RefusedError(f"the cell {key} would pass 64 bits")
+
     async def close(self) -> None:
         """Nothing to close."""
 
@@ -72,6 +107,8 @@ class MemoryStore:
 
     def snapshot(self, since: int = 0) -> Snapshot:
         """The view as it is now, epochs below `since` left out."""
+        if self._lost:
+            raise lost("memory", self._lost)
         floor = max(self._floor, since)
         builder = SnapshotBuilder()
         for (epoch, minute), cells in self._cells.items():

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from core.cells import Cell, Cells, merge
 from core.delta import Delta
+from core.errors import ConfigurationError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
@@ -43,13 +44,23 @@ class Outcome(Enum):
     CONFLICT = "conflict"
 
 
+class RefusedError(ConfigurationError):
+    """The store cannot take a step, however often it is tried. Nothing of it was applied."""
+
+
 class SpeedSink(Protocol):
-    """The writer's side. Every method raises `UnavailableError` where the store is away."""
+    """The writer's side.
+
+    Every method raises `UnavailableError` where the store is away, and `ConfigurationError` where it is
+    not what it must be (it evicts, its password is another one, it never becomes a master).
+    """
 
     async def begin(self, rules: Rules, identity: str) -> None:
         """Binds the view to its rules and to the log that it counts.
 
-        Raises `ConfigurationError` if it was begun under other rules or on another log.
+        A view that lost a part of itself begins again, empty: no position is left, and a step of
+        who still knows the old one is a conflict. Raises `ConfigurationError` if it was begun under
+        other rules or on another log.
         """
 
     async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
@@ -59,7 +70,17 @@ class SpeedSink(Protocol):
         """The encoded position of every partition that has one."""
 
     async def apply(self, step: Step) -> Outcome:
-        """Applies a step at most once. Calling it again with the same step is always safe."""
+        """Applies a step at most once. Calling it again with the same step is always safe.
+
+        On a view that lost a part of itself it is a conflict. Raises `RefusedError` for a step that
+        can never be taken: a sum that passes 64 bits.
+        """
+
+    async def check(self) -> str | None:
+        """What is wrong with the view as this sink began it, in words; None if nothing is.
+
+        It was emptied, or begun again, or lost a part of itself: positions must be restored.
+        """
 
     async def close(self) -> None:
         """Closes connections."""
@@ -82,6 +103,7 @@ class Snapshot:
     `quality`: epoch to its counters by name (see `core.delta`).
     `totals`: (dimension, value) to the sum over all live epochs and minutes.
     `job`: the version that the view belongs to; None in modes that have one view.
+    `states`: what whoever reads it must know about the store, in words.
     """
 
     positions: Mapping[PartitionKey, Position]
@@ -91,6 +113,7 @@ class Snapshot:
     totals: Mapping[tuple[str, str], Cell]
     counters: Mapping[str, int] = field(default_factory=dict)
     job: Job | None = None
+    states: tuple[str, ...] = ()
 
     def merged(self) -> Cells:
         """The cells summed over epochs."""
@@ -110,7 +133,11 @@ class SpeedFloor(Protocol):
 
 
 class SpeedReader(Protocol):
-    """The reader's side. Raises `UnavailableError` where the store is away."""
+    """The reader's side.
+
+    Raises `UnavailableError` where the store is away or the view lost a part of itself, and
+    `ConfigurationError` where the store is not what it must be.
+    """
 
     def read(self, since: int = 0) -> Snapshot:
         """The view as it is now, epochs below `since` left out."""

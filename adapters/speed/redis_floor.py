@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Final
 
 from redis import Redis
-from redis.exceptions import RedisError
 
-from core.errors import UnavailableError
+from adapters.speed.scripts import checked, script
+from adapters.speed.spoken import asked
 
-_SCRIPT: Final = files("adapters.speed").joinpath("floor.lua").read_text()
+_SCRIPT: Final = script("floor")
 #: Hashes removed in one call, so that workers do not wait.
 _AT_ONCE: Final = 200
 
@@ -25,11 +24,9 @@ class RedisFloor:
 
     def raise_floor(self, floor: int) -> None:
         """See `SpeedFloor.raise_floor`."""
-        try:
-            while self._script(keys=[self._tag], args=[floor, _AT_ONCE]) == _AT_ONCE:
+        with asked(self._client):
+            while checked(self._script(keys=[self._tag], args=[floor, _AT_ONCE])) == _AT_ONCE:
                 pass
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
 
     def close(self) -> None:
         """Closes the connection."""

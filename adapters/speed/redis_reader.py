@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError
 
 from adapters.speed.fields import QUALITY, from_fields
 from adapters.speed.port import Snapshot
+from adapters.speed.redis_errors import lost
+from adapters.speed.redis_server import ServerWatch
+from adapters.speed.scripts import checked, script
 from adapters.speed.snapshots import SnapshotBuilder
-from core.errors import UnavailableError
+from adapters.speed.spoken import asked, drop_connections
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
-_SCRIPT: Final = files("adapters.speed").joinpath("read.lua").read_text()
+_SCRIPT: Final = script("read")
 #: Hashes read in one round trip before the atomic read of a reader that knows nothing yet.
 _CHUNK: Final = 200
 
@@ -33,9 +36,14 @@ class RedisReader:
         self._client = client
         self._tag = f"{{{namespace}}}"
         self._script = client.register_script(_SCRIPT)
+        self._server = ServerWatch()
+        #: whether INFO is allowed
+        self._may_look = True
         self._builder = SnapshotBuilder()
         self._change, self._origin = "-1", "-"
         self._names: set[tuple[int, int]] = set()
+        #: names whose hash was not there when they were read one by one
+        self._missing: set[str] = set()
         self._since = 0
 
     def read(self, since: int = 0) -> Snapshot:
@@ -44,64 +52,110 @@ class RedisReader:
             # what was left out is wanted now
             self._forget()
         self._since = since
-        try:
+        with asked(self._client):
+            self._look()
             if self._change == "-1":
                 self._preload()
-            answer: list[Any] = self._script(keys=[self._tag], args=[self._change, self._origin])
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
-        origin, change, floor_text, flat_positions, changed, complete = answer
+            answer: list[Any] = checked(self._read())
+        if answer[0] == b"damaged":
+            self._forget()
+            raise lost(self._tag, answer[1].decode(errors="replace"))
+        origin, change, floor_text, flat_positions, changed, complete, again = answer
         if complete:
             self._forget()
         for name, fields in _pairs(changed):
+            self._missing.discard(name.decode())
             self._take(name.decode(), fields)
+        for name in self._missing:
+            if int(name.split(":")[0]) >= int(floor_text):
+                self._forget()
+                raise lost(self._tag, f"cells:{name}")
+        self._missing.clear()
         self._origin, self._change = origin.decode(), change.decode()
         floor = max(int(floor_text), since)
         self._builder.drop_below(floor)
         self._names = {name for name in self._names if name[0] >= floor}
-        positions = {
-            PartitionKey.parse(source.decode()): Position.decode(text.decode())
-            for source, text in _pairs(flat_positions)
-        }
-        return self._builder.snapshot(positions, floor)
+        snapshot = self._builder.snapshot(self._positions(flat_positions), floor)
+        states = list(self._server.health.states)
+        if again:
+            states.append(f"Redis lost {again.decode(errors='replace')}: counted again from the log")
+        return replace(snapshot, states=tuple(states)) if states else snapshot
 
     def distinct_users(self, minutes: Iterable[int]) -> int:
         """See `SpeedReader.distinct_users`. Counts what the last `read` saw."""
         wanted = set(minutes)
-        keys = [f"{self._tag}:users:{e}:{m}" for e, m in self._names if m in wanted]
+        keys = self._sketches(wanted)
         if not keys:
             return 0
-        try:
-            return int(self._client.pfcount(*keys))
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
+        with asked(self._client), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.exists(*keys)
+            pipeline.pfcount(*keys)
+            found, number = pipeline.execute()
+        self._check_sketches(found, keys)
+        return int(number)
 
     def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
         """See `SpeedReader.users_sketch`."""
-        wanted = set(minutes)
-        keys = [f"{self._tag}:users:{e}:{m}" for e, m in self._names if m in wanted]
+        keys = self._sketches(set(minutes))
         scratch = f"{self._tag}:scratch:{uuid.uuid4().hex}"
-        try:
-            with self._client.pipeline(transaction=True) as pipeline:
-                for chunk in _chunks(more, _CHUNK):
-                    pipeline.pfadd(scratch, *chunk)
-                pipeline.pfcount(scratch, *keys)
-                pipeline.delete(scratch)
-                return int(pipeline.execute()[-2])
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
+        with asked(self._client), self._client.pipeline(transaction=True) as pipeline:
+            for chunk in _chunks(more, _CHUNK):
+                pipeline.pfadd(scratch, *chunk)
+            pipeline.exists(scratch, *keys)
+            pipeline.pfcount(scratch, *keys)
+            pipeline.delete(scratch)
+            *added, found, number, _ = pipeline.execute()
+        self._check_sketches(found - bool(added), keys)
+        return int(number)
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""
-        try:
-            text: Any = self._client.get(f"{self._tag}:rules")
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
+        with asked(self._client):
+            text: Any = self._client.hget(f"{self._tag}:meta", "rules")
         return None if text is None else Rules.decode(text.decode())
 
     def close(self) -> None:
         """See `SpeedReader.close`."""
         self._client.close()
+
+    def _look(self) -> None:
+        """Asks the server what it is, now and then. Raises `ConfigurationError` where it is wrong for good."""
+        if not self._server.due:
+            return
+        try:
+            info: Mapping[str, Any] = self._client.info()
+            self._may_look = True
+        except NoPermissionError:
+            info, self._may_look = {}, False
+        if self._server.take(info).replica:
+            # the master may be at this address by now
+            drop_connections(self._client)
+
+    def _read(self) -> Any:
+        if self._may_look:
+            return self._script(keys=[self._tag], args=[self._change, self._origin])
+        # nobody says whether this is still the process that was read before: all of it, each time
+        return self._script(keys=[self._tag], args=["-1", "-"])
+
+    def _positions(self, flat: list[Any]) -> dict[PartitionKey, Position]:
+        try:
+            return {PartitionKey.parse(s.decode()): Position.decode(text.decode()) for s, text in _pairs(flat)}
+        except ValueError as error:
+            self._forget()
+            raise lost(self._tag, f"positions, where one cannot be read: {error}") from error
+
+    def _sketches(self, minutes: set[int]) -> list[str]:
+        return [f"{self._tag}:users:{e}:{m}" for e, m in self._names if m in minutes]
+
+    def _check_sketches(self, found: int, keys: list[str]) -> None:
+        """A sketch that is not there has expired since the last read, or was lost: then `UnavailableError`."""
+        if found == len(keys):
+            return
+        with asked(self._client):
+            for key in keys:
+                name = key.removeprefix(f"{self._tag}:users:")
+                if self._client.zscore(f"{self._tag}:epochs", name) is not None and not self._client.exists(key):
+                    raise lost(self._tag, key)
 
     def _preload(self) -> None:
         """Reads all hashes in chunks, so that the atomic read after it holds up nobody.
@@ -109,9 +163,11 @@ class RedisReader:
         What changes meanwhile has a change number above the one taken first and is read again.
         """
         self._forget()
-        info: Any = self._client.info("server")
-        born: Any = self._client.get(f"{self._tag}:born")
-        change: Any = self._client.get(f"{self._tag}:change")
+        if not self._may_look:
+            return
+        run: Any = self._client.info("server")["run_id"]
+        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change")
+        born, change = account
         if change is None:
             return
         found: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)
@@ -122,9 +178,13 @@ class RedisReader:
             for name in chunk:
                 pipeline.hgetall(f"{self._tag}:cells:{name}")
             for name, fields in zip(chunk, pipeline.execute(), strict=True):
-                self._take(name, [part for pair in fields.items() for part in pair])
+                if fields:
+                    self._take(name, [part for pair in fields.items() for part in pair])
+                else:
+                    # it has expired, or was lost: the floor tells which
+                    self._missing.add(name)
         self._change = change.decode()
-        self._origin = f"{info['run_id']}@{born.decode() if born else '-'}"
+        self._origin = f"{run}@{born.decode() if born else '-'}"
 
     def _take(self, name: str, fields: list[bytes]) -> None:
         epoch_text, minute_text = name.split(":")
@@ -142,6 +202,7 @@ class RedisReader:
     def _forget(self) -> None:
         self._builder.clear()
         self._names = set()
+        self._missing.clear()
         self._change, self._origin = "-1", "-"
 
 

@@ -16,7 +16,7 @@ from core.errors import UnavailableError
 from core.logic import logic_named
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
-from modes.wiring import consumer_group, cut_positions, group_lot, speed_sink, wait_for_topics
+from modes.wiring import check_redis, consumer_group, cut_positions, group_lot, speed_sink, wait_for_topics
 from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ PAUSE_S: Final = 0.5
 
 def process(settings: Settings) -> int:
     """Runs one worker until SIGTERM or SIGINT; its exit code."""
+    check_redis(settings)
     wait_for_topics(settings)
     lot = _lot(settings)
     group = consumer_group(settings, lot)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,7 +19,8 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, Snapshot, SpeedFloor, SpeedReader, SpeedSink, Step
+from adapters.speed.port import Move, Outcome, RefusedError, Snapshot, SpeedFloor, SpeedReader, SpeedSink, Step
+from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
 from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
@@ -53,9 +56,15 @@ class Store:
     """A sink and any number of readers of one view. Calls of the sink run in one event loop."""
 
     def __init__(
-        self, sink: SpeedSink, reader: Callable[[], SpeedReader], flush: Callable[[], Any], floor: SpeedFloor
+        self,
+        sink: SpeedSink,
+        reader: Callable[[], SpeedReader],
+        flush: Callable[[], Any],
+        floor: SpeedFloor,
+        lose: Callable[[str], Any],
     ) -> None:
         self.sink = sink
+        self.lose = lose
         self.reader = reader
         self.flush = flush
         self.floor = floor
@@ -83,7 +92,7 @@ class Store:
 
 def in_memory() -> Store:
     store = MemoryStore()
-    return Store(store, store.reader, store.flush, store)
+    return Store(store, store.reader, store.flush, store, store.lose)
 
 
 def in_redis(address: str) -> Store:
@@ -94,8 +103,11 @@ def in_redis(address: str) -> Store:
     def reader() -> RedisReader:
         return RedisReader(Redis.from_url(address), namespace)
 
+    def lose(key: str) -> None:
+        assert admin.delete(f"{{{namespace}}}:{key}") == 1
+
     return Store(
-        RedisSink(AsyncRedis.from_url(address), namespace), reader, admin.flushall, RedisFloor(admin, namespace)
+        RedisSink(AsyncRedis.from_url(address), namespace), reader, admin.flushall, RedisFloor(admin, namespace), lose
     )
 
 
@@ -391,6 +403,109 @@ def test_a_view_is_not_continued_on_another_log(store: Store) -> None:
     store.run(store.sink.begin(Rules(), "log-1"))
 
 
+# --- what a store may lose -----------------------------------------------------------------------
+
+#: The keys of a view that `begun` has filled.
+KEYS = ["meta", "positions", "epochs", "changed", "cells:1:5", "cells:1:q", "cells:2:6", "users:1:5", "users:2:6"]
+
+
+def begun(store: Store) -> None:
+    store.run(store.sink.begin(Rules(), "log-1"))
+    store.apply(
+        first(),
+        first(SALES_0),
+        cells={(1, 5): {ALL: Cell(1)}, (2, 6): {ALL: Cell(2)}},
+        users={(1, 5): ["a"], (2, 6): ["b"]},
+        quality={1: {"accepted": 3}},
+    )
+
+
+def counted_again(store: Store) -> None:
+    """A worker restores, and counts from the log's start."""
+    store.run(store.sink.begin(Rules(), "log-1"))
+    assert store.run(store.sink.positions([CLICKS_0, SALES_0])) == {CLICKS_0: None, SALES_0: None}
+    assert store.apply(first(), cells={(1, 5): {ALL: Cell(5)}}, users={(1, 5): ["c"]}) is Outcome.APPLIED
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_view_that_lost_a_part_is_noticed_refused_and_begun_again(store: Store, key: str) -> None:
+    begun(store)
+    assert store.run(store.sink.check()) is None
+    store.lose(key)
+    assert key.split(":", 1)[0] in store.run(store.sink.check())
+    with pytest.raises(UnavailableError, match="lost a key of the view"):
+        store.read()
+    late = Move(SALES_0, at(1), at(2))
+    assert store.apply(late, cells={(1, 5): {ALL: Cell(1)}}) is Outcome.CONFLICT
+    counted_again(store)
+    assert store.run(store.sink.check()) is None
+    assert store.apply(late, cells={(1, 5): {ALL: Cell(1)}}) is Outcome.CONFLICT
+    snapshot = store.read()
+    assert snapshot.cells == {(1, 5): {CellKey(5, *ALL): Cell(5)}}
+    assert snapshot.vector == {CLICKS_0: 1}
+    reader = store.reader()
+    reader.read()
+    assert reader.distinct_users([5, 6]) == 1
+
+
+def test_a_view_that_was_emptied_is_noticed_by_who_has_begun_it(store: Store) -> None:
+    begun(store)
+    store.flush()
+    assert "emptied" in store.run(store.sink.check())
+    counted_again(store)
+    assert store.run(store.sink.check()) is None
+
+
+def test_a_view_that_lost_a_part_is_not_begun_again_under_other_rules(store: Store) -> None:
+    begun(store)
+    store.lose("positions")
+    with pytest.raises(ConfigurationError, match="was begun with"):
+        store.run(store.sink.begin(Rules(20_000), "log-1"))
+    with pytest.raises(UnavailableError):
+        store.read()
+
+
+def test_a_view_whose_epochs_expire_has_lost_nothing(store: Store) -> None:
+    begun(store)
+    store.floor.raise_floor(2)
+    assert store.run(store.sink.check()) is None
+    store.apply(Move(CLICKS_0, at(1), at(2)), floor=3)
+    assert store.run(store.sink.check()) is None
+    assert store.read().cells == {}
+    assert store.apply(Move(CLICKS_0, at(2), at(3)), cells={(3, 7): {ALL: Cell(1)}}) is Outcome.APPLIED
+    assert store.run(store.sink.check()) is None
+
+
+# --- steps that cannot be taken ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**70])
+def test_a_sum_beyond_64_bits_is_refused_and_nothing_of_the_step_is_added(store: Store, size: int) -> None:
+    begun(store)
+    before = store.read()
+    step: dict[str, Any] = {
+        "cells": {
+            (1, 5): {ALL: Cell(7), ("country", "DE"): Cell(1)},
+            (2, 6): {("campaign", "x"): Cell(1), ALL: Cell(2, revenue_cents=1)},
+            (3, 7): {ALL: Cell(1), ("product", "pot"): Cell(revenue_cents=size)},
+        },
+        "users": {(3, 7): ["new"]},
+        "quality": {3: {"accepted": 1}},
+    }
+    if size == 2**63 - 1:
+        store.apply(Move(CLICKS_0, at(1), at(2)), **step)
+        before = store.read()
+    at_now, at_next = (at(2), at(3)) if size == 2**63 - 1 else (at(1), at(2))
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="64 bits"):
+            store.apply(Move(CLICKS_0, at_now, at_next), **step)
+    assert store.read() == before
+    assert store.run(store.sink.check()) is None
+    # what can be added still is
+    assert store.apply(Move(CLICKS_0, at_now, at_next), cells={(1, 5): {ALL: Cell(1)}}) is Outcome.APPLIED
+    assert store.read().totals[ALL].clicks == before.totals[ALL].clicks + 1
+
+
 # --- readers -------------------------------------------------------------------------------------
 
 
@@ -618,9 +733,285 @@ def test_all_keys_of_a_view_share_one_slot_of_a_cluster(redis_store: Store, serv
     assert isinstance(sink, RedisSink)
     keys = [key.decode() for key in client.scan_iter("*", count=1000)]
     mine = [key for key in keys if sink._tag.strip("{}") in key]
-    assert len(mine) >= 8
+    assert len(mine) == 7
     assert all(key.startswith(f"{sink._tag}:") for key in mine)
     client.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", KEYS)
+def test_a_reader_that_knows_the_view_never_shows_too_little(redis_store: Store, key: str) -> None:
+    begun(redis_store)
+    reader = redis_store.reader()
+    before = reader.read()
+    redis_store.lose(key)
+    with suppress(UnavailableError):
+        assert reader.read() == before
+    redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}, (2, 6): {ALL: Cell(1)}})
+    redis_store.run(redis_store.sink.check())
+    with pytest.raises(UnavailableError):
+        reader.read()
+    counted_again(redis_store)
+    assert reader.read().totals == {ALL: Cell(5)}
+    assert "counted again" in " ".join(reader.read().states)
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_worker_that_knows_the_view_before_a_loss_is_fenced_off(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    other = RedisSink(AsyncRedis.from_url(servers.redis), sink._tag.strip("{}"))
+    redis_store.run(other.begin(Rules(), "log-1"))
+    redis_store.lose("cells:1:5")
+    redis_store.run(sink.check())
+    counted_again(redis_store)
+    # even where its partition stands at the very same position
+    late = Step([Move(CLICKS_0, at(1), at(2))], delta_of({(1, 5): {ALL: Cell(1)}}))
+    assert redis_store.run(other.apply(late)) is Outcome.CONFLICT
+    assert "begun again" in redis_store.run(other.check())
+    redis_store.run(other.begin(Rules(), "log-1"))
+    assert redis_store.run(other.check()) is None
+    assert redis_store.run(other.apply(late)) is Outcome.APPLIED
+    redis_store.run(other.close())
+
+
+@pytest.mark.integration
+def test_a_lost_sketch_is_no_small_number(redis_store: Store) -> None:
+    begun(redis_store)
+    reader = redis_store.reader()
+    reader.read()
+    assert (reader.distinct_users([5, 6]), reader.users_sketch([5, 6], ["a", "z"])) == (2, 3)
+    redis_store.lose("users:1:5")
+    for ask in (lambda: reader.distinct_users([5, 6]), lambda: reader.users_sketch([5], ["z"])):
+        with pytest.raises(UnavailableError, match="lost a key"):
+            ask()
+    assert reader.distinct_users([6]) == 1
+
+
+@pytest.mark.integration
+def test_sketches_that_expire_after_a_read_are_no_loss(redis_store: Store) -> None:
+    begun(redis_store)
+    reader = redis_store.reader()
+    reader.read()
+    redis_store.floor.raise_floor(2)
+    assert reader.distinct_users([5, 6]) == 1
+
+
+@pytest.mark.integration
+def test_what_is_left_of_a_view_is_never_added_to_and_is_swept(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    for key in ("meta", "positions", "epochs", "changed"):
+        redis_store.lose(key)
+    # hashes and sketches are left, and nothing that says so
+    counted_again(redis_store)
+    assert redis_store.read().totals == {ALL: Cell(5)}
+    assert redis_store.run(redis_store.sink.check()) is None
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        left = {key.decode().split(":", 1)[1] for key in client.scan_iter(f"{sink._tag}:*", count=1000)}
+    assert left == {"meta", "positions", "epochs", "changed", "cells:1:5", "users:1:5"}
+
+
+def spoil(client: Redis, key: str) -> None:
+    client.delete(key)
+    client.rpush(key, "a list")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_of_another_type_is_named_and_nothing_is_added(redis_store: Store, servers: Any, key: str) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    name = f"{sink._tag}:{key}"
+    cells = {(e, m): {ALL: Cell(9)} for e, m in [(2, 6), (1, 5), (3, 9)]}
+    quality = {1: {"accepted": 1}, 2: {"accepted": 1}}
+    with Redis.from_url(servers.redis) as client:
+        before = {n: client.hgetall(f"{sink._tag}:{n}") for n in KEYS if n.startswith(("cells", "pos")) and n != key}
+        spoil(client, name)
+        with pytest.raises(ConfigurationError, match=re.escape(name)) as said:
+            redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells=cells, quality=quality)
+        assert "redis-cli DEL" in str(said.value)
+        assert before == {n: client.hgetall(f"{sink._tag}:{n}") for n in before}
+        assert not client.exists(f"{sink._tag}:cells:3:9")
+        # as the remedy says
+        client.delete(name)
+    assert key in redis_store.run(sink.check())
+    counted_again(redis_store)
+    assert redis_store.read().totals == {ALL: Cell(5)}
+
+
+@pytest.mark.integration
+def test_a_sketch_that_is_none_is_named_and_nothing_is_added(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.set(f"{sink._tag}:users:2:6", "no sketch")
+    with pytest.raises(ConfigurationError, match="users:2:6"):
+        redis_store.apply(
+            Move(CLICKS_0, at(1), at(2)),
+            cells={(1, 5): {ALL: Cell(9)}, (2, 6): {ALL: Cell(9)}},
+            users={(2, 6): ["x"]},
+        )
+    assert redis_store.read() == before
+
+
+@pytest.mark.integration
+def test_a_counter_beyond_64_bits_is_refused_by_name(redis_store: Store) -> None:
+    begun(redis_store)
+    redis_store.apply(Move(CLICKS_0, at(1), at(2)), quality={1: {"late": 2**63 - 1}})
+    before = redis_store.read()
+    with pytest.raises(RefusedError, match="the counter 'late' of epoch 1"):
+        redis_store.apply(Move(CLICKS_0, at(2), at(3)), quality={1: {"accepted": 1, "late": 1}})
+    with pytest.raises(RefusedError, match=r"the cell 1970-01-01T00:05 product 'pot', revenue_cents"):
+        redis_store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {("product", "pot"): Cell(1, 1, 1, 2**64)}})
+    assert redis_store.read() == before
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("epoch", [2**53, -(2**53), 2**63])
+def test_an_epoch_that_a_script_would_round_is_refused(redis_store: Store, epoch: int) -> None:
+    with pytest.raises(RefusedError, match="which no store holds exactly"):
+        redis_store.apply(first(), cells={(epoch, 5): {ALL: Cell(1)}})
+
+
+@pytest.mark.integration
+def test_a_change_number_that_a_script_would_round_is_refused(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.hset(f"{sink._tag}:meta", "change", 2**53 - 1)
+        with pytest.raises(RefusedError, match="change"):
+            redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}})
+
+
+@pytest.mark.integration
+def test_a_full_redis_takes_nothing_of_a_step_and_all_of_it_later(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    step = Move(CLICKS_0, at(1), at(2)), {(1, 5): {ALL: Cell(1)}}
+    with Redis.from_url(servers.redis) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(UnavailableError, match="full"):
+                redis_store.apply(step[0], cells=step[1])
+            snapshot = redis_store.read()
+            assert "Redis is full" in " ".join(snapshot.states)
+            assert replace(snapshot, states=()) == before
+        finally:
+            client.config_set("maxmemory", 0)
+    assert redis_store.apply(step[0], cells=step[1]) is Outcome.APPLIED
+
+
+@pytest.mark.integration
+def test_an_evicting_redis_is_refused_by_writers_and_readers(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    with Redis.from_url(servers.redis) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", 10**9)
+        try:
+            for act in (
+                lambda: redis_store.run(redis_store.sink.begin(Rules(), "log-1")),
+                lambda: redis_store.run(redis_store.sink.check()),
+                redis_store.read,
+            ):
+                with pytest.raises(ConfigurationError, match=r"allkeys-lru.*set it to noeviction"):
+                    act()
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+@contextmanager
+def as_user(servers: Any, *may: str) -> Iterator[str]:
+    """The address of the server for a user who may do so much."""
+    with Redis.from_url(servers.redis) as admin:
+        admin.execute_command("ACL", "SETUSER", "tester", "on", ">secret", "~*", *may)
+        try:
+            yield servers.redis.replace("redis://", "redis://tester:secret@")
+        finally:
+            admin.execute_command("ACL", "DELUSER", "tester")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("may", [("+@all", "-info"), ("+@all", "-info", "-client"), ("+@all", "-@dangerous", "-info")])
+def test_where_info_is_forbidden_all_goes_on(servers: Any, may: tuple[str, ...]) -> None:
+    with as_user(servers, *may) as address:
+        store = in_redis(address)
+        begun(store)
+        reader = store.reader()
+        assert reader.read().totals == {ALL: Cell(3)}
+        store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}})
+        assert reader.read() == store.read()
+        reader._client.connection_pool.disconnect()  # type: ignore[attr-defined]
+        assert reader.read().totals == {ALL: Cell(4)}
+        assert store.run(store.sink.check()) is None
+        store.lose("cells:1:5")
+        assert "cells:1:5" in store.run(store.sink.check())
+        reader.close()
+        store.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", ["evalsha", "hincrby", "pfadd", "zadd", "zrem", "hset", "del", "type", "time"])
+def test_a_missing_permission_is_for_good_and_leaves_nothing(redis_store: Store, servers: Any, command: str) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with as_user(servers, "+@all", f"-{command}") as address:
+        mine = RedisSink(AsyncRedis.from_url(address), sink._tag.strip("{}"))
+        delta = delta_of({(1, 5): {ALL: Cell(1)}, (3, 5): {ALL: Cell(1)}}, users={(1, 5): ["x"]})
+        with pytest.raises(ConfigurationError, match=r"FOURFOLD_REDIS may not use"):
+            redis_store.run(mine.apply(Step([Move(CLICKS_0, at(1), at(2))], delta)))
+        redis_store.run(mine.close())
+    assert redis_store.read() == before
+    assert redis_store.run(redis_store.sink.check()) is None
+
+
+@pytest.mark.integration
+def test_a_wrong_password_is_for_good(redis_store: Store, servers: Any) -> None:
+    with as_user(servers, "+@all") as address:
+        wrong = address.replace("secret", "guess")
+        sink, reader = RedisSink(AsyncRedis.from_url(wrong), "v1"), RedisReader(Redis.from_url(wrong), "v1")
+        for act in (lambda: redis_store.run(sink.positions([CLICKS_0])), reader.read, reader.rules):
+            with pytest.raises(ConfigurationError, match="password") as said:
+                act()
+            assert "guess" not in str(said.value)
+        redis_store.run(sink.close())
+        reader.close()
+
+
+@pytest.mark.integration
+def test_a_replica_is_waited_for_and_then_it_is_for_good(redis_store: Store, servers: Any) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    now = 0.0
+    sink._patience = Patience(lambda: now)
+    redis_store.run(sink.begin(Rules(), "log-1"))
+    with Redis.from_url(servers.redis) as client:
+        client.replicaof("127.0.0.1", 1)
+        try:
+            for act in (
+                lambda: redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}}),
+                lambda: redis_store.run(sink.begin(Rules(), "log-1")),
+            ):
+                with pytest.raises(ReplicaError, match="replica"):
+                    act()
+            assert "replica" in " ".join(redis_store.read().states)
+            now = LATER_S + 1
+            with pytest.raises(ConfigurationError, match="REPLICAOF NO ONE"):
+                redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}})
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    assert redis_store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: Cell(1)}}) is Outcome.APPLIED
 
 
 # --- the server is away --------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def without_compare_and_set() -> None:
     """The store takes every step, whatever position it starts from."""
     script = redis_sink._SCRIPT
     for refusal in (
+        "if incarnation ~= '' and incarnation ~= born then return 'conflict begun-again -' end",
         "return 'conflict ' .. move[1] .. ' ' .. found",
         "if same > 0 then return 'conflict some-moved-already -' end",
     ):
