@@ -264,7 +264,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         mine = consumer.assignment()
         known = {TopicPartition(*source): offset for source, offset in offsets.items()}
         if known := {tp: offset for tp, offset in known.items() if tp in mine}:
-            await asyncio.wait_for(consumer.commit(known), SEEK_LIMIT_S)
+            commit = asyncio.ensure_future(consumer.commit(known))
+            # not cancelled: aiokafka would leave its error to the log, as a traceback
+            commit.add_done_callback(lambda done: done.cancelled() or done.exception())
+            if not (await asyncio.wait({commit}, timeout=SEEK_LIMIT_S))[0]:
+                raise TimeoutError("the group's coordinator does not answer")
+            commit.result()
 
 
 class BatchConsumer(driver.Consumer):

@@ -16,21 +16,19 @@ from core.position import PartitionKey
 TIMEOUT_S: Final = 5.0
 
 
-class AppendTime:
-    """Keeps its connection."""
+def newest_append_ms(access: KafkaAccess, sources: Iterable[PartitionKey]) -> int:
+    """When the newest record of these partitions was appended; 0 without one.
 
-    def __init__(self, access: KafkaAccess) -> None:
-        self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
-
-    def newest_ms(self, sources: Iterable[PartitionKey]) -> int:
-        """When the newest record of these partitions was appended; 0 without one. Raises `UnavailableError`."""
-        asked = {TopicPartition(*source): OffsetSpec.max_timestamp() for source in sources}
-        newest = 0
-        for future in self._admin.list_offsets(asked, request_timeout=TIMEOUT_S).values():
-            try:
-                newest = max(newest, future.result(TIMEOUT_S + 1).timestamp)
-            except TimeoutError as error:
-                raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s") from error
-            except KafkaException as error:
-                raise said(error) from error
-        return newest
+    Asked over a new connection: seldom, please. Raises `UnavailableError`.
+    """
+    admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
+    asked = {TopicPartition(*source): OffsetSpec.max_timestamp() for source in sources}
+    newest = 0
+    for future in admin.list_offsets(asked, request_timeout=TIMEOUT_S).values():
+        try:
+            newest = max(newest, future.result(TIMEOUT_S + 1).timestamp)
+        except TimeoutError as error:
+            raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s") from error
+        except KafkaException as error:
+            raise said(error) from error
+    return newest

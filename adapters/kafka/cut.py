@@ -36,7 +36,7 @@ class CutFinder:
         self._epoch_ms = epoch_ms
         self._margin_ms = margin_ms
         self._replication = replication
-        self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
+        self._access = access
         self._producer = Producer(access.confluent(linger_ms=0, message_timeout_ms=int(TIMEOUT_S * 1000)))
         self._consumer = Consumer(
             access.confluent(
@@ -132,7 +132,9 @@ class CutFinder:
         return int(append_ms)
 
     def _make_clock(self) -> None:
-        future = self._admin.create_topics([NewTopic(CLOCK, 1, self._replication, config=_CONFIG)])[CLOCK]
+        # a client of its own: one that lives long goes on waiting for a controller that is gone
+        admin = AdminClient(self._access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
+        future = admin.create_topics([NewTopic(CLOCK, 1, self._replication, config=_CONFIG)])[CLOCK]
         try:
             future.result(TIMEOUT_S + 2)
         except TimeoutError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -26,6 +27,8 @@ from core.position import PartitionKey
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 10.0
+#: One try of a question: a broker that is gone never answers.
+TRY_S: Final = 3.0
 #: Longer than the client's own limit, so that it is the client that gives up, and says why.
 ANSWER_LIMIT_S: Final = TIMEOUT_S + 2
 #: Within this time every broker has heard of a topic, of a leader and of the other brokers.
@@ -58,7 +61,7 @@ class Topics:
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
         self._away = f"Kafka at {access.bootstrap} does not answer"
-        self._admin = AdminClient(access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
+        self._admin = self._connected()
 
     def ensure(self, *, partitions: int, retention_ms: int, replication: int = 1) -> list[str]:
         """Makes the topics that are missing; the names of those it made.
@@ -146,8 +149,7 @@ class Topics:
                 entry = ConfigEntry("retention.ms", str(retention_ms), incremental_operation=AlterConfigOpType.SET)
                 changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]))
         if changes:
-            for future in self._admin.incremental_alter_configs(changes).values():
-                _settled(future, self._away)
+            self._asked(lambda admin: [_answer(done) for done in admin.incremental_alter_configs(changes).values()])
 
     def states(self) -> dict[str, TopicState]:
         """Each existing topic of events by name. Raises `UnavailableError`."""
@@ -183,10 +185,7 @@ class Topics:
         return set(self._metadata().topics)
 
     def _metadata(self) -> Any:
-        try:
-            return self._admin.list_topics(timeout=TIMEOUT_S)
-        except KafkaException as error:
-            raise said(error, self._away) from error
+        return self._asked(lambda admin: admin.list_topics(timeout=TRY_S))
 
     def _await_visible(self, made: Sequence[str]) -> None:
         """A broker may not show a topic yet that it has just made."""
@@ -200,31 +199,42 @@ class Topics:
         """The topics that exist. One that is unknown is asked for again: the next broker may know it."""
         end = time.monotonic() + UNKNOWN_S
         found: dict[str, _Described] = {}
-        while True:
-            left = [name for name in names if name not in found]
-            for name, future in self._admin.describe_topics(TopicCollection(left)).items():
-                try:
-                    topic = _answer(future)
-                except KafkaException as error:
-                    if error.args[0].code() not in LEADERS_MOVE or time.monotonic() > end:
-                        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                            continue
-                        raise said(error, self._away) from error
-                else:
-                    replicas = min((len(partition.replicas) for partition in topic.partitions), default=0)
-                    found[name] = _Described(len(topic.partitions), str(topic.topic_id), replicas)
-            if len(found) == len(names) or time.monotonic() > end:
-                return {name: found[name] for name in names if name in found}
-            time.sleep(_PAUSE_S)
+        while left := [name for name in names if name not in found]:
+            found |= self._asked(partial(_known_topics, left))
+            if time.monotonic() > end:
+                break
+            if len(found) < len(names):
+                time.sleep(_PAUSE_S)
+        return {name: found[name] for name in names if name in found}
 
     def _configs(self, names: Sequence[str]) -> dict[str, Any]:
         """The settings of topics that exist, by name."""
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
 
-        def ask() -> dict[str, Any]:
-            return {r.name: _answer(future) for r, future in self._admin.describe_configs(resources).items()}
+        def ask(admin: AdminClient) -> dict[str, Any]:
+            answers = admin.describe_configs(resources, request_timeout=TRY_S)
+            return {resource.name: _answer(future) for resource, future in answers.items()}
 
-        return _while_it_spreads(ask, self._away)
+        return self._asked(ask)
+
+    def _asked(self, ask: Callable[[AdminClient], T]) -> T:
+        """The answer of `ask`, tried again where the broker that was asked is gone, or has not heard of a topic yet.
+
+        Each try after the first has a client of its own: one that lives long goes on waiting for a
+        controller that is gone. Raises `UnavailableError`, and `ConfigurationError` for what does not pass.
+        """
+        end = time.monotonic() + SPREAD_S
+        while True:
+            try:
+                return ask(self._admin)
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERS_MOVE or time.monotonic() > end:
+                    raise said(error, self._away) from error
+            time.sleep(_PAUSE_S)
+            self._admin = self._connected()
+
+    def _connected(self) -> AdminClient:
+        return AdminClient(self._access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,19 +258,19 @@ def topics_made_anew() -> ConfigurationError:
     )
 
 
-def _while_it_spreads(ask: Callable[[], T], what: str) -> T:
-    """An answer about topics that exist: a broker that has not heard of them yet is asked again.
-
-    `what`: what an error is told to mean.
-    """
-    end = time.monotonic() + SPREAD_S
-    while True:
+def _known_topics(names: Sequence[str], admin: AdminClient) -> dict[str, _Described]:
+    """Those of the topics that the broker knows. Raises `KafkaException`."""
+    found = {}
+    for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=TRY_S).items():
         try:
-            return ask()
+            topic = _answer(future)
         except KafkaException as error:
-            if error.args[0].code() not in LEADERS_MOVE or time.monotonic() > end:
-                raise said(error, what) from error
-        time.sleep(_PAUSE_S)
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+        else:
+            replicas = min((len(partition.replicas) for partition in topic.partitions), default=0)
+            found[name] = _Described(len(topic.partitions), str(topic.topic_id), replicas)
+    return found
 
 
 def _answer(future: Any) -> Any:
@@ -269,11 +279,3 @@ def _answer(future: Any) -> Any:
         return future.result(ANSWER_LIMIT_S)
     except TimeoutError as error:
         raise UnavailableError(f"Kafka has not answered for {ANSWER_LIMIT_S:g} s") from error
-
-
-def _settled(future: Any, what: str) -> Any:
-    """As `_answer`, with every failure as it is said to people."""
-    try:
-        return _answer(future)
-    except KafkaException as error:
-        raise said(error, what) from error

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adapters.kafka.append_time import AppendTime
+from adapters.kafka.append_time import newest_append_ms
 from adapters.vitals import Vitals
 from core.errors import ConfigurationError
 from modes.roles.service import stop_event, telemetry_of
@@ -73,10 +73,10 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
 @contextmanager
 def _watched(settings: Settings, emitter: Emitter) -> Iterator[None]:
     """Says meanwhile what keeps records away from the log, and out of the counts."""
-    known, append_time = topics(settings), AppendTime(settings.access)
+    known = topics(settings)
     partitions = known.partitions()
     threads = (
-        ClockCheck(lambda: append_time.newest_ms(partitions), lambda: emitter.delivered, wall_ms),
+        ClockCheck(lambda: newest_append_ms(settings.access, partitions), lambda: emitter.delivered, wall_ms),
         DeliveryWatch(lambda: emitter.produced - emitter.failed, lambda: emitter.delivered, known.hindrance),
     )
     for thread in threads:
