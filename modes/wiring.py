@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -99,12 +100,19 @@ def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _:
     One that dies is started again. Raises `FourfoldError` where they cannot start, and, in the main thread, from within
     what runs meanwhile, where one cannot be started again.
     """
-    with kept_servers(settings, progress, _thread.interrupt_main) as (served, keeper):
+    with kept_servers(settings, progress, _interrupt) as (served, keeper):
         try:
             yield served
         except KeyboardInterrupt:
             keeper.check()
             raise
+
+
+def _interrupt() -> None:
+    """As Ctrl-C does: what waits in the main thread stops waiting."""
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
 
 
 @contextmanager
