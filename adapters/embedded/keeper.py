@@ -165,7 +165,8 @@ class Keeper:
         if care.tries >= TRIES:
             self._fail(care, _dies_again(care))
             return
-        care.state, care.reason = STARTING, why
+        # why the try before was in vain says more than that it does not run
+        care.state, care.reason = STARTING, care.reason or why
         care.silent_since, care.silent_asked = None, 0
         if care.tries:
             self._stop.wait(min(FIRST_PAUSE_S * 2 ** (care.tries - 1), LONGEST_PAUSE_S))

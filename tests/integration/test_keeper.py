@@ -143,6 +143,7 @@ def test_a_port_that_was_taken_meanwhile_is_said_after_some_tries(
             made.look(care)
             made.check()
             assert (care.state, given_up) == (STARTING, [])
+            assert "cannot be started again at its address" in care.reason
         made.look(care)
         with pytest.raises(
             UnavailableError, match=rf"cannot be started again at its address: .*pid {os.getpid()}.*port"
