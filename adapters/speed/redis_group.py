@@ -9,7 +9,9 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
+from adapters.speed.redis_errors import explained
 from adapters.speed.redis_sink import RedisSink
+from adapters.speed.spoken import asked
 from core.errors import FourfoldError, UnavailableError
 from core.rules import Rules
 
@@ -32,15 +34,16 @@ class RedisGroup:
         self._key = _key(namespace)
 
     def lot(self) -> str:
-        """What the view drew; drawn now where it never did. Raises `UnavailableError` where Redis is away."""
-        try:
+        """What the view drew; drawn now where it never did.
+
+        Raises `UnavailableError` where Redis is away, `ConfigurationError` where it refuses for good.
+        """
+        with asked(self._client):
             # mostly it is there, and whoever only reads needs no writable Redis
             found: Any = self._client.get(self._key)
             if found is None:
                 self._client.set(self._key, secrets.token_hex(_BYTES), nx=True)
                 found = self._client.get(self._key)
-        except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
         if found is None:
             raise UnavailableError("Redis was emptied just now")
         lot: str = found.decode()
@@ -72,7 +75,7 @@ class GroupedSink(RedisSink):
             await self._lot_client.set(self._lot_key, self._lot, nx=True)
             found: Any = await self._lot_client.get(self._lot_key)
         except (RedisError, OSError) as error:
-            raise UnavailableError(f"Redis does not answer: {error}") from error
+            raise explained(error) from error
         if found is not None and found.decode() != self._lot:
             raise RegroupedError(
                 "Redis lost data, and the view has another consumer group since then: starting again in that one"
