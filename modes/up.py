@@ -19,7 +19,7 @@ from modes import running
 from modes.crew import Crew
 from modes.running import reason_of
 from modes.settings import Settings
-from modes.supervisor import Supervisor
+from modes.supervisor import Child, Supervisor
 from modes.verdict import judge, verdict_lines
 from modes.wiring import auditor, check_redis, kept_servers, merge, wait_for_topics
 from serving.answer import Answer
@@ -105,7 +105,7 @@ class Up:
         settings, producer = crew.settings, crew.producer
         show, close = self._screen(settings)
         picture = Picture()
-        end: float | None = None
+        began, end = time.monotonic(), None
         try:
             while not self._stop.is_set():
                 crew.tick()
@@ -115,19 +115,30 @@ class Up:
                 show(picture, [*roles_of(crew.supervisor), *servers_of(kept)])
                 crew.check()
                 keeper.check()
-                if self._duration_s is not None and producer is not None and producer.state == "done":
-                    end = end or time.monotonic() + CATCH_UP_S
-                    if picture.lag == 0 and not picture.trouble:
-                        break
-                    if time.monotonic() > end:
-                        raise UnavailableError(
-                            f"the view is still {picture.lag or '?'} records behind after "
-                            f"{CATCH_UP_S:g} s: see the logs in {settings.data_dir / 'logs'}"
-                        )
+                if self._duration_s is not None and producer is not None:
+                    if producer.state == "done":
+                        end = end or time.monotonic() + CATCH_UP_S
+                        if picture.lag == 0 and not picture.trouble:
+                            break
+                    self._check_time(end or began + self._duration_s + CATCH_UP_S, producer, picture)
                 self._stop.wait(TICK_S)
         finally:
             close()
         return picture
+
+    def _check_time(self, end: float, producer: Child, picture: Picture) -> None:
+        """Raises `UnavailableError` where a run with a duration has not ended by `end`."""
+        if time.monotonic() < end:
+            return
+        logs = self._settings.data_dir / "logs"
+        if producer.state != "done":
+            raise UnavailableError(
+                f"the producers have not ended {CATCH_UP_S:g} s after they should have ({producer.restarts} restarts): "
+                f"{producer.last_words() or 'they say nothing'}; see the logs in {logs}"
+            )
+        raise UnavailableError(
+            f"the view is still {picture.lag or '?'} records behind after {CATCH_UP_S:g} s: see the logs in {logs}"
+        )
 
     def _screen(
         self, settings: Settings
