@@ -149,7 +149,7 @@ class Vitals:
         Args:
             end: tells the process to end; called once something is dead. The caller then calls `check`.
             linger_s: health says for so long what is dead, before `end` is called.
-            bound_s: a process that still runs so long after `end` is left with `EXIT_CODE`.
+            bound_s: a process that still runs so long after `end` is left, after a bug with `EXIT_CODE`.
         """
         before = threading.excepthook
         threading.excepthook = self._hook
@@ -188,9 +188,18 @@ class Vitals:
             end()
         finally:
             if not self._over.wait(bound_s):
-                log.critical("this process does not end by itself: it is ended", within_s=bound_s)
-                _dump()
-                self._leave(EXIT_CODE)
+                self._leave_now(bound_s)
+
+    def _leave_now(self, bound_s: float) -> None:
+        log.critical("this process does not end by itself: it is ended", within_s=bound_s)
+        first = next(iter(self._dead.values()))
+        if isinstance(first, FourfoldError):
+            # as the command line says it, in the last line
+            print(f"fourfold: {first}", file=sys.stderr, flush=True)
+            self._leave(first.exit_code)
+        else:
+            _dump()
+            self._leave(EXIT_CODE)
 
 
 def _words(error: BaseException) -> str:

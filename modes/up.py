@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded.keeper import Keeper, KeptServer
+from adapters.vitals import Vitals
 from core.errors import UnavailableError
 from modes import running
 from modes.crew import Crew
@@ -33,6 +34,8 @@ TICK_S = 0.25
 LINE_EVERY_S = 2.0
 #: After the producers' end the view may take so long to catch up.
 CATCH_UP_S = 120.0
+#: What was started is stopped within this, after a thread of this process has died.
+BOUND_S = 60.0
 #: Batch cycles of a bounded run are at least so long.
 MIN_CYCLE_S = 3.0
 #: Why a part does not run is told in so many characters.
@@ -68,6 +71,8 @@ class Up:
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
         stack.enter_context(running.only_one(settings.data_dir))
+        vitals = Vitals()
+        stack.enter_context(vitals.running(self._stop.set, bound_s=BOUND_S))
         settings, keeper = stack.enter_context(kept_servers(settings, self._say))
         if self._stop.is_set():
             return 130
@@ -92,6 +97,7 @@ class Up:
         )
         self._say(f"dashboard: {api_of(settings)}/")
         picture = self._watch(crew, keeper, live)
+        vitals.check()
         interrupted = self._stop.is_set()
         crew.supervisor.stop()
         if interrupted and self._duration_s is None:

@@ -21,6 +21,9 @@ from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)
 
+#: Leaving the group takes a while where Kafka does not answer.
+BOUND_S: Final = 30.0
+
 #: Redis is asked again so often while it is away.
 PAUSE_S: Final = 0.5
 
@@ -43,7 +46,7 @@ def process(settings: Settings) -> int:
     vitals.watch("watchdog", beats=lambda: worker.looks)
     telemetry = telemetry_of(settings, _WorkerMetrics(worker), vitals, lambda: worker.ready)
     log.info("processing", group=group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address)
-    with vitals.running(worker.stop):
+    with vitals.running(worker.stop, bound_s=BOUND_S):
         code = worker.run()
     vitals.check()
     return code

@@ -77,6 +77,16 @@ def test_a_process_that_does_not_end_is_ended() -> None:
     assert codes == [EXIT_CODE]
 
 
+def test_a_process_that_does_not_end_keeps_its_exit_code_and_its_last_words(capfd: pytest.CaptureFixture[str]) -> None:
+    codes: list[int] = []
+    vitals = Vitals(every_s=0.01, leave=codes.append)
+    with vitals.running(lambda: None, linger_s=600, bound_s=0.01):
+        vitals.died("auditor", ConfigurationError("set FOURFOLD_KAFKA_PASSWORD"))
+        until(lambda: codes, within_s=10, what="the end")
+    assert codes == [2]
+    assert capfd.readouterr().err.splitlines()[-1] == "fourfold: set FOURFOLD_KAFKA_PASSWORD"
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_also_where_telling_it_fails() -> None:
     codes: list[int] = []

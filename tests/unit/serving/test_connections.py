@@ -170,12 +170,12 @@ from pathlib import Path
 from modes import logs
 from serving import server
 from serving.connections import Limits, most_connections
-from tests.support.api_world import filled
+from tests.support.api_world import ApiWorld
 logs.configure("info", "console")
 limits = Limits(most=10_000 if sys.argv[3] == "unlimited" else most_connections(), head_s=2.0)
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
-with filled(Path(sys.argv[1])) as world:
+with ApiWorld(Path(sys.argv[1]), batch=False) as world:
     server.serve(world.api, "127.0.0.1", 0, stop=stop, bound=lambda a: print(a, flush=True),
                  closing=world.api.state.end_streams, limits=limits)
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from core.errors import ConfigurationError, UnavailableError
+from core.position import PartitionKey
 from serving.auditor import Auditor, LiveAuditor
 from tests.support.events import CLICKS_0
 from tests.support.waiting import until
@@ -34,7 +35,13 @@ class Log:
             raise self.trouble
         return 0
 
-    def log_ends(self) -> dict[Any, int]:
+    def added(self) -> list[PartitionKey]:
+        return []
+
+    def read_too(self, _: list[PartitionKey]) -> None:
+        pass
+
+    def log_ends(self) -> dict[PartitionKey, int]:
         return {CLICKS_0: 7}
 
     def __enter__(self) -> Auditor:
