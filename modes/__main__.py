@@ -3,11 +3,20 @@
 Spawned processes run this file again under another name, and need nothing of the command line.
 """
 
+import gc
+
 
 def main() -> None:
-    """The console command."""
+    """The console command.
+
+    What a command loads stays until its end: to look through it for garbage, again and again while
+    it is loaded and once more at the end, would be a third of the time that a command takes to start.
+    """
+    gc.disable()
     from modes.cli import main as run
 
+    gc.freeze()
+    gc.enable()
     run()
 
 
