@@ -25,6 +25,7 @@ from serving import server
 from serving.board import Board
 from tests.support.api_world import ALL, CUT, ApiWorld
 from tests.support.browser import chromium
+from tests.support.busy import allowed
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 from tests.support.product import answers, started
 from tests.support.servers import free_port
@@ -165,13 +166,13 @@ def test_what_is_down_is_seen_and_said(browser: Browser, tmp_path: Path) -> None
         more(world, 13, 15)
         expect(states.filter(has_text="Workers:")).to_contain_text("ok")
         world.processes[:] = [{"name": "process", "state": "waiting"}]
-        expect(states.filter(has_text="Workers:")).to_contain_text("down, restarting", timeout=1500)
+        expect(states.filter(has_text="Workers:")).to_contain_text("down, restarting", timeout=1000 * allowed(1.5))
         expect(page.locator("#announce")).to_contain_text("Workers down")
         world.processes.clear()
         expect(states.filter(has_text="Workers:")).to_contain_text("ok")
         world.reader.trouble = UnavailableError("Redis does not answer: refused")
         world.tick()
-        expect(states.filter(has_text="Redis:")).to_contain_text("down", timeout=1500)
+        expect(states.filter(has_text="Redis:")).to_contain_text("down", timeout=1000 * allowed(1.5))
         expect(page.locator("#banner")).to_contain_text("no answer now: the numbers are the last ones")
         expect(page.locator("#clicks")).to_have_text("12")
         world.reader.trouble = None

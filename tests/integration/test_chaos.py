@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from modes.wiring import consumer_group, group_lot
+from tests.support.busy import allowed
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_faults import (
@@ -52,8 +53,6 @@ START_BOUND_S = 60.0
 CATCH_UP_S = 60.0
 #: From the end of a fault until every partition counts again: the session timeout is 6 s of it.
 FLOW_LIMIT_S = 10.0
-#: On a machine that others keep busy, everything takes longer by as much.
-BUSY_LOAD = 1.5 * (os.cpu_count() or 1)
 
 
 def shuffled(random: Random) -> Iterator[Fault]:
@@ -68,10 +67,6 @@ def table(recoveries: dict[str, list[Recovery]]) -> str:
         median, worst = statistics.median(r.seconds for r in found), max(found)
         lines.append(f"{what:<30} {len(found):>5} {median:>7.1f} {worst.seconds:>7.1f} {worst.load:>10.1f}")
     return "\n".join(lines)
-
-
-def allowed(recovery: Recovery) -> float:
-    return FLOW_LIMIT_S * max(1.0, recovery.load / BUSY_LOAD)
 
 
 @pytest.mark.timeout(SECONDS * 3 + 300)
@@ -122,7 +117,12 @@ def test_every_sample_is_exact_whatever_is_killed(tmp_path: Path, say: Callable[
     assert not wrong, wrong[0]
     assert not letters, letters[:5]
     assert not notes
-    slow = [(what, r) for what, found in hands.recoveries.items() for r in found if r.seconds > allowed(r)]
+    slow = [
+        (what, r)
+        for what, found in hands.recoveries.items()
+        for r in found
+        if r.seconds > allowed(FLOW_LIMIT_S, r.load)
+    ]
     assert set(hands.happened) >= {fault.__name__ for fault in FAULTS}, hands.happened
     assert not slow, f"events did not flow again within {FLOW_LIMIT_S:g} s: {slow}"
 
