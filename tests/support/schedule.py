@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 #: They bound how long something may stand still.
-QUIET: Final = ("tests/integration/test_chaos.py::test_every_sample",)
+QUIET: Final = ("tests/integration/test_chaos.py::test_every_sample", "tests/integration/test_chaos_brokers.py")
 #: Each test has servers of its own, and no fixture is shared.
 APART: Final = (
     "tests/e2e/test_up.py",
