@@ -57,7 +57,7 @@ bench: setup ## measures, side by side in one run
 
 soak: setup ## the chaos test for SECONDS_ (default 1800), the boundary test for 3 minutes, each rule switched off
 	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_CHAOS_ABLATIONS=1 \
-	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_boundary.py -s --timeout=0
+	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_chaos_brokers.py tests/integration/test_boundary.py -s --timeout=0
 
 screenshots: setup ## of the dashboard in each mode, for the README (needs Chromium)
 	$(BIN)/python -m tests.e2e.screenshots

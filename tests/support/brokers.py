@@ -29,8 +29,8 @@ _NONE: Final[Mapping[str, str]] = {}
 _CLUSTER_ID: Final = "MkU3OEVBNTcwNTJENDM2Qk"
 START_BOUND_S: Final = 90.0
 STOP_BOUND_S: Final = 20.0
-#: How long the controller misses a broker before others lead its partitions.
-SESSION_MS: Final = 9_000
+#: How long the controller misses a broker before others lead its partitions: Kafka's own default.
+SESSION_S: Final = 9.0
 
 
 class Brokers:
@@ -42,6 +42,7 @@ class Brokers:
         count: int = 3,
         advertised: Callable[[int], str] = lambda port: f"{HOST}:{port}",
         protocols: Sequence[str] = (),
+        session_s: float = SESSION_S,
         properties: Mapping[str, str] = _NONE,
     ) -> None:
         """`advertised`: how a broker that listens on a port names itself. `protocols`: of more listeners.
@@ -64,7 +65,7 @@ class Brokers:
             self._prepare(
                 home,
                 kafka_config._FIXED
-                | _replicated(count)
+                | _replicated(count, session_s)
                 | {
                     "node.id": str(number),
                     "listeners": listeners,
@@ -180,7 +181,7 @@ class Brokers:
         subprocess.run(command, cwd=home, check=True, capture_output=True)
 
 
-def _replicated(count: int) -> dict[str, str]:
+def _replicated(count: int, session_s: float) -> dict[str, str]:
     least = str(max(1, count - 1))
     return {
         "default.replication.factor": str(count),
@@ -189,6 +190,6 @@ def _replicated(count: int) -> dict[str, str]:
         "transaction.state.log.replication.factor": str(count),
         "transaction.state.log.min.isr": least,
         "share.coordinator.state.topic.replication.factor": str(count),
-        "broker.session.timeout.ms": str(SESSION_MS),
-        "broker.heartbeat.interval.ms": "2000",
+        "broker.session.timeout.ms": str(int(session_s * 1000)),
+        "broker.heartbeat.interval.ms": str(int(session_s * 200)),
     }
