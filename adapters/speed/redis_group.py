@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import RedisError
 
-from adapters.speed.redis_errors import explained
 from adapters.speed.redis_sink import RedisSink
 from adapters.speed.spoken import asked
 from core.errors import FourfoldError, UnavailableError
@@ -59,7 +57,6 @@ class GroupedSink(RedisSink):
 
     def __init__(self, client: AsyncRedis, namespace: str, lot: str) -> None:
         super().__init__(client, namespace)
-        self._lot_client = client
         self._lot_key = _key(namespace)
         self._lot = lot
 
@@ -71,11 +68,8 @@ class GroupedSink(RedisSink):
         await super().begin(rules, identity)
         if not self._lot:
             return
-        try:
-            await self._lot_client.set(self._lot_key, self._lot, nx=True)
-            found: Any = await self._lot_client.get(self._lot_key)
-        except (RedisError, OSError) as error:
-            raise explained(error) from error
+        await self._asked(self._client.set(self._lot_key, self._lot, nx=True))
+        found = await self._asked(self._client.get(self._lot_key))
         if found is not None and found.decode() != self._lot:
             raise RegroupedError(
                 "Redis lost data, and the view has another consumer group since then: starting again in that one"
