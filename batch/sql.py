@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from importlib.resources import files
+from importlib.resources import files as resources
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +19,17 @@ from core.errors import FourfoldError
 from core.position import PartitionKey
 from core.rules import Rules
 
-_FOLDER: Final = files("batch")
+_FOLDER: Final = resources("batch")
 #: The contract, as macros.
 RULES: Final = _FOLDER.joinpath("rules.sql").read_text()
 #: `raw` below `cut` to the table `events`: what each row counts for. Needs `RULES`.
 EVENTS: Final = _FOLDER.joinpath("events.sql").read_text()
 #: `events` to the tables `cells` and `users`.
 COUNTS: Final = _FOLDER.joinpath("counts.sql").read_text()
-_RAW_COLUMNS: Final = ", ".join(f'"{name}"' for name in SCANNED)
+#: Which partition a file is of: its path tells nothing.
+_PLACES: Final = pa.schema([("filename", pa.string()), ("topic", pa.string()), ("partition", pa.int32())])
+_RAW_COLUMNS: Final = ", ".join(["places.topic", "places.partition", *(f'rows."{name}"' for name in SCANNED)])
+_RAW: Final = f"CREATE TEMP VIEW raw AS SELECT {_RAW_COLUMNS} FROM rows JOIN places USING (filename)"  # noqa: S608
 _OVERFLOWN: Final = " OR ".join(f"{measure} IS NULL" for measure in MEASURES)
 #: Above it DuckDB goes on on the disk.
 _MEMORY: Final = "2GiB"
@@ -58,18 +61,27 @@ def connect(scratch: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def open_raw(database: duckdb.DuckDBPyConnection, files: Mapping[PartitionKey, Sequence[str]], cut: Cut) -> None:
     """Makes `raw` (of the Parquet files of raw rows of each partition) and `cut`."""
-    parts = [read_parquet(database, paths).project(_columns_of(source)) for source, paths in files.items() if paths]
-    raw = reduce(lambda one, other: one.union(other), parts) if parts else database.from_arrow(SCHEMA.empty_table())
-    raw.create_view("raw")
+    places = [
+        {"filename": path, "topic": source.topic, "partition": source.partition}
+        for source, paths in files.items()
+        for path in paths
+    ]
+    database.from_arrow(pa.Table.from_pylist(places, _PLACES)).create("places")
+    paths = list(chain.from_iterable(files.values()))
+    rows = read_parquet(database, paths, filename=True) if paths else _no_rows(database)
+    rows.create_view("rows")
+    database.execute(_RAW)
     topics, partitions = [s.topic for s in cut.vector], [s.partition for s in cut.vector]
     ends = list(cut.vector.values())
     columns = [pa.array(topics, pa.string()), pa.array(partitions, pa.int32()), pa.array(ends, pa.int64())]
     database.from_arrow(pa.table(columns, ["topic", "partition", "next"])).create("cut")
 
 
-def read_parquet(database: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> duckdb.DuckDBPyRelation:
-    """What is in files, and nothing that a folder's name says."""
-    return database.read_parquet(list(paths), hive_partitioning=False)
+def read_parquet(
+    database: duckdb.DuckDBPyConnection, paths: Sequence[str], *, filename: bool = False
+) -> duckdb.DuckDBPyRelation:
+    """What is in files, and nothing that a folder's name says; with `filename` the path of each row."""
+    return database.read_parquet(list(paths), hive_partitioning=False, filename=filename)
 
 
 def count_cells(database: duckdb.DuckDBPyConnection, rules: Rules) -> None:
@@ -87,6 +99,5 @@ def run_sql(database: duckdb.DuckDBPyConnection, sql: str, rules: Rules) -> None
         database.execute(statement, {name: numbers[name] for name in statement.named_parameters})
 
 
-def _columns_of(source: PartitionKey) -> str:
-    topic = source.topic.replace("'", "''")
-    return f"'{topic}' AS topic, {source.partition:d}::INTEGER AS partition, {_RAW_COLUMNS}"
+def _no_rows(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    return database.from_arrow(SCHEMA.append(_PLACES.field("filename")).empty_table())
