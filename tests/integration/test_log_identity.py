@@ -118,7 +118,11 @@ def table_of(offset: int, append_ms: int):
     return pa.table([["clicks"], [1], [offset], [append_ms], [b"k"], [b"v"]], SCHEMA)
 
 
-@pytest.mark.parametrize("stamp_ms", [1, 1_000 * DAY_MS, int(time.time() * 1000) + DAY_MS, int(time.time() * 1e6)])
+@pytest.mark.parametrize(
+    "stamp_ms",
+    [1, 1_000 * DAY_MS, int(time.time() * 1000) + DAY_MS, int(time.time() * 1e6)],
+    ids=["1970", "2.7 years", "tomorrow", "microseconds"],
+)
 def test_stamps_of_producers_hold_no_cut_and_are_no_append_times(fresh_topics, stamp_ms):
     wild = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
     remake(fresh_topics, **wild, **{"retention.ms": "-1"})
