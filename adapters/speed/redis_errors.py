@@ -30,10 +30,11 @@ from redis.exceptions import (
 
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 
-#: A Redis that takes no writes, or a name that is unknown, is waited for so long where it never was otherwise,
-#: and so long where it was: a failover takes its time.
+#: A Redis that takes no writes is waited for so long where it never took any, and so long where it did: a failover
+#: takes its time. An unknown name so long where it was never known: services come one after another.
 FIRST_S: Final = 10.0
 LATER_S: Final = 60.0
+NAME_S: Final = 30.0
 
 
 class WrongServerError(UnavailableError):
@@ -47,6 +48,13 @@ class ReplicaError(WrongServerError):
 class UnknownNameError(UnavailableError):
     """The name in the address is unknown."""
 
+
+#: By kind of trouble, and whether it was once otherwise; what is not here is waited for without end.
+_PATIENCE_S: Final[dict[tuple[type[FourfoldError], bool], float]] = {
+    (ReplicaError, False): FIRST_S,
+    (ReplicaError, True): LATER_S,
+    (UnknownNameError, False): NAME_S,
+}
 
 _CLUSTER: Final = (
     "FOURFOLD_REDIS is a node of a Redis Cluster, which Fourfold does not support: a step of a view needs all its keys "
@@ -207,10 +215,10 @@ class Patience:
     def judged(self, error: FourfoldError) -> FourfoldError:
         """The error, or a `ConfigurationError` with its words where it has lasted too long."""
         kind = type(error)
-        if kind not in (ReplicaError, UnknownNameError):
+        limit = _PATIENCE_S.get((kind, kind in self._was_well))
+        if limit is None:
             return error
         since = self._since.setdefault(kind, self._clock())
-        limit = LATER_S if kind in self._was_well else FIRST_S
         if self._clock() - since < limit:
             return error
         return ConfigurationError(f"{error} (so for {limit:g} s)")

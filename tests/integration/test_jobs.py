@@ -154,3 +154,25 @@ def test_without_redis_it_is_said():
     for call in (jobs.read, jobs.rollback, lambda: jobs.start(V1), lambda: jobs.positions("v1")):
         with pytest.raises(UnavailableError, match="Redis does not answer"):
             call()
+
+
+@pytest.mark.parametrize("field", ["active", "previous"])
+def test_a_registry_that_lost_which_version_answers_gets_it_back(jobs, client, field):
+    jobs.ensure(V1)
+    jobs.start(V2)
+    known = jobs.switch("v2")
+    client.hdel(f"{{{jobs._namespace}}}:jobs", field)
+    assert jobs.restore(known).answering == V2
+    client.delete(f"{{{jobs._namespace}}}:jobs")
+    assert jobs.restore(known) == known
+
+
+def test_what_a_damaged_view_has_left_goes_when_it_is_retired(jobs, servers, client):
+    jobs.ensure(V1)
+    jobs.start(V2)
+    view = jobs.view("v2")
+    begun(servers, view)
+    applied(servers, view, step("", 1))
+    client.delete(f"{{{view}}}:epochs", f"{{{view}}}:meta")
+    jobs.retire("v2")
+    assert client.keys(f"{{{view}}}:*") == [f"{{{view}}}:retired".encode()]

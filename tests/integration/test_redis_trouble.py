@@ -123,7 +123,7 @@ def test_a_cell_that_overflows_ends_the_worker_by_name(settings: Settings, clien
 @contextmanager
 def failing_over(home: Path) -> Iterator[tuple[MovingAddress, int, int]]:
     """A master, its replica, and an address that leads to the first."""
-    with own_redis(home / "a") as one, own_redis(home / "b", "--replicaof", f"127.0.0.1 {one}") as two:
+    with own_redis(home / "a") as one, own_redis(home / "b", "--replicaof", "127.0.0.1", str(one)) as two:
         with Redis(port=two) as replica:
             linked = lambda: replica.info("replication")["master_link_status"] == "up"  # noqa: E731
             until(linked, within_s=20, what="the replica's link")

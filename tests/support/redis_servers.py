@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from adapters.embedded.redis_binary import RedisBinary
 from tests.support.servers import free_port
@@ -37,10 +37,14 @@ def own_redis(home: Path, *options: str) -> Iterator[int]:
 
 
 def _answers(port: int) -> bool:
-    with suppress(RedisError), Redis(port=port) as client:
-        client.info()
+    try:
+        with Redis(port=port) as client:
+            client.ping()
+    except AuthenticationError:
         return True
-    return False
+    except RedisError:
+        return False
+    return True
 
 
 class MovingAddress:

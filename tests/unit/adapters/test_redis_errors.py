@@ -9,6 +9,7 @@ from redis._parsers.base import BaseParser
 from adapters.speed.redis_errors import (
     FIRST_S,
     LATER_S,
+    NAME_S,
     Patience,
     ReplicaError,
     UnknownNameError,
@@ -135,23 +136,30 @@ def test_errors_of_the_connection(error: Exception, kind: type[FourfoldError]) -
     assert "\n" not in str(found)
 
 
-@pytest.mark.parametrize("kind", [ReplicaError, UnknownNameError])
-def test_waiting_ends_where_nothing_changes(kind: type[UnavailableError]) -> None:
+@pytest.mark.parametrize(("kind", "first_s"), [(ReplicaError, FIRST_S), (UnknownNameError, NAME_S)])
+def test_waiting_ends_where_nothing_changes(kind: type[UnavailableError], first_s: float) -> None:
     now = 0.0
     patience = Patience(lambda: now)
     error = kind("a replica")
     assert patience.judged(error) is error
-    now = FIRST_S - 0.1
+    now = first_s - 0.1
     assert patience.judged(error) is error
-    now = FIRST_S
+    now = first_s
     assert isinstance(patience.judged(error), ConfigurationError)
-    # it was well meanwhile: a failover takes longer than a wrong address
-    patience.well(kind)
-    assert patience.judged(error) is error
-    now += LATER_S - 0.1
-    assert patience.judged(error) is error
-    now += 0.2
-    assert isinstance(patience.judged(error), ConfigurationError)
+
+
+def test_a_failover_takes_longer_than_a_wrong_address() -> None:
+    now = 0.0
+    patience = Patience(lambda: now)
+    patience.well(ReplicaError, UnknownNameError)
+    assert patience.judged(ReplicaError("a replica")) is not None
+    assert isinstance(patience.judged(UnknownNameError("gone")), UnavailableError)
+    now = LATER_S - 0.1
+    assert isinstance(patience.judged(ReplicaError("a replica")), UnavailableError)
+    now = LATER_S
+    assert isinstance(patience.judged(ReplicaError("a replica")), ConfigurationError)
+    # a name that was known comes back
+    assert isinstance(patience.judged(UnknownNameError("gone")), UnavailableError)
 
 
 def test_what_passes_by_itself_is_waited_for_without_end() -> None:
