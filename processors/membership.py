@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 CLIENT: Final = "fourfold-worker"
 #: A trouble that goes on is said again after this time.
 AGAIN_S: Final = 30.0
+#: Who is in the group is not asked more often.
+ASK_EVERY_S: Final = 5.0
 #: A coordinator that moves is there again within this time.
 COORDINATOR_S: Final = 10.0
 _GROUP_MAX_SIZE_REACHED: Final = 81
@@ -51,6 +53,8 @@ class Membership:
         self._clock = clock
         self._told: dict[str, float] = {}
         self._alone_since: float | None = None
+        self._asked_at = float("-inf")
+        self._others: Sequence[Member] = ()
         self._no_coordinator = (
             f"the consumer group {group} has no coordinator: the topic __consumer_offsets has no leader, or cannot be "
             "made (offsets.topic.replication.factor of the brokers is larger than their number)"
@@ -101,10 +105,14 @@ class Membership:
 
     def taken(self, partitions: Collection[PartitionKey]) -> set[PartitionKey]:
         """Those of the partitions that a member has which is no worker: they are counted by nobody, and that is said."""
-        try:
-            strangers = [member for member in self._members() if not member.client.startswith(CLIENT)]
-        except FourfoldError:
-            return set()
+        now = self._clock()
+        if now - self._asked_at >= ASK_EVERY_S:
+            self._asked_at = now
+            try:
+                self._others = [member for member in self._members() if not member.client.startswith(CLIENT)]
+            except FourfoldError:
+                self._others = []
+        strangers = self._others
         found = {source for source in partitions for member in strangers if source in member.partitions}
         if found:
             who = ", ".join(sorted({_named(member) for member in strangers if member.partitions & found}))

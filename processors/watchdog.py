@@ -11,6 +11,8 @@ from core.position import PartitionKey
 #: The exit code of a worker that ended itself because it stood still (EX_TEMPFAIL).
 STALLED_EXIT_CODE: Final = 75
 LIMIT_S: Final = 20.0
+#: Somebody who counts would have moved by then.
+LATE_S: Final = 10.0
 #: Whoever begins has no position before it is in the group.
 FIRST_LIMIT_S: Final = 60.0
 
@@ -20,7 +22,7 @@ class Watchdog:
     """Compares log ends with positions; the list of partitions comes from the broker and the store.
 
     The client's own list is empty in the very state that this guards against, and so is the store's
-    where nothing was counted yet. `late`: partitions that lag and have not moved, as it looked last.
+    where nothing was counted yet. `late`: partitions that lag and have not moved for `LATE_S`, whoever has them.
     """
 
     clock: Callable[[], float]
@@ -48,11 +50,12 @@ class Watchdog:
             else:
                 self._since.setdefault(source, now)
             self._last[source] = position
-        self.late = [source for source, since in self._since.items() if now - since > self._limit(source, positions)]
-        if len(self.late) == len(ends):
-            return self.late
+        self.late = [source for source, since in self._since.items() if now - since > LATE_S]
+        stalled = [source for source in self.late if now - self._since[source] > self._limit(source, positions)]
+        if len(stalled) == len(ends):
+            return stalled
         owned = set(mine)
-        return [source for source in self.late if source in owned]
+        return [source for source in stalled if source in owned]
 
     def reset(self) -> None:
         """The broker or the store is away: that is not this worker's stall."""

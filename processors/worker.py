@@ -173,8 +173,9 @@ class FaustWorker:
             self._watchdog.reset()
             return
         stalled = self._watchdog.stalled(ends, positions, consumer.sources())
-        if late := self._watchdog.late:
-            taken = await asyncio.to_thread(self._membership.taken, late)
+        mine = set(consumer.sources())
+        if stalled or any(source not in mine for source in self._watchdog.late):
+            taken = await asyncio.to_thread(self._membership.taken, self._watchdog.late)
             stalled = [source for source in stalled if source not in taken]
         if stalled:
             log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])

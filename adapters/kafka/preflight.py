@@ -48,10 +48,10 @@ def preflight(access: KafkaAccess, limit_s: float = LIMIT_S) -> list[str]:
         else:
             answering = [address for address in access.addresses if address not in failures]
             trouble = _look(access, answering, end)
-            if trouble is None or time.monotonic() > end:
-                if isinstance(trouble, FourfoldError):
-                    raise trouble
+            if not isinstance(trouble, FourfoldError):
                 return [trouble] if trouble else []
+            if time.monotonic() > end:
+                raise trouble
         threading.Event().wait(_PAUSE_S)
 
 

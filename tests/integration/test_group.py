@@ -11,6 +11,7 @@ from confluent_kafka import Consumer
 
 from core.events import TOPICS
 from modes.settings import Settings
+from modes.wiring import consumer_group, group_lot
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.waiting import until
 
@@ -23,7 +24,7 @@ def stranger(settings: Settings, **more: object) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka,
-            "group.id": settings.group,
+            "group.id": consumer_group(settings, group_lot(settings)),
             "client.id": "somebody-else",
             "enable.auto.commit": False,
             **{name.replace("_", "."): value for name, value in more.items()},
@@ -61,3 +62,24 @@ def test_a_member_of_another_kind_is_named_and_counting_begins_when_it_has_left(
         caught_up(settings)
         assert_exact(settings)
         assert log_of(settings).count("members of another kind") == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"partition_assignment_strategy": "roundrobin"}, {"group_protocol": "consumer"}],
+    ids=["classic", "KIP-848"],
+)
+def test_a_member_that_takes_partitions_is_named_and_they_are_counted_when_it_has_left(
+    settings: Settings, more: dict[str, object]
+) -> None:
+    produce(settings, 2, 500)
+    with stranger(settings, **more) as other, worker(settings):
+
+        def named() -> bool:
+            other.poll(0.1)
+            return "is no worker of Fourfold" in log_of(settings)
+
+        until(named, within_s=60, what="the stranger's name in the log")
+        other.close()
+        caught_up(settings)
+        assert_exact(settings)

@@ -140,15 +140,18 @@ def test_a_topic_that_can_take_no_record_is_told(broker: Brokers) -> None:
     topics = Topics(KafkaAccess(broker.address(1)))
     topics.ensure(partitions=1, retention_ms=-1)
 
+    admin = broker.admin()
+
     def alter(value: str) -> None:
         entry = ConfigEntry("min.insync.replicas", value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, "clicks", incremental_configs=[entry])
-        for future in broker.admin().incremental_alter_configs([resource]).values():
+        for future in admin.incremental_alter_configs([resource]).values():
             future.result(10)
 
     alter("2")
     with pytest.raises(ConfigurationError, match=r"clicks has min\.insync\.replicas=2 and replicas: 1"):
         topics.check()
+    assert "clicks-0 (1 of 2)" in topics.hindrance()
     alter("1")
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from adapters.kafka.group import Member
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
-from processors.membership import AGAIN_S, CLIENT, COORDINATOR_S, Membership
+from processors.membership import AGAIN_S, ASK_EVERY_S, CLIENT, COORDINATOR_S, Membership
 from tests.support.events import CLICKS_0, CLICKS_1
 
 STRANGER = Member("console-consumer", "10.0.0.7", frozenset({CLICKS_0}))
@@ -103,4 +103,6 @@ def test_partitions_that_a_stranger_reads_are_found_and_said(world: World) -> No
     assert "console-consumer at 10.0.0.7" in logs[0]["reason"]
     assert world.it.taken([CLICKS_1]) == set()
     world.members = UnavailableError("away")
+    assert world.it.taken([CLICKS_0]) == {CLICKS_0}
+    world.now += ASK_EVERY_S
     assert world.it.taken([CLICKS_0]) == set()
