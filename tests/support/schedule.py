@@ -1,8 +1,8 @@
 """Which test runs when, where several processes run them at once (`pytest -n 3`).
 
 A unit is a file of tests, or one test where each has servers of its own. Long units come first,
-short ones fill the gaps, and tests that measure seconds have the machine for themselves, but for
-one process with tests that need no server.
+short ones fill the gaps, and while a test bounds how long something may stand still, only one
+process has work beside it: what needs no server first.
 """
 
 from __future__ import annotations
@@ -115,15 +115,16 @@ class Schedule(LoadScopeScheduling):
                 return
 
     def _next_units(self, node: WorkerController) -> list[str]:
-        """What a process does next: nothing, as long as another one needs the machine."""
+        """What a process does next: nothing where a quiet test runs and another process is beside it already."""
         light = [unit for unit in self.workqueue if unit.startswith(LIGHT)]
         heavy = [unit for unit in self.workqueue if not unit.startswith(LIGHT)]
-        if self._quiet:
-            first, second, *_ = [*self.nodes, None]
-            if node is second:
-                return light[:1]
-            if node is not first:
+        if self._quiet and node is not self.nodes[0]:
+            if node is not self.nodes[1]:
                 return []
+            if len(light) > len(heavy):
+                return light[:1]
+            # the last ones: neither quiet nor long
+            heavy = [unit for unit in heavy if place(unit)[0] > 1][::-1]
         # the last light unit is the shortest
         return [*heavy[:1], *light[-1:]] if heavy else light[:1]
 

@@ -73,13 +73,15 @@ def run(made: Any, nodes: list[Node], seconds: dict[str, int]) -> list[tuple[int
     return found
 
 
-def test_each_test_runs_once_and_a_quiet_one_beside_light_ones_only(nodes: tuple[Any, list[Node]]) -> None:
+def test_each_test_runs_once_and_a_quiet_one_beside_one_process_without_long_ones(
+    nodes: tuple[Any, list[Node]],
+) -> None:
     quiet = f"{CHAOS}test_every_sample_is_exact"
     ran = run(*nodes, {quiet: 6})
     assert sorted(name for *_, name in ran) == sorted(TESTS)
     (began,) = [at for _, at, name in ran if name == quiet]
     beside = {(number, name) for number, at, name in ran if at < began + 6 and name != quiet}
-    assert all(name.startswith(schedule.LIGHT) for _, name in beside)
+    assert not any(name.startswith((*schedule.LONG, *schedule.QUIET)) for _, name in beside)
     assert len({number for number, _ in beside}) == 1
 
 
