@@ -30,6 +30,7 @@ ASK_EVERY_S: Final = 5.0
 #: A coordinator that moves is there again within this time.
 COORDINATOR_S: Final = 10.0
 _GROUP_MAX_SIZE_REACHED: Final = 81
+_NOBODY: Final = Member(CLIENT, "", frozenset())
 _RIGHTS: Final = "give the user of FOURFOLD_KAFKA_USERNAME the right with kafka-acls.sh"
 
 
@@ -109,19 +110,26 @@ class Membership:
         if now - self._asked_at >= ASK_EVERY_S:
             self._asked_at = now
             try:
-                self._others = [member for member in self._members() if not member.client.startswith(CLIENT)]
+                members = self._members()
             except FourfoldError:
-                self._others = []
+                members = [_NOBODY]
+            self._others = [member for member in members if not member.client.startswith(CLIENT)]
+            if not members:
+                # the broker tells nothing of a group that such a member has turned into one of its kind
+                self._say(self._not_counted(partitions, "a consumer of the newer group protocol (KIP-848)"))
         strangers = self._others
         found = {source for source in partitions for member in strangers if source in member.partitions}
         if found:
             who = ", ".join(sorted({_named(member) for member in strangers if member.partitions & found}))
-            self._say(
-                f"{', '.join(map(str, sorted(found)))}: read by {who}, which is in the consumer group {self._group} "
-                "and is no worker of Fourfold, so they are not counted; end it, or set FOURFOLD_GROUP to a name that "
-                "nobody else has"
-            )
+            self._say(self._not_counted(found, who))
         return found
+
+    def _not_counted(self, partitions: Collection[PartitionKey], who: str) -> str:
+        return (
+            f"{', '.join(map(str, sorted(partitions)))}: read by {who}, which is in the consumer group {self._group} "
+            "and is no worker of Fourfold, so they are not counted; end it, or set FOURFOLD_GROUP to a name that "
+            "nobody else has"
+        )
 
     def _strangers(self) -> str:
         try:

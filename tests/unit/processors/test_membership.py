@@ -97,6 +97,13 @@ def test_a_group_without_a_coordinator_is_said_after_a_while(world: World) -> No
         assert len(logs) == 2
 
 
+def test_a_group_that_the_broker_does_not_tell_about_is_one_of_the_newer_protocol(world: World) -> None:
+    world.members = []
+    with capture_logs() as logs:
+        assert world.it.taken([CLICKS_0]) == set()
+    assert "KIP-848" in logs[0]["reason"]
+
+
 def test_partitions_that_a_stranger_reads_are_found_and_said(world: World) -> None:
     with capture_logs() as logs:
         assert world.it.taken([CLICKS_0, CLICKS_1]) == {CLICKS_0}
