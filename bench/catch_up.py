@@ -19,7 +19,7 @@ from bench.stage import Stage, stage
 from bench.start_gate import StartGate
 from core.ledger import Ledger
 from core.position import PartitionKey, Vector
-from modes.wiring import auditor, consumer_group, group_lot
+from modes.wiring import auditor, consumer_group, group_token
 
 #: (name, contender, compared with, at least)
 RATIOS: Final = (
@@ -96,7 +96,7 @@ def _turn(
     gate = None
     if contender.processes > 1:
         # drawn before the gate is closed for writers
-        gate = StartGate(here.redis, view.access, consumer_group(view, group_lot(view)))
+        gate = StartGate(here.redis, view.access, consumer_group(view, group_token(view)))
 
     def progress(sample: Sample) -> None:
         screen.note(f"{contender.title}: {sample.counted:,} of {records:,} records")

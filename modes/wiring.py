@@ -211,22 +211,22 @@ def speed_reader(settings: Settings) -> SpeedReader:
     )
 
 
-def group_lot(settings: Settings) -> str:
+def group_token(settings: Settings) -> str:
     """What the speed view's consumer group ends with. Raises `UnavailableError`, and as `redis_client`."""
     group = RedisGroup(redis_client(settings), settings.speed_view)
     try:
-        return group.lot()
+        return group.token()
     finally:
         group.close()
 
 
-def consumer_group(settings: Settings, lot: str) -> str:
+def consumer_group(settings: Settings, token: str) -> str:
     """The consumer group of the speed view: no other view has it, wherever that is, and whatever is set."""
-    return f"{settings.group}.{settings.speed_view}.{lot}"
+    return f"{settings.group}.{settings.speed_view}.{token}"
 
 
-def speed_sink(settings: Settings, lot: str = "") -> GroupedSink:
-    """A writer of the speed view, in the group of its lot (`group_lot`) where it is in one.
+def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
+    """A writer of the speed view, in the group of its token (`group_token`) where it is in one.
 
     Raises `ConfigurationError` for an address that is none.
     """
@@ -234,7 +234,7 @@ def speed_sink(settings: Settings, lot: str = "") -> GroupedSink:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(error) from None
-    return GroupedSink(client, settings.speed_view, lot)
+    return GroupedSink(client, settings.speed_view, token)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

@@ -21,18 +21,18 @@ class RegroupedError(FourfoldError):
 
 
 class RedisGroup:
-    """Draws a lot for the view `namespace`, with which the name of its consumer group ends.
+    """Gives the view `namespace` a random token, with which the name of its consumer group ends.
 
     Workers of one group share the log, so a group must belong to one view. Names of views repeat: two people count the same
-    log, in a Redis each or in two of its databases. So each view draws a lot once, and keeps it in its Redis.
+    log, in a Redis each or in two of its databases. So each view is given a token once, and keeps it in its Redis.
     """
 
     def __init__(self, client: Redis, namespace: str) -> None:
         self._client = client
         self._key = _key(namespace)
 
-    def lot(self) -> str:
-        """What the view drew; drawn now where it never did.
+    def token(self) -> str:
+        """The view's token; made now where there is none.
 
         Raises `UnavailableError` where Redis is away, `ConfigurationError` where it refuses for good.
         """
@@ -44,8 +44,8 @@ class RedisGroup:
                 found = self._client.get(self._key)
         if found is None:
             raise UnavailableError("Redis was emptied just now")
-        lot: str = found.decode()
-        return lot
+        token: str = found.decode()
+        return token
 
     def close(self) -> None:
         """Closes the connection."""
@@ -53,24 +53,24 @@ class RedisGroup:
 
 
 class GroupedSink(RedisSink):
-    """A writer that is in the consumer group of its view's lot, and minds that it stays the only one."""
+    """A writer that is in the consumer group of its view's token, and minds that it stays the only one."""
 
-    def __init__(self, client: AsyncRedis, namespace: str, lot: str) -> None:
+    def __init__(self, client: AsyncRedis, namespace: str, token: str) -> None:
         super().__init__(client, namespace)
-        self._lot_key = _key(namespace)
-        self._lot = lot
+        self._token_key = _key(namespace)
+        self._token = token
 
     async def begin(self, rules: Rules, identity: str) -> None:
-        """See `SpeedSink.begin`. Writes the lot back where Redis has lost it.
+        """See `SpeedSink.begin`. Writes the token back where Redis has lost it.
 
-        Raises `RegroupedError` where another one was drawn meanwhile.
+        Raises `RegroupedError` where another one was made meanwhile.
         """
         await super().begin(rules, identity)
-        if not self._lot:
+        if not self._token:
             return
-        await self._asked(self._client.set(self._lot_key, self._lot, nx=True))
-        found = await self._asked(self._client.get(self._lot_key))
-        if found is not None and found.decode() != self._lot:
+        await self._asked(self._client.set(self._token_key, self._token, nx=True))
+        found = await self._asked(self._client.get(self._token_key))
+        if found is not None and found.decode() != self._token:
             raise RegroupedError(
                 "Redis lost data, and the view has another consumer group since then: starting again in that one"
             )

@@ -16,7 +16,7 @@ from core.errors import UnavailableError
 from core.logic import logic_named
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
-from modes.wiring import check_redis, consumer_group, cut_positions, group_lot, speed_sink, wait_for_topics
+from modes.wiring import check_redis, consumer_group, cut_positions, group_token, speed_sink, wait_for_topics
 from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -32,13 +32,13 @@ def process(settings: Settings) -> int:
     """Runs one worker until SIGTERM or SIGINT; its exit code."""
     check_redis(settings)
     wait_for_topics(settings)
-    lot = _lot(settings)
-    group = consumer_group(settings, lot)
+    token = _token(settings)
+    group = consumer_group(settings, token)
     worker = FaustWorker(
         WorkerSettings(
             settings.access, group, settings.rules, cut_positions(settings), logic=logic_named(settings.logic)
         ),
-        speed_sink(settings, lot),
+        speed_sink(settings, token),
         DeadLetterProducer(settings.access),
     )
     vitals = Vitals()
@@ -52,12 +52,12 @@ def process(settings: Settings) -> int:
     return code
 
 
-def _lot(settings: Settings) -> str:
+def _token(settings: Settings) -> str:
     """What the group's name ends with; waits for Redis where it is away."""
     told = False
     while True:
         try:
-            return group_lot(settings)
+            return group_token(settings)
         except UnavailableError as error:
             if not told:
                 log.warning("waiting", reason=str(error))

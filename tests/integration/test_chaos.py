@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modes.wiring import consumer_group, group_lot
+from modes.wiring import consumer_group, group_token
 from tests.support.busy import allowed
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit
@@ -85,7 +85,7 @@ def test_every_sample_is_exact_whatever_is_killed(tmp_path: Path, say: Callable[
             hands = Hands(
                 stage.servers,
                 crew,
-                Group(settings.access, lambda: consumer_group(settings, group_lot(settings))),
+                Group(settings.access, lambda: consumer_group(settings, group_token(settings))),
                 pulse,
                 random,
                 say,
@@ -190,7 +190,7 @@ def test_without_a_rule_samples_are_wrong(tmp_path: Path, ablation: Ablation, sa
         pulse.start()
         inspector.start()
         assert pulse.flow_after(time.time(), {}, START_BOUND_S) is not None
-        group = Group(settings.access, lambda: consumer_group(settings, group_lot(settings)))
+        group = Group(settings.access, lambda: consumer_group(settings, group_token(settings)))
         hands = Hands(stage.servers, crew, group, pulse, Random(SEED), say, must_recover=False)
         faults = cycle(ablation.faults)
         while not inspector.wrong and time.monotonic() < began + ABLATION_S:

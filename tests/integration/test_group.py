@@ -11,7 +11,7 @@ from confluent_kafka import Consumer
 
 from core.events import TOPICS
 from modes.settings import Settings
-from modes.wiring import consumer_group, group_lot
+from modes.wiring import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.waiting import until
 
@@ -24,7 +24,7 @@ def stranger(settings: Settings, **more: object) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka,
-            "group.id": consumer_group(settings, group_lot(settings)),
+            "group.id": consumer_group(settings, group_token(settings)),
             "client.id": "somebody-else",
             "enable.auto.commit": False,
             **{name.replace("_", "."): value for name, value in more.items()},

@@ -15,7 +15,7 @@ from adapters.speed.redis_group import GroupedSink, RedisGroup, RegroupedError
 from core.errors import UnavailableError
 from core.rules import Rules
 from modes.settings import Settings
-from modes.wiring import consumer_group, group_lot
+from modes.wiring import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.servers import free_port
 
@@ -33,10 +33,10 @@ def view() -> str:
     return f"t{uuid.uuid4().hex[:8]}"
 
 
-def begin(servers, view: str, lot: str) -> None:
+def begin(servers, view: str, token: str) -> None:
     async def work() -> None:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            await GroupedSink(connection, view, lot).begin(Rules(), "log")
+            await GroupedSink(connection, view, token).begin(Rules(), "log")
 
     asyncio.run(work())
 
@@ -63,7 +63,7 @@ def test_views_of_one_log_count_all_of_it_each_under_one_setting_of_the_group(se
         for each in views:
             caught_up(each)
             assert assert_exact(each).compared_cells > 50
-    groups = {consumer_group(each, group_lot(each)) for each in views}
+    groups = {consumer_group(each, group_token(each)) for each in views}
     assert len(groups) == len(views)
     assert all(group.startswith("all-the-same.") for group in groups)
     with Redis.from_url(elsewhere(settings.redis)) as other:
@@ -71,27 +71,27 @@ def test_views_of_one_log_count_all_of_it_each_under_one_setting_of_the_group(se
 
 
 def test_a_view_draws_its_lot_once_and_another_one_another(client: Redis, view: str) -> None:
-    lot = RedisGroup(client, view).lot()
-    assert len(lot) == 8
-    assert RedisGroup(client, view).lot() == lot
-    assert RedisGroup(client, f"{view}.v2").lot() != lot
+    token = RedisGroup(client, view).token()
+    assert len(token) == 8
+    assert RedisGroup(client, view).token() == token
+    assert RedisGroup(client, f"{view}.v2").token() != token
 
 
 def test_a_lot_that_redis_has_lost_is_written_back_by_whoever_counts(servers, client: Redis, view: str) -> None:
-    lot = RedisGroup(client, view).lot()
+    token = RedisGroup(client, view).token()
     client.delete(f"group:{{{view}}}")
-    begin(servers, view, lot)
-    assert RedisGroup(client, view).lot() == lot
+    begin(servers, view, token)
+    assert RedisGroup(client, view).token() == token
 
 
 def test_whoever_counts_in_a_group_that_is_not_the_views_any_more_starts_again(
     servers, client: Redis, view: str
 ) -> None:
-    lot = RedisGroup(client, view).lot()
+    token = RedisGroup(client, view).token()
     client.delete(f"group:{{{view}}}")
-    other = RedisGroup(client, view).lot()
+    other = RedisGroup(client, view).token()
     with pytest.raises(RegroupedError, match="another consumer group") as caught:
-        begin(servers, view, lot)
+        begin(servers, view, token)
     # not for good: the supervisor starts it again
     assert caught.value.exit_code == 1
     begin(servers, view, other)
@@ -102,4 +102,4 @@ def test_a_redis_that_is_away_is_waited_for() -> None:
         Redis.from_url(f"redis://127.0.0.1:{free_port()}/0") as away,
         pytest.raises(UnavailableError, match="Redis does not answer"),
     ):
-        RedisGroup(away, "view").lot()
+        RedisGroup(away, "view").token()
