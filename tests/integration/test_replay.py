@@ -22,8 +22,6 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from redis import Redis
-from redis.client import Monitor
 
 from adapters.kafka.log import Entry
 from core import truth
@@ -45,8 +43,26 @@ RATE = 1_500
 API_POLLERS, MERGE_POLLERS = 18, 2
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
-#: What Redis sees of a command when it is killed: it begins to read, it is about to change, it has changed.
-MOMENTS = ("HGETALL {key}", "WATCH {key}", "HSET {key} active")
+#: A command that is killed at a moment of its switch: before it, between its reading and its writing, after it.
+MOMENTS = ("before", "between", "after")
+KILLED = """
+import os, signal, sys
+from redis.client import Pipeline
+from adapters.speed.jobs import RedisJobs
+from modes.cli import main
+moment, switch = sys.argv.pop(1), RedisJobs.switch
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def killed(jobs, name):
+    if moment == "before":
+        kill()
+    if moment == "between":
+        Pipeline.multi = kill
+    switch(jobs, name)
+    kill()
+RedisJobs.switch = killed
+main()
+"""
 never = threading.Event()
 
 
@@ -126,47 +142,19 @@ def active(settings: Settings) -> str:
 
 
 def kill_switches(settings: Settings) -> None:
-    """Switches to and fro by commands that are killed at a moment that Redis sees, before or after what they do."""
-    codes = []
+    """Switches to and fro by commands that are killed before, within and after what they do."""
     for moment in MOMENTS * 2:
         before = active(settings)
         other = "v2" if before == "v1" else "v1"
-        command = [sys.executable, "-m", "modes", "replay", "switch", other, "--force"]
-        with Redis.from_url(settings.redis) as redis, redis.monitor() as seen:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **environment(settings)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            wait_for(moment.format(key=f"{{{settings.view}}}:jobs"), seen, process)
-            process.kill()
-            codes.append(process.wait())
-        assert active(settings) in ((other,) if moment == MOMENTS[-1] else (before, other)), moment
-    # what is killed after its switch may have ended before
-    assert codes.count(-signal.SIGKILL) >= len(MOMENTS), codes
-
-
-def wait_for(wanted: str, seen: Monitor, process: subprocess.Popen[bytes]) -> None:
-    """Returns when Redis sees a command of a process that begins so."""
-    end = time.monotonic() + START_BOUND_S
-    while True:
-        told = seen.next_command()
-        assert time.monotonic() < end, f"waited in vain for {wanted}"
-        assert process.poll() in (None, 0), f"it failed before {wanted}"
-        # many read, nobody else writes
-        reads = wanted.startswith("HGETALL")
-        if told["command"].startswith(wanted) and (not reads or is_from(process, int(told["client_port"]))):
-            return
-
-
-def is_from(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether a connection is the process's, or it has ended before one could look."""
-    try:
-        connections = psutil.Process(process.pid).net_connections("tcp")
-    except psutil.Error:
-        return True
-    return process.poll() is not None or port in {connection.laddr.port for connection in connections}
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, moment, "replay", "switch", other, "--force"],
+            env={**os.environ, **environment(settings)},
+            capture_output=True,
+            timeout=START_BOUND_S,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL, (moment, done.stderr)
+        assert active(settings) == (other if moment == "after" else before), moment
 
 
 def kill_serving(crew: Crew, pollers: list[Poller]) -> None:
