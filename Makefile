@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "$(FITS)" 2>
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # so many processes run tests side by side
-TESTS_AT_ONCE ?= 3
+TESTS_AT_ONCE ?= 2
 # what was compiled once need not be compiled at each of the hundreds of starts of a role
 export PYTHONDONTWRITEBYTECODE :=
 
