@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis import Redis
+from redis import Redis, SSLConnection
 from redis.exceptions import NoPermissionError
 
 from adapters.speed.redis_server import ServerWatch
@@ -27,6 +27,10 @@ def check_server(client: Redis) -> None:
             raise ConfigurationError(
                 "FOURFOLD_REDIS says redis://, and the server there wants TLS: use rediss://"
             ) from error
+        if issubclass(client.connection_pool.connection_class, SSLConnection) and _speaks_plain(client):
+            raise ConfigurationError(
+                "FOURFOLD_REDIS says rediss://, and the server there speaks no TLS: use redis://"
+            ) from error
 
 
 def _info(client: Redis) -> Mapping[str, Any]:
@@ -35,6 +39,20 @@ def _info(client: Redis) -> Mapping[str, Any]:
     except NoPermissionError:
         return {}
     return found
+
+
+def _speaks_plain(client: Redis) -> bool:
+    """Whether a Redis without TLS is at the client's address: it waits for the end of a line, and so for ever."""
+    address = client.connection_pool.connection_kwargs
+    if "host" not in address:
+        return False
+    try:
+        with socket.create_connection((address["host"], address["port"]), _PROBE_S) as plain:
+            plain.settimeout(_PROBE_S)
+            plain.sendall(b"PING\r\n")
+            return plain.recv(1) in (b"+", b"-")
+    except OSError:
+        return False
 
 
 def _speaks_tls(client: Redis) -> bool:

@@ -11,8 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from adapters.kafka.dead_letters import DeadLetterProducer
+from adapters.speed.redis_errors import Patience
 from adapters.vitals import Vitals
-from core.errors import UnavailableError
+from core.errors import ConfigurationError, UnavailableError
 from core.logic import logic_named
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
@@ -53,12 +54,17 @@ def process(settings: Settings) -> int:
 
 
 def _token(settings: Settings) -> str:
-    """What the group's name ends with; waits for Redis where it is away."""
-    told = False
+    """What the group's name ends with; waits for Redis where it is away.
+
+    Raises `ConfigurationError` where that does not pass by itself, as a replica that never becomes a master.
+    """
+    told, patience = False, Patience()
     while True:
         try:
             return group_token(settings)
         except UnavailableError as error:
+            if isinstance(judged := patience.judged(error), ConfigurationError):
+                raise judged from error
             if not told:
                 log.warning("waiting", reason=str(error))
             told = True

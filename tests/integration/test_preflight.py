@@ -19,8 +19,10 @@ from adapters.kafka.topics import Topics
 from core.errors import ConfigurationError, UnavailableError
 from modes.settings import Settings
 from tests.support.brokers import Brokers
+from tests.support.busy import allowed
 from tests.support.product import run
 from tests.support.servers import free_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers]
 
@@ -133,7 +135,7 @@ def test_more_replicas_than_brokers_are_told(broker: Brokers) -> None:
         ConfigurationError, match=r"FOURFOLD_REPLICATION is 3 .* has 1 broker: set FOURFOLD_REPLICATION=1"
     ):
         Topics(KafkaAccess(broker.address(1))).ensure(partitions=1, retention_ms=-1, replication=3)
-    assert time.monotonic() - began < COMMAND_LIMIT_S
+    assert time.monotonic() - began < allowed(COMMAND_LIMIT_S)
 
 
 def test_a_topic_that_can_take_no_record_is_told(broker: Brokers) -> None:
@@ -148,9 +150,17 @@ def test_a_topic_that_can_take_no_record_is_told(broker: Brokers) -> None:
         for future in admin.incremental_alter_configs([resource]).values():
             future.result(10)
 
+    def refused() -> str:
+        try:
+            topics.check()
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
     alter("2")
-    with pytest.raises(ConfigurationError, match=r"clicks has min\.insync\.replicas=2 and replicas: 1"):
-        topics.check()
+    # a broker may show the change a moment later
+    said = until(refused, within_s=10, what="the topic to be refused")
+    assert "clicks has min.insync.replicas=2 and replicas: 1" in said
     assert "clicks-0 (1 of 2)" in topics.hindrance()
     alter("1")
 
@@ -218,4 +228,4 @@ def test_each_command_names_the_address_that_cannot_be_reached(tmp_path: Path) -
             assert "kafka-nowhere.invalid" in done.stderr
             assert broker.address(1) in done.stderr
             assert "advertised.listeners" in done.stderr
-            assert time.monotonic() - began < COMMAND_LIMIT_S
+            assert time.monotonic() - began < allowed(COMMAND_LIMIT_S)
