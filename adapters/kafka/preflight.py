@@ -19,7 +19,7 @@ from adapters.kafka.trouble import said
 from core.errors import ConfigurationError, FourfoldError
 
 #: All of it together, about.
-LIMIT_S: Final = 6.0
+LIMIT_S: Final = 8.0
 _CONNECT_S: Final = 2.0
 _METADATA_S: Final = 1.0
 _PAUSE_S: Final = 0.3
