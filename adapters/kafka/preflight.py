@@ -38,6 +38,7 @@ def preflight(access: KafkaAccess, limit_s: float = LIMIT_S) -> list[str]:
     """
     access.ssl_context()
     end = time.monotonic() + limit_s
+    known: FourfoldError | None = None
     while True:
         failures = _unreachable(access.addresses)
         if len(failures) == len(access.addresses):
@@ -48,10 +49,14 @@ def preflight(access: KafkaAccess, limit_s: float = LIMIT_S) -> list[str]:
         else:
             answering = [address for address in access.addresses if address not in failures]
             trouble = _look(access, answering, end)
-            if not isinstance(trouble, FourfoldError):
+            late = time.monotonic() > end
+            if isinstance(trouble, FourfoldError):
+                known = trouble
+            elif known is None or not late:
                 return [trouble] if trouble else []
-            if time.monotonic() > end:
-                raise trouble
+            # the last look may have had no time for an answer: what the one before found stands
+            if late:
+                raise known
         threading.Event().wait(_PAUSE_S)
 
 
