@@ -250,7 +250,8 @@ def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, say:
     say(f"switch, FOURFOLD_CHAOS_SEED={SEED}: {dict(seen)} answers, {len(wrong)} wrong, {len(refused)} refused")
     assert not wrong, wrong[:3]
     # only while the API was killed
-    assert all(words.startswith("API: ") for words in refused), refused[:3]
+    others = [words for words in refused if not words.startswith("API: ")]
+    assert not others, others[:3]
     assert min(seen["v1"], seen["v2"]) > SECONDS * 10
     assert set(seen) == {"v1", "v2"}
 
