@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from core.errors import ConfigurationError, UnavailableError
+from adapters.kafka.continuity import Continuity, Mark
+from adapters.lake.manifest import PartitionState
+from core.errors import UnavailableError
 from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring import auditor, merge
@@ -49,7 +51,7 @@ def judge(
         limit = clock() + (_patience_s(settings) if wait_s is None else wait_s)
         answer = _covering(settings, ends, lambda: clock() < limit, progress)
         left = _uncounted(answer, ends)
-        _check_ends(answer, witness.ends_now())
+        _check_log(settings, answer)
         witness.read_until(answer.vector, progress=lambda count: progress(f"reading the log: {count:,} records"))
         verdict = compare(answer, witness.ledger)
     exact = verdict.exact and not left and not verdict.empty
@@ -88,14 +90,25 @@ def _uncounted(answer: Answer, ends: Mapping[PartitionKey, int]) -> int:
     return sum(max(0, end - answer.vector.get(source, 0)) for source, end in ends.items())
 
 
-def _check_ends(answer: Answer, ends: Mapping[PartitionKey, int]) -> None:
-    """`ends`: asked for after the answer."""
-    for source, offset in sorted(answer.vector.items()):
-        if ends.get(source, 0) < offset:
-            raise ConfigurationError(
-                f"the log of {source} ends at {ends.get(source, 0)}, the view counted to {offset}: Kafka lost records "
-                "or was put back to an older copy; put its data right, or begin another view with FOURFOLD_NAMESPACE"
-            )
+def _check_log(settings: Settings, answer: Answer) -> None:
+    """Raises `ConfigurationError` where the log is not the one that the answer counts."""
+    marks = {source: _mark_of(answer, source) for source in answer.vector}
+    continuity = Continuity(settings.access, "the view", "begin another view with FOURFOLD_NAMESPACE")
+    try:
+        continuity.check(marks)
+    finally:
+        continuity.close()
+
+
+def _mark_of(answer: Answer, source: PartitionKey) -> Mark:
+    """What the answer knows of a partition, by whichever view is further."""
+    end = answer.vector[source]
+    speed = answer.speed.positions.get(source) if answer.speed else None
+    known = speed if speed is not None and speed.next == end else None
+    if known is None and answer.batch is not None:
+        state = answer.batch.manifest.partitions.get(source, PartitionState())
+        return Mark(end, state.last, state.appended_ms)
+    return Mark(end, known.last, known.appended_ms) if known else Mark(end, -1, 0)
 
 
 def answer_of(settings: Settings) -> Answer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import struct
 from enum import Enum
 from typing import Final
+
+from adapters.tls_probe import speaks_tls
 
 #: ApiVersions and SaslHandshake, which a broker answers to whoever has not logged in yet.
 _API_VERSIONS: Final = (18, 0)
@@ -44,7 +45,7 @@ def listener_at(host: str, port: int, timeout_s: float) -> Listener:
     found = _api_versions(host, port, timeout_s)
     if found is Listener.PLAINTEXT and _wants_sasl(host, port, timeout_s):
         return Listener.SASL_PLAINTEXT
-    if found in (Listener.CLOSES, Listener.STRANGE, Listener.SILENT) and _speaks_tls(host, port, timeout_s):
+    if found in (Listener.CLOSES, Listener.STRANGE, Listener.SILENT) and speaks_tls(host, port, timeout_s):
         return Listener.TLS
     return found
 
@@ -69,23 +70,6 @@ def _wants_sasl(host: str, port: int, timeout_s: float) -> bool:
     except OSError:
         return False
     return body is not None and len(body) > 1 and struct.unpack(">h", body[:2])[0] != _ILLEGAL_SASL_STATE
-
-
-def _speaks_tls(host: str, port: int, timeout_s: float) -> bool:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((host, port), timeout_s) as connection,
-            context.wrap_socket(connection, server_hostname=host),
-        ):
-            return True
-    except ssl.SSLError as error:
-        # an alert (a client certificate is wanted) comes from a TLS listener, too
-        return "ALERT" in str(error.reason or "").upper()
-    except OSError:
-        return False
 
 
 def _exchange(connection: socket.socket, request: tuple[int, int], body: bytes) -> bytes | None:
