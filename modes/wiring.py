@@ -13,6 +13,7 @@ import structlog
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from adapters.embedded.keeper import Keeper
@@ -169,8 +170,12 @@ def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float
 
 
 def redis_client(settings: Settings, retries: int = 3) -> Redis:
-    """A connection. Raises `ConfigurationError` for an address that is none."""
-    again = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries)
+    """A connection. Raises `ConfigurationError` for an address that is none.
+
+    `retries`: after a connection that was lost. A server that is silent for `REDIS_TIMEOUT_S` is not asked again: whoever
+    looks at counts must hear of it.
+    """
+    again = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries, supported_errors=(RedisConnectionError,))
     try:
         return Redis.from_url(
             settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
