@@ -13,7 +13,7 @@ _MOST_CENTS: Final = 10_000 * 100_000_000
 
 
 def live_error(totals: Mapping[tuple[str, str], Cell], true: Mapping[tuple[str, str], Cell], unaudited: int) -> int:
-    """The sum of what so many unaudited records do not explain, over totals by (dimension, value)."""
+    """The sum of what that many unaudited records do not explain, over totals by (dimension, value)."""
     error = 0
     left = dict.fromkeys(DIMENSIONS, unaudited)
     for key in totals.keys() | true.keys():

@@ -1,7 +1,7 @@
 """What records without a truth header may add to a view.
 
 Nobody said what they count for. So in an epoch that has some, a view may show more than the truth that is known:
-as much as so many records can add, and no more. Where there are none, nothing is allowed.
+as much as that many records can add, and no more. Where there are none, nothing is allowed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from serving.live_error import possible
 def surplus_differences(
     cells: Cells, counters: Mapping[str, int], true_cells: Cells, true_counters: Mapping[str, int], unaudited: int
 ) -> Iterator[Difference]:
-    """What so many unaudited records do not explain.
+    """What that many unaudited records do not explain.
 
     Args:
         cells: The view's, of one epoch (or of all that the batch view covers).

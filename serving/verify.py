@@ -129,7 +129,7 @@ def _strict_differences(answer: Answer, expected: Truth, floor: int, loose: Cont
 
 
 def _loose_differences(answer: Answer, expected: Truth, floor: int, group: int, unaudited: int) -> Iterator[Difference]:
-    """Of a group that has so many unaudited records."""
+    """Of a group that has that many unaudited records."""
     cells, counters = _seen(answer, floor, lambda epoch: epoch == group)
     true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) == group)
     return surplus_differences(cells, counters, true.cells(), _audited(true), unaudited)
