@@ -147,7 +147,7 @@ def _letter(entry: Entry) -> FoundLetter:
 
 def _headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
     return [
-        ("reason", letter.reason.value),
+        ("reason", str(letter.reason)),
         ("detail", letter.detail[:500].encode("utf-8", "replace")),
         ("source-topic", letter.source.topic),
         ("source-partition", str(letter.source.partition)),
