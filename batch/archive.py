@@ -93,6 +93,7 @@ class Archive:
             while True:
                 try:
                     self._table.bind({name: state.identity for name, state in self._topics.states().items()})
+                    self._topics.check_settings()
                     self._check_log(vector)
                     self._archive(reader, vector, run)
                     return ArchiveReport(run.records, run.bytes, self._table.positions())
