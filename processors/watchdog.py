@@ -66,13 +66,14 @@ class Watchdog:
         owned = set(mine)
         return [source for source in stalled if source in owned]
 
-    def deaf(self, *, others_hear: bool) -> bool:
-        """Whether Kafka has not answered this worker's client for the limit, and answers others.
+    def deaf(self, positions: Mapping[PartitionKey, int], *, others_hear: bool) -> bool:
+        """Whether Kafka has not answered this worker's client for the limit, answers others, and nothing moves.
 
         Its addresses may have changed, or its thread may hang: that does not pass by itself.
         """
         now = self.clock()
-        if not others_hear:
+        moved, self._last = positions != self._last, dict(positions)
+        if moved or not others_hear:
             self._deaf_since = None
         elif self._deaf_since is None:
             self._deaf_since = now

@@ -171,7 +171,7 @@ class FaustWorker:
             return
         positions = {source: Position.decode(text).next for source, text in texts.items()}
         there = {PartitionKey(s.name, number) for s in (states or {}).values() for number in range(s.partitions)}
-        ends = await self._ends(there | positions.keys(), kafka_answers=bool(states))
+        ends = await self._ends(there | positions.keys(), positions, kafka_answers=bool(states))
         if ends is None:
             return
         await self._check_again({source: Position.decode(text) for source, text in texts.items()})
@@ -189,7 +189,9 @@ class FaustWorker:
             log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])
             os._exit(STALLED_EXIT_CODE)
 
-    async def _ends(self, sources: Collection[PartitionKey], *, kafka_answers: bool) -> dict[PartitionKey, int] | None:
+    async def _ends(
+        self, sources: Collection[PartitionKey], positions: Mapping[PartitionKey, int], *, kafka_answers: bool
+    ) -> dict[PartitionKey, int] | None:
         """The log's ends as this worker's client sees them; None where it hears nothing."""
         try:
             return await asyncio.wait_for(ThreadOffsets(self.app.batch_consumer).ends(sources), 4)
@@ -197,7 +199,7 @@ class FaustWorker:
             log.debug("watchdog cannot look", error=repr(error))
         self._watchdog.reset()
         others_hear = kafka_answers and await asyncio.to_thread(self._continuity.answers, sources)
-        if self._watchdog.deaf(others_hear=others_hear):
+        if self._watchdog.deaf(positions, others_hear=others_hear):
             log.error("Kafka answers others and not this worker, ending it")
             os._exit(STALLED_EXIT_CODE)
         return None

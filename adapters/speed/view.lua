@@ -13,7 +13,10 @@ local function cells_of(name) return ns .. ':cells:' .. name end
 local function users_of(name) return ns .. ':users:' .. name end
 -- In each hash of cells: how many fields it has with this one, so that one that vanishes is noticed.
 local FIELDS = '#'
-local function seal(key) redis.call('HSET', key, FIELDS, redis.call('HLEN', key) + 1 - redis.call('HEXISTS', key, FIELDS)) end
+local function seal(key)
+  local more = redis.call('HGET', key, FIELDS) and 0 or 1
+  redis.call('HSET', key, FIELDS, redis.call('HLEN', key) + more)
+end
 local function unsealed(key)
   local fields = redis.call('HGET', key, FIELDS)
   return fields and tonumber(fields) ~= redis.call('HLEN', key)

@@ -115,3 +115,15 @@ def test_a_machine_that_slept_has_nobody_who_stood_still(watchdog: Watchdog, clo
     for _ in range(10):
         assert look(watchdog, clock, positions, BOTH) == []
     assert look(watchdog, clock, positions, BOTH, after_s=3) == [CLICKS_0]
+
+
+def test_a_worker_that_counts_is_not_deaf_however_slowly_its_client_answers(watchdog: Watchdog, clock: Clock) -> None:
+    for at in range(100):
+        clock.now += 2
+        assert not watchdog.deaf({CLICKS_0: at}, others_hear=True)
+    for _ in range(int(LIMIT_S / 2)):
+        clock.now += 2
+        assert not watchdog.deaf({CLICKS_0: 99}, others_hear=True)
+    clock.now += 3
+    assert watchdog.deaf({CLICKS_0: 99}, others_hear=True)
+    assert not watchdog.deaf({CLICKS_0: 99}, others_hear=False)
