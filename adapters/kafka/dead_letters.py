@@ -26,6 +26,7 @@ _LATEST_MS: Final = 253_402_300_799_999
 KEPT_BYTES: Final = DEAD_LETTERS_MAX_BYTES - (64 << 10)
 #: And of a key, in a header.
 KEPT_KEY_BYTES: Final = 32 << 10
+_PARTITION: Final = PartitionKey(DEAD_LETTERS, 0)
 _REFUSED: Final = "Kafka takes no dead letters"
 
 
@@ -57,6 +58,8 @@ class DeadLetterProducer:
                 try:
                     self._producer.produce(
                         DEAD_LETTERS,
+                        # from which they are read, however many somebody adds
+                        partition=_PARTITION.partition,
                         key=f"{letter.source}:{letter.offset}",
                         # a record without a value would be a tombstone in a compacted topic
                         value=letter.value[:KEPT_BYTES] if letter.value is not None else b"",
@@ -103,23 +106,22 @@ def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
 
     Raises `UnavailableError` where Kafka does not answer.
     """
-    topic = PartitionKey(DEAD_LETTERS, 0)
-    with LogReader(access, [topic]) as reader:
-        low, high = reader.bounds()[topic]
+    with LogReader(access, [_PARTITION]) as reader:
+        low, high = reader.bounds()[_PARTITION]
     start, wanted = high, limit
     found: list[FoundLetter] = []
     # compaction leaves gaps, so a stretch of the log may hold less than was hoped for
     while start > low and len(found) < limit:
         wanted *= 2
         start = max(low, high - wanted)
-        found = list(_letters(access, {topic: start}))
+        found = list(_letters(access, {_PARTITION: start}))
     return found[::-1][:limit]
 
 
 def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], *, tell: bool = False) -> Iterator[FoundLetter]:
     seen: set[bytes] = set()
     strangers = 0
-    with LogReader(access, [PartitionKey(DEAD_LETTERS, 0)], starts) as reader:
+    with LogReader(access, [_PARTITION], starts) as reader:
         for entry in reader.read_to_end():
             if entry.key is not None and entry.key in seen:
                 continue
