@@ -37,9 +37,10 @@ SPREAD_S: Final = 8.0
 UNKNOWN_S: Final = 3.0
 _PAUSE_S: Final = 0.1
 _EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+_LARGEST: Final = "max.message.bytes"
 _LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
-    "max.message.bytes": str(DEAD_LETTERS_MAX_BYTES),
+    _LARGEST: str(DEAD_LETTERS_MAX_BYTES),
 }
 #: Beside the topics of events: of one partition, kept by key.
 _LETTERS: Final = (DEAD_LETTERS, REPAIRS)
@@ -129,7 +130,7 @@ class Topics:
         for name, config in self._configs(tuple(wanted)).items():
             for key, value in wanted[name].items():
                 found = config[key].value
-                if found != value:
+                if not _fits(key, found, value):
                     raise ConfigurationError(
                         f"topic {name} has {key}={found}, it must be {value}: "
                         f"kafka-configs.sh --alter --entity-type topics --entity-name "
@@ -261,6 +262,10 @@ class _Described:
     identity: str
     #: of the partition that has the fewest
     replicas: int
+
+
+def _fits(key: str, found: str, wanted: str) -> bool:
+    return int(found) >= int(wanted) if key == _LARGEST else found == wanted
 
 
 def log_identity(states: Mapping[str, TopicState]) -> str:
