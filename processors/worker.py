@@ -39,7 +39,7 @@ WATCH_EVERY_S: Final = 2.0
 #: How often the log is compared with what was counted of it.
 CHECK_LOG_EVERY_S: Final = 10.0
 #: Looks in a row that do not find a topic, until it is gone.
-MISSED: Final = 3
+MISSED: Final = 2
 DISPLAY_COMMIT_EVERY_S: Final = 5.0
 #: Session time-out and what depends on it: about 6 s is the floor for a takeover.
 SESSION_S: Final = 6.0
@@ -162,7 +162,9 @@ class FaustWorker:
         consumer = self.app.batch_consumer
         await self._check_store()
         states = await self._states()
-        self._check_topics(states)
+        if not self._check_topics(states):
+            self._watchdog.reset()
+            return
         try:
             texts = await self._sink.all_positions()
         except Exception as error:  # noqa: BLE001 - away, which is not this worker's stall
@@ -226,18 +228,21 @@ class FaustWorker:
             log.debug("watchdog cannot look at the topics", error=repr(error))
             return None
 
-    def _check_topics(self, states: Mapping[str, TopicState] | None) -> None:
+    def _check_topics(self, states: Mapping[str, TopicState] | None) -> bool:
+        """Whether the topics are those that are counted, as far as Kafka tells."""
         if states is None:
-            return
-        if missing := TOPICS - states.keys():
+            return True
+        if missing := set(TOPICS) - states.keys():
             # a broker that has just started may not know them yet
             self._missed += 1
             if self._missed >= MISSED:
                 self.app.fail(topic_is_gone(missing))
-            return
+            return False
         self._missed = 0
         if log_identity(states) != self.book.identity:
             self.app.fail(topics_made_anew())
+            return False
+        return True
 
     async def _check_log(self, positions: Mapping[PartitionKey, Position]) -> None:
         marks = {source: Mark(p.next, p.last, p.appended_ms) for source, p in positions.items()}
