@@ -6,9 +6,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
+from typing import Final
 
 from rich.console import Console
 from rich.live import Live as Screen
@@ -38,6 +39,8 @@ CATCH_UP_S = 120.0
 BOUND_S = 60.0
 #: Batch cycles of a bounded run are at least so long.
 MIN_CYCLE_S = 3.0
+#: Free ports that are asked for, where others take them meanwhile.
+_TRIES: Final = 5
 #: Why a part does not run is told in so many characters.
 REASON_WIDTH = 160
 
@@ -78,7 +81,7 @@ class Up:
             return 130
         check_redis(settings)
         wait_for_topics(settings)
-        settings = settings.model_copy(update={"api_port": api_port(settings)})
+        settings = settings.model_copy(update={"api_port": stack.enter_context(claimed_api_port(settings))})
         bounded = self._duration_s
         crew = Crew(
             settings,
@@ -212,18 +215,37 @@ def api_of(settings: Settings) -> str:
 
 def api_port(settings: Settings) -> int:
     """The API's port; a free one where that is asked for, or where the usual one is taken by somebody else."""
-    with socket.socket() as probe:
-        # a port of a server that has just ended can be taken again
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError:
-            if "api_port" in settings.model_fields_set:
-                # asked for by name: the role says what is wrong
-                return settings.api_port
-            probe.bind((settings.api_host, 0))
-        port: int = probe.getsockname()[1]
+    with claimed_api_port(settings) as port:
         return port
+
+
+@contextmanager
+def claimed_api_port(settings: Settings) -> Iterator[int]:
+    """As `api_port`, and while the context lasts no other `up` of this machine takes it for free.
+
+    It takes seconds until the API listens there. The UDP port of the same number says meanwhile that it is taken: the
+    system gives that to one, and takes it back whenever that ends.
+    """
+    if "api_port" in settings.model_fields_set and settings.api_port:
+        # asked for by name: the role says what is wrong
+        yield settings.api_port
+        return
+    with socket.socket(type=socket.SOCK_DGRAM) as claim:
+        yield _claimed(settings.api_host, settings.api_port, claim)
+
+
+def _claimed(host: str, port: int, claim: socket.socket) -> int:
+    """A free port, this one if it is free; `claim` is bound to its number. Raises `UnavailableError` without one."""
+    for wanted in (port, *[0] * _TRIES):
+        with socket.socket() as probe:
+            # a port of a server that has just ended can be taken again
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, wanted))
+                found: int = probe.getsockname()[1]
+                claim.bind((host, found))
+                return found
+    raise UnavailableError(f"no port of {host} is free for the API: set FOURFOLD_API_HOST or FOURFOLD_API_PORT")
 
 
 def _batch_every(settings: Settings, duration_s: float | None) -> float:
