@@ -36,11 +36,11 @@ def entries(lock: str) -> dict[str, str]:
     return {found[1].partition("[")[0]: found[0] for found in _ENTRY.finditer(text)}
 
 
-def resolve(requirements: str, platform: str, python: str) -> str:
+def resolve(folder: Path, requirements: str, platform: str, python: str) -> str:
     """What the resolver complains of; empty if all can be installed from wheels."""
     command = ["pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", python]
-    command += ["--target", "nowhere", "-r", "-"]
+    command += ["--target", str(folder), "-r", "-"]
     environment = os.environ | {"MACOSX_DEPLOYMENT_TARGET": ".".join(map(str, install.OLDEST_MACOS))}
     done = subprocess.run(
         [Path(sys.executable).with_name("uv"), *command],
@@ -53,7 +53,7 @@ def resolve(requirements: str, platform: str, python: str) -> str:
     return done.stderr if done.returncode else ""
 
 
-def test_the_lock_can_be_installed_from_wheels_alone_on_each_machine() -> None:
+def test_the_lock_can_be_installed_from_wheels_alone_on_each_machine(tmp_path: Path) -> None:
     questions = {}
     for platform, python in product(PLATFORMS, PYTHONS):
         # a package that is in both has the same version
@@ -62,15 +62,17 @@ def test_the_lock_can_be_installed_from_wheels_alone_on_each_machine() -> None:
             del found[install.BUILT_ON_ARM_LINUX]
         questions[platform, python] = "".join(found.values())
     with ThreadPoolExecutor(4) as pool:
-        asked = {key: pool.submit(resolve, text, PLATFORMS[key[0]], key[1]) for key, text in questions.items()}
+        asked = {
+            key: pool.submit(resolve, tmp_path, text, PLATFORMS[key[0]], key[1]) for key, text in questions.items()
+        }
     complaints = {key: answer for key, future in asked.items() if (answer := future.result())}
     _skip_without_index("".join(complaints.values()))
     assert complaints == {}
 
 
-def test_what_arm_linux_builds_has_no_wheel_there() -> None:
+def test_what_arm_linux_builds_has_no_wheel_there(tmp_path: Path) -> None:
     """If it has one by now, nothing need be built any more."""
-    complaint = resolve(entries("dev.txt")[install.BUILT_ON_ARM_LINUX], PLATFORMS["Linux ARM"], "3.11")
+    complaint = resolve(tmp_path, entries("dev.txt")[install.BUILT_ON_ARM_LINUX], PLATFORMS["Linux ARM"], "3.11")
     _skip_without_index(complaint)
     assert "has no usable wheels" in complaint
 
