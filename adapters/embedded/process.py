@@ -77,6 +77,7 @@ def living_in(home: Path, program: str) -> list[ProcessIdentity]:
         try:
             if process.cwd() in homes and Path(process.exe()).name.startswith(program):
                 found.append(ProcessIdentity(process.pid, process.create_time()))
-        except psutil.Error:
+        except (psutil.Error, OSError):
+            # gone, or of another user; macOS names no working directory that was removed
             continue
     return found
