@@ -108,6 +108,7 @@ def living_in(home: Path, program: str) -> list[ProcessIdentity]:
         try:
             if process.cwd() in homes and Path(process.exe()).name.startswith(program):
                 found.append(ProcessIdentity.of(process.pid))
-        except psutil.Error:
+        except (psutil.Error, OSError):
+            # gone, or of another user; macOS names no working directory that was removed
             continue
     return found
