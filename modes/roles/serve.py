@@ -64,6 +64,7 @@ def serve(settings: Settings) -> None:
                 provenance(settings),
             ),
             vitals,
+            hosts=settings.allowed_hosts,
         )
         telemetry = Telemetry(
             settings.metrics_host,
@@ -71,6 +72,7 @@ def serve(settings: Settings) -> None:
             registry,
             lambda: ticker.newest.answer is not None,
             lambda: vitals.trouble,
+            settings.allowed_hosts,
         )
         stack.callback(telemetry.close)
         server.serve(

@@ -13,6 +13,7 @@ from typing import Any, Self
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from adapters.http.hosts import AllowedHosts
 from adapters.kafka.dead_letters import FoundLetter
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
@@ -85,6 +86,8 @@ class ApiWorld:
             self.newest_letters,
             self.board(mode or ("lambda" if batch else "streaming")),
             wall=lambda: NOW_MS / 1000,
+            # the one that clients without a socket name
+            hosts=AllowedHosts(["testserver"]),
         )
         self._stack = ExitStack()
 
