@@ -22,7 +22,7 @@ from serving.http.counts import CountsRoutes
 from serving.http.dashboard import add_dashboard
 from serving.http.guard import HostGuard, SecurityHeaders
 from serving.http.health import HealthRoutes
-from serving.http.letters import LetterRoutes, Letters
+from serving.http.letters import LetterRoutes, ReadLetters
 from serving.http.live import LiveRoutes
 from serving.http.metrics import LiveMetrics, RequestMetrics
 from serving.http.pages import add_pages
@@ -61,7 +61,7 @@ def make_api(
     registry: CollectorRegistry,
     views: ViewStore | None = None,
     trace: Trace | None = None,
-    letters: Letters | None = None,
+    letters: ReadLetters | None = None,
     board: Board | None = None,
     vitals: Vitals | None = None,
     wall: Callable[[], float] = time.time,
