@@ -7,12 +7,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from adapters.http.headers import SECURITY_HEADERS, head_lines
+from adapters.http.hosts import AllowedHosts
+from adapters.http.problems import MEDIA_TYPE, problem_line
+from adapters.seldom import Seldom
 from core.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
@@ -21,15 +26,18 @@ Ready = Callable[[], bool]
 #: What is dead in this process, in words; empty where all is well.
 Trouble = Callable[[], str]
 Answer = tuple[int, str, bytes]
+#: What a path gets.
+Answers = Callable[[str], Answer]
 
 #: From the first byte of a request to the last one of its answer.
 LIMIT_S: Final = 10.0
 #: So many connections at once; who comes then is turned away.
 MOST_CONNECTIONS: Final = 32
-#: What goes wrong again and again is said so often.
-SAY_EVERY_S: Final = 60.0
 _BUSY: Final = (
-    b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ntoo many connections\n"
+    b"HTTP/1.0 503 Service Unavailable\r\n"
+    + head_lines({"Content-Type": MEDIA_TYPE, "Connection": "close", **SECURITY_HEADERS})
+    + b"\r\n"
+    + problem_line(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again in a moment")
 )
 _PAUSE_S: Final = 0.2
 
@@ -44,36 +52,23 @@ class Telemetry:
         registry: CollectorRegistry,
         ready: Ready,
         trouble: Trouble = str,
+        hosts: AllowedHosts | None = None,
         *,
         limit_s: float = LIMIT_S,
         most: int = MOST_CONNECTIONS,
     ) -> None:
-        """`port` 0 takes a free one. Raises `ConfigurationError` where it cannot be bound."""
-        answers = _answers(registry, ready, trouble)
+        """`port` 0 takes a free one. `hosts`: which it answers to; None for those that are always allowed.
 
-        class Handler(BaseHTTPRequestHandler):
-            timeout = limit_s
-
-            def do_GET(self) -> None:
-                self._answer(with_body=True)
-
-            def do_HEAD(self) -> None:
-                self._answer(with_body=False)
-
-            def _answer(self, *, with_body: bool) -> None:
-                status, kind, body = answers(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if with_body:
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Requests are not logged."""
-
+        Raises `ConfigurationError` where it cannot be bound.
+        """
+        parts = {
+            "timeout": limit_s,
+            "answers": staticmethod(_answers(registry, ready, trouble)),
+            "hosts": hosts or AllowedHosts(),
+        }
+        handler = type("Handler", (_Handler,), parts | {"refused": Seldom()})
         try:
-            self._server = _Server((host, port), Handler, limit_s, most)
+            self._server = _Server((host, port), handler, limit_s, most)
         except OSError as error:
             raise ConfigurationError(
                 f"metrics cannot be served at {host}:{port} ({error.strerror}): set "
@@ -93,6 +88,57 @@ class Telemetry:
         self._server.server_close()
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """One connection. The attributes are set by `Telemetry`."""
+
+    # also what is no request is answered with a status
+    default_request_version = "HTTP/1.0"
+    answers: Answers
+    hosts: AllowedHosts
+    refused: Seldom
+
+    def parse_request(self) -> bool:
+        """Whether the request can be answered; if not, it was told so."""
+        if not super().parse_request():
+            return False
+        refusal = self.hosts.refusal(self.headers.get_all("Host", []))
+        if refusal is None:
+            return True
+        if self.refused.now():
+            log.warning("a request for metrics or health was refused", reason=refusal.detail)
+        self.send_error(*refusal)
+        return False
+
+    def do_GET(self) -> None:
+        self._answer(*self.answers(self.path))
+
+    def do_HEAD(self) -> None:
+        self._answer(*self.answers(self.path))
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response_only(status)
+        headers = {
+            "Date": self.date_time_string(),
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            **SECURITY_HEADERS,
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The library's and our own refusals."""
+        status = HTTPStatus(code)
+        self.close_connection = True
+        self._answer(code, MEDIA_TYPE, problem_line(status, message or explain or status.description))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Requests are not logged."""
+
+
 class _Server(ThreadingHTTPServer):
     """Has a bounded number of connections, and each of them a bounded time."""
 
@@ -104,7 +150,7 @@ class _Server(ThreadingHTTPServer):
         self._limit_s = limit_s
         self._most = most
         self._ends: dict[socket.socket, float] = {}
-        self._said_at = float("-inf")
+        self._away = Seldom()
         super().__init__(address, handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -112,8 +158,7 @@ class _Server(ThreadingHTTPServer):
             return super().get_request()
         except OSError as error:
             # no more files: the connection stays in the queue, and asking again at once would take a whole core
-            if time.monotonic() - self._said_at > SAY_EVERY_S:
-                self._said_at = time.monotonic()
+            if self._away.now():
                 log.warning("metrics and health cannot take connections", reason=error.strerror)
             time.sleep(_PAUSE_S)
             raise
@@ -146,7 +191,7 @@ class _Server(ThreadingHTTPServer):
         """Clients go as they please: their connection ends, and nothing else."""
 
 
-def _answers(registry: CollectorRegistry, ready: Ready, trouble: Trouble) -> Callable[[str], Answer]:
+def _answers(registry: CollectorRegistry, ready: Ready, trouble: Trouble) -> Answers:
     def answer(path: str) -> Answer:
         match path.split("?", 1)[0]:
             case "/metrics":
@@ -160,15 +205,13 @@ def _answers(registry: CollectorRegistry, ready: Ready, trouble: Trouble) -> Cal
             case _:
                 return 404, "text/plain", b"there are /metrics, /healthz and /readyz\n"
 
-    said_at = float("-inf")
+    failed = Seldom()
 
     def safely(path: str) -> Answer:
-        nonlocal said_at
         try:
             return answer(path)
         except Exception as error:
-            if time.monotonic() - said_at > SAY_EVERY_S:
-                said_at = time.monotonic()
+            if failed.now():
                 log.exception("a request for metrics or health failed", path=path)
             return 500, "text/plain", f"{type(error).__name__}: {error}\n".encode()
 

@@ -17,7 +17,7 @@ FEWEST: Final = 100
 _FUTURE: Final = f"rejected:{Reason.FROM_FUTURE}"
 _RECORDS: Final = ("accepted", "duplicates", "rejected:")
 #: As `core.contract` says it.
-_AHEAD: Final = re.compile(r"^event time is (\d+) s ahead of the append time$", re.ASCII)
+_AHEAD: Final = re.compile(r"^event time is (\d{1,12}) s ahead of the append time$", re.ASCII)
 _REMEDY: Final = "set the clock of whoever sends them right (NTP)"
 
 

@@ -20,7 +20,7 @@ from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
 from adapters.kafka.repairs import Repair, RepairBook, keep_repairs, place_of, read_repairs
 from adapters.kafka.topics import Topics
 from core.clocks import suspicion, typical_ahead_s
-from core.events import REPAIRS
+from core.events import DEAD_LETTERS, REPAIRS
 from core.rfc3339 import to_text
 from core.verdict import Reason
 from modes.invocation import ACT, Json, settings_of
@@ -34,6 +34,8 @@ letters_app = typer.Typer(help="Rejected records: look at them, put them right, 
 
 #: Letters that are drawn before and after their repair.
 _EXAMPLES: Final = 5
+#: So much of a record is drawn, at most.
+_SHOWN_BYTES: Final = 2000
 #: In so many of the newest letters a reason that most have is looked for.
 _RECENT: Final = 1_000
 _MOST: Final = 0.5
@@ -55,14 +57,22 @@ def deadletters(
     if context.invoked_subcommand is not None:
         return
     settings = located(settings_of())
-    letters = list(read_dead_letters(settings.access))
-    states = _states(letters, read_repairs(settings.access) if _has_repairs(settings.access) else RepairBook())
+    letters, foreign = read_dead_letters(settings.access, None if as_json else _SHOWN_BYTES)
+    book = read_repairs(settings.access) if _has_repairs(settings.access) else RepairBook()
+    states = _states(letters, book)
     shown = letters[-limit:] if limit else letters
     if as_json:
         by_reason = Counter(letter.reason for letter in letters)
         entries = [{**_where(letter), "state": states[letter], "value_base64": _base64(letter)} for letter in shown]
         by_state = Counter(states.values())
-        print(json.dumps({"count": len(letters), "by_reason": by_reason, "by_state": by_state, "letters": entries}))
+        document = {
+            "count": len(letters),
+            "by_reason": by_reason,
+            "by_state": by_state,
+            "foreign": {DEAD_LETTERS: foreign, REPAIRS: book.foreign},
+            "letters": entries,
+        }
+        print(json.dumps(document))
         return
     table = Table(box=None, header_style="dim", expand=False)
     for name in ("record", "appended", "state", "reason", "detail", "bytes"):
@@ -77,7 +87,9 @@ def deadletters(
             Text(safe(_text(letter.value), 40)),
         )
     Console(highlight=False, markup=False).print(table)
-    print(f"{len(letters):,} dead letters" + (f", the last {len(shown)} shown" if len(shown) < len(letters) else ""))
+    left_out = f"; {foreign:,} records of somebody else left out" if foreign else ""
+    last = f", the last {len(shown)} shown" if len(shown) < len(letters) else ""
+    print(f"{len(letters):,} dead letters{last}{left_out}")
     if doubt := _clock_doubt(letters[-_RECENT:]):
         print(doubt)
 
@@ -97,7 +109,7 @@ def fix(
     repairs: list[tuple[FoundLetter, Repair]] = []
     left: list[tuple[FoundLetter, str]] = []
     gone = 0
-    for letter in read_dead_letters(settings.access):
+    for letter in read_dead_letters(settings.access).found:
         if place_of(letter.source, letter.offset, letter.append_ms) in book.redriven:
             gone += 1
             continue
@@ -225,7 +237,7 @@ def _before_after(letter: FoundLetter, found: Repair) -> Table:
 
 
 def _text(value: bytes | None) -> str:
-    return "null" if value is None else value[:2000].decode("utf-8", "replace")
+    return "null" if value is None else value[:_SHOWN_BYTES].decode("utf-8", "replace")
 
 
 def _base64(letter: FoundLetter) -> str | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adapters.http.hosts import AllowedHosts, host_names
 from adapters.kafka.access import KafkaAccess
 from adapters.speed.jobs import view_of
 from core.errors import ConfigurationError
@@ -40,6 +41,18 @@ def _folder(name: str) -> str:
 
 _LONGEST_NAME: Final = 255
 Folder = Annotated[str, AfterValidator(_folder)]
+
+
+def _host_names(names: str) -> str:
+    """Names of hosts, separated by commas."""
+    try:
+        host_names(names)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return names
+
+
+HostNames = Annotated[str, AfterValidator(_host_names)]
 
 
 class Settings(BaseSettings):
@@ -98,6 +111,10 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="where the API is served")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
 
+    api_hosts: HostNames = Field(
+        "", description="further names by which API and metrics may be asked, separated by commas; * for all"
+    )
+
     audit: bool = Field(True, description="whether the API follows the truth in the log, and shows the live error")
 
     rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
@@ -146,6 +163,11 @@ class Settings(BaseSettings):
             self.kafka_cert_file,
             self.kafka_key_file,
         )
+
+    @property
+    def allowed_hosts(self) -> AllowedHosts:
+        """Which hosts the HTTP servers of a role answer to."""
+        return AllowedHosts(host_names(self.api_hosts), (self.api_host, self.metrics_host))
 
     @property
     def view(self) -> str:

@@ -11,15 +11,18 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
+from adapters.http.hosts import AllowedHosts
 from adapters.lake.views import ViewStore
 from adapters.vitals import Vitals
 from serving.board import Board
 from serving.http.broadcast import Broadcast
 from serving.http.counts import CountsRoutes
 from serving.http.dashboard import add_dashboard
+from serving.http.guard import HostGuard, SecurityHeaders
 from serving.http.health import HealthRoutes
-from serving.http.letters import LetterRoutes, Letters
+from serving.http.letters import LetterRoutes, ReadLetters
 from serving.http.live import LiveRoutes
 from serving.http.metrics import LiveMetrics, RequestMetrics
 from serving.http.pages import add_pages
@@ -58,16 +61,18 @@ def make_api(
     registry: CollectorRegistry,
     views: ViewStore | None = None,
     trace: Trace | None = None,
-    letters: Letters | None = None,
+    letters: ReadLetters | None = None,
     board: Board | None = None,
     vitals: Vitals | None = None,
     wall: Callable[[], float] = time.time,
+    hosts: AllowedHosts | None = None,
 ) -> FastAPI:
     """The application. `ticker`, `ends` and `users` are started and closed by the caller.
 
     `board`: what the dashboard shows; None for an API without one. `vitals`: is told of all threads and tasks. `letters` as `trace`, in a thread.
     `views`: None in a mode without a batch view. `trace` is called in a worker thread, event id to
     what became of the event or None; it may raise `UnavailableError`. `wall`: seconds since 1970.
+    `hosts`: which hosts it answers to; None for those that are always allowed.
     """
     sources = Sources(ticker, ends, users, provenance, views, trace, wall)
     broadcast = Broadcast(sources)
@@ -88,6 +93,8 @@ def make_api(
             await task
 
     api = _Api(
+        hosts or AllowedHosts(),
+        registry,
         title="Fourfold",
         version=VERSION,
         summary="Exact counts of a stream, and where they come from",
@@ -98,7 +105,6 @@ def make_api(
         lifespan=lifespan,
     )
     add_handlers(api)
-    api.add_middleware(RequestMetrics, registry=registry)
     registry.register(LiveMetrics(ticker, broadcast))
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
@@ -125,6 +131,16 @@ def _watch(vitals: Vitals, name: str, part: Ticker | LogEnds | Broadcast | LiveR
 
 class _Api(FastAPI):
     """Has the schema of problems, which no route returns but all can answer with, in its document."""
+
+    def __init__(self, hosts: AllowedHosts, registry: CollectorRegistry, **options: Any) -> None:
+        super().__init__(**options)
+        self._hosts = hosts
+        self._registry = registry
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Around all of FastAPI's own, which answers bugs outside of what `add_middleware` adds."""
+        guarded = HostGuard(super().build_middleware_stack(), self._hosts)
+        return SecurityHeaders(RequestMetrics(guarded, registry=self._registry))
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made once."""

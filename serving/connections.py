@@ -7,9 +7,13 @@ import os
 import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from adapters.http.headers import SECURITY_HEADERS, head_lines
+from adapters.http.problems import MEDIA_TYPE, problem_line
 
 #: Files of this process that are no connections: stores, the lake, libraries.
 _OTHER_FILES: Final = 64
@@ -92,7 +96,7 @@ class Connection(H11Protocol):
             return
         if self._refused:
             # only now: an answer before the question is lost when the connection closes
-            self._end(503, b"Service Unavailable", b"too many connections: try again in a moment\n")
+            self._end(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again in a moment")
             return
         super().data_received(data)
 
@@ -116,13 +120,29 @@ class Connection(H11Protocol):
             self.transport.abort()
         elif not at_work and now - self._waits_since > self.limits.head_s:
             self._waits_since = now
-            self._end(408, b"Request Timeout", b"the head of the request took too long\n")
+            self._end(HTTPStatus.REQUEST_TIMEOUT, "the head of the request took too long")
 
-    def _end(self, status: int, phrase: bytes, text: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Called for a request that is none: no HTTP, or without one header Host."""
+        del msg
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            # in the middle of an answer
+            self.transport.abort()
+            return
+        self._end(
+            HTTPStatus.BAD_REQUEST,
+            "this is no HTTP request with one header Host and a head of bounded length: see RFC 9112",
+        )
+
+    def _end(self, status: HTTPStatus, detail: str) -> None:
         self._ended = True
         self._waits_since = self.loop.time()
-        head = b"HTTP/1.1 %d %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, phrase, len(text)) + text)
+        text = problem_line(status, detail)
+        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(text)), "Connection": "close"}
+        if status is not HTTPStatus.BAD_REQUEST:
+            headers["Retry-After"] = "1"
+        head = f"HTTP/1.1 {status:d} {status.phrase}\r\n".encode("ascii")
+        self.transport.write(head + head_lines({**headers, **SECURITY_HEADERS}) + b"\r\n" + text)
         self.transport.close()
 
 

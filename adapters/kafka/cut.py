@@ -120,7 +120,10 @@ class CutFinder:
         if not self._clock_made:
             self._make_clock()
         answers: list[tuple[Any, Any]] = []
-        self._producer.produce(CLOCK, b"", on_delivery=lambda error, message: answers.append((error, message)))
+        # with a key: somebody may have made the topic a compacted one
+        self._producer.produce(
+            CLOCK, b"", CLOCK.encode(), on_delivery=lambda error, message: answers.append((error, message))
+        )
         self._producer.flush(TIMEOUT_S + 1)
         if not answers:
             raise UnavailableError(f"Kafka has not answered for {TIMEOUT_S:g} s")

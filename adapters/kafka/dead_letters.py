@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.headers import MOST_DETAIL, DeadLetterHeaders, as_text, read, written
 from adapters.kafka.log import Entry, LogReader
 from adapters.kafka.trouble import said
 from core.delta import DeadLetter
 from core.errors import UnavailableError
 from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
 from core.position import PartitionKey
+from core.verdict import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,9 @@ _LATEST_MS: Final = 253_402_300_799_999
 KEPT_BYTES: Final = DEAD_LETTERS_MAX_BYTES - (64 << 10)
 #: And of a key, in a header.
 KEPT_KEY_BYTES: Final = 32 << 10
-_PARTITION: Final = PartitionKey(DEAD_LETTERS, 0)
+#: All letters are in this one, also where somebody adds partitions to the topic.
+PARTITION: Final = 0
+_KEY: Final = re.compile(r"(?P<topic>[a-z]+):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})", re.ASCII)
 _REFUSED: Final = "Kafka takes no dead letters"
 
 
@@ -58,8 +63,7 @@ class DeadLetterProducer:
                 try:
                     self._producer.produce(
                         DEAD_LETTERS,
-                        # from which they are read, however many somebody adds
-                        partition=_PARTITION.partition,
+                        partition=PARTITION,
                         key=f"{letter.source}:{letter.offset}",
                         # a record without a value would be a tombstone in a compacted topic
                         value=letter.value[:KEPT_BYTES] if letter.value is not None else b"",
@@ -83,7 +87,10 @@ class DeadLetterProducer:
 
 
 class FoundLetter(NamedTuple):
-    """A dead letter as read back: where the record was, why it was rejected, its bytes."""
+    """A dead letter as read back: where the record was, why it was rejected, its bytes.
+
+    `size`: the length of the record's value as it was, of which `value` is the beginning.
+    """
 
     source: PartitionKey
     offset: int
@@ -91,80 +98,95 @@ class FoundLetter(NamedTuple):
     reason: str
     detail: str
     value: bytes | None
+    size: int = 0
 
 
-def read_dead_letters(access: KafkaAccess) -> Iterator[FoundLetter]:
-    """All dead letters, one for each record (repetitions left out), oldest first.
+class Letters(NamedTuple):
+    """Dead letters, one for each record. `foreign`: how many records of somebody else were left out."""
+
+    found: list[FoundLetter]
+    foreign: int = 0
+
+
+def read_dead_letters(access: KafkaAccess, keep: int | None = None) -> Letters:
+    """All dead letters, oldest first. `keep`: so many bytes of each value; None for all.
 
     Raises `UnavailableError` where Kafka does not answer.
     """
-    yield from _letters(access, {}, tell=True)
+    letters = _letters(access, {}, keep)
+    if letters.foreign:
+        log.warning("left out: no dead letters of Fourfold", topic=DEAD_LETTERS, records=letters.foreign)
+    return letters
 
 
-def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
+def newest_dead_letters(access: KafkaAccess, limit: int, keep: int) -> Letters:
     """The newest dead letters, `limit` at most, the newest first, without reading all of them.
 
-    Raises `UnavailableError` where Kafka does not answer.
+    `keep`: so many bytes of each value. `foreign` is of the records that were read. Raises `UnavailableError` where Kafka
+    does not answer.
     """
-    with LogReader(access, [_PARTITION]) as reader:
-        low, high = reader.bounds()[_PARTITION]
+    topic = PartitionKey(DEAD_LETTERS, PARTITION)
+    with LogReader(access, [topic]) as reader:
+        low, high = reader.bounds()[topic]
     start, wanted = high, limit
-    found: list[FoundLetter] = []
+    letters = Letters([])
     # compaction leaves gaps, so a stretch of the log may hold less than was hoped for
-    while start > low and len(found) < limit:
+    while start > low and len(letters.found) < limit:
         wanted *= 2
         start = max(low, high - wanted)
-        found = list(_letters(access, {_PARTITION: start}))
-    return found[::-1][:limit]
+        letters = _letters(access, {topic: start}, keep)
+    return letters._replace(found=letters.found[::-1][:limit])
 
 
-def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], *, tell: bool = False) -> Iterator[FoundLetter]:
-    seen: set[bytes] = set()
-    strangers = 0
-    with LogReader(access, [_PARTITION], starts) as reader:
+def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], keep: int | None) -> Letters:
+    found: dict[bytes, FoundLetter] = {}
+    foreign = 0
+    with LogReader(access, [PartitionKey(DEAD_LETTERS, PARTITION)], starts) as reader:
         for entry in reader.read_to_end():
-            if entry.key is not None and entry.key in seen:
-                continue
+            key = entry.key or b""
             try:
-                letter = _letter(entry)
+                place = _place(key)
+                if entry.value is None:
+                    # a tombstone: compaction will take what was there before, too
+                    found.pop(key, None)
+                elif key not in found:
+                    # a worker that was killed publishes again what it had published
+                    found[key] = _letter(*place, entry, keep)
             except ValueError:
-                strangers += 1
-                continue
-            seen.add(entry.key or b"")
-            yield letter
-    if strangers and tell:
-        log.warning("left out: no dead letters of Fourfold", topic=DEAD_LETTERS, records=strangers)
+                foreign += 1
+    return Letters(list(found.values()), foreign)
 
 
-def _letter(entry: Entry) -> FoundLetter:
+def _place(key: bytes) -> tuple[PartitionKey, int]:
+    """Which record a letter is of, by its key. Raises `ValueError` for a key that is none."""
+    place = _KEY.fullmatch(key.decode())
+    if place is None or place["topic"] not in TOPICS:
+        raise ValueError("no place in the log")
+    return PartitionKey(place["topic"], int(place["partition"])), int(place["offset"])
+
+
+def _letter(source: PartitionKey, offset: int, entry: Entry, keep: int | None) -> FoundLetter:
     """Raises `ValueError` for a record that somebody else put there."""
-    if entry.key is None:
-        raise ValueError("no key")
-    origin, offset = entry.key.decode().rsplit(":", 1)
-    source = PartitionKey.parse(origin)
-    headers = {name: (text or b"").decode("utf-8", "replace") for name, text in entry.headers}
-    append_ms = int(headers.get("append-ms", "0"))
-    if source.topic not in TOPICS or not 0 <= append_ms <= _LATEST_MS:
+    headers = read(DeadLetterHeaders, entry.headers)
+    append_ms, size = int(headers.append_ms), int(headers.size)
+    said = (headers.source_topic, int(headers.source_partition), int(headers.source_offset))
+    if said != (*source, offset) or append_ms > _LATEST_MS:
         raise ValueError("of another log")
-    return FoundLetter(
-        source,
-        int(offset),
-        append_ms,
-        headers.get("reason", ""),
-        headers.get("detail", ""),
-        None if headers.get("null-value") == "true" else entry.value,
+    value = None if headers.null_value == "true" or entry.value is None else entry.value[:keep]
+    return FoundLetter(source, offset, append_ms, headers.reason.value, headers.detail, value, size)
+
+
+def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    return written(
+        DeadLetterHeaders(
+            reason=Reason(letter.reason),
+            detail=letter.detail[:MOST_DETAIL].encode("utf-8", "replace").decode(),
+            source_topic=letter.source.topic,
+            source_partition=str(letter.source.partition),
+            source_offset=str(letter.offset),
+            append_ms=str(letter.append_ms),
+            source_key=as_text((letter.key or b"")[:KEPT_KEY_BYTES]),
+            size=str(len(letter.value or b"")),
+            null_value="true" if letter.value is None else "false",
+        )
     )
-
-
-def _headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
-    return [
-        ("reason", str(letter.reason)),
-        ("detail", letter.detail[:500].encode("utf-8", "replace")),
-        ("source-topic", letter.source.topic),
-        ("source-partition", str(letter.source.partition)),
-        ("source-offset", str(letter.offset)),
-        ("append-ms", str(letter.append_ms)),
-        ("source-key", (letter.key or b"")[:KEPT_KEY_BYTES]),
-        ("size", str(len(letter.value or b""))),
-        ("null-value", "true" if letter.value is None else "false"),
-    ]

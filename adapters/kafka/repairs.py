@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -11,16 +12,16 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
-from adapters.kafka.log import LogReader
+from adapters.kafka.headers import EventHeaders, RepairHeaders, as_text, read, written
+from adapters.kafka.log import Entry, LogReader
 from core.errors import UnavailableError
 from core.events import CONTENT_TYPE, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
 from core.position import PartitionKey
-from core.truth import HEADER
 
 log = structlog.get_logger(__name__)
 
-#: The header of a redriven record: `topic:partition:offset` of its original.
-REFERENCE: Final = "redrive-of"
+#: All repairs are in this one, also where somebody adds partitions to the topic.
+PARTITION: Final = 0
 #: Who begins a transaction with this name ends that of whoever else has it.
 TRANSACTIONS: Final = "fourfold-redrive"
 #: A transaction that is open holds up all readers of committed records: short ones.
@@ -28,8 +29,9 @@ TRANSACTION_LIMIT_S: Final = 15.0
 TIMEOUT_S: Final = 30.0
 _REDRIVEN: Final = b"redriven "
 _TRIES: Final = 5
-#: The partitioner chooses the partition.
-_BY_KEY: Final = -1
+_PLACE: Final = re.compile(
+    r"(?P<topic>[a-z]+):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})@(?P<append_ms>[0-9]{1,15})", re.ASCII
+)
 _FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - the client's name
 
 
@@ -65,6 +67,8 @@ class RepairBook:
 
     kept: dict[str, Repair] = field(default_factory=dict)
     redriven: set[str] = field(default_factory=set)
+    #: records of somebody else, which were left out
+    foreign: int = 0
 
     @property
     def waiting(self) -> list[Repair]:
@@ -76,21 +80,33 @@ class RepairBook:
 def read_repairs(access: KafkaAccess) -> RepairBook:
     """All that is known of repairs. Raises `UnavailableError` where Kafka does not answer."""
     book = RepairBook()
-    strangers = 0
-    with LogReader(access, [PartitionKey(REPAIRS, 0)]) as reader:
+    with LogReader(access, [PartitionKey(REPAIRS, PARTITION)]) as reader:
         for entry in reader.read_to_end():
-            key = entry.key or b""
             try:
-                if key.startswith(_REDRIVEN):
-                    book.redriven.add(key.removeprefix(_REDRIVEN).decode())
-                elif entry.value is not None:
-                    repair = _repair(key.decode(), entry.value, dict(entry.headers))
-                    book.kept[repair.place] = repair
+                _enter(book, entry)
             except ValueError:
-                strangers += 1
-    if strangers:
-        log.warning("left out: no repairs of Fourfold", topic=REPAIRS, records=strangers)
+                book.foreign += 1
+    if book.foreign:
+        log.warning("left out: no repairs of Fourfold", topic=REPAIRS, records=book.foreign)
     return book
+
+
+def _enter(book: RepairBook, entry: Entry) -> None:
+    """Raises `ValueError` for a record that somebody else put there."""
+    key = entry.key or b""
+    place = key.removeprefix(_REDRIVEN).decode()
+    source, offset, append_ms = _parsed(place)
+    if key.startswith(_REDRIVEN):
+        book.redriven.add(place)
+    elif entry.value is None:
+        # a tombstone: compaction will take what was kept, too
+        book.kept.pop(place, None)
+    else:
+        headers = read(RepairHeaders, entry.headers)
+        if headers.topic not in TOPICS:
+            raise ValueError("it goes nowhere")
+        goes = (headers.topic, dict(entry.headers)["key"], entry.value, headers.fix, headers.event_id)
+        book.kept[place] = Repair(source, offset, append_ms, *goes)
 
 
 def keep_repairs(access: KafkaAccess, repairs: Iterable[Repair]) -> None:
@@ -133,11 +149,8 @@ class Redrive:
         try:
             self._producer.begin_transaction()
             for repair, truth in repairs:
-                headers = [
-                    ("content-type", CONTENT_TYPE.encode()),
-                    (HEADER, truth),
-                    (REFERENCE, f"{repair.source}:{repair.offset}".encode()),
-                ]
+                original = f"{repair.source}:{repair.offset}"
+                headers = written(EventHeaders(CONTENT_TYPE, truth.decode(), original))
                 _produce(self._producer, repair.topic, repair.key, repair.value, headers)
                 word = _REDRIVEN + repair.place.encode()
                 _produce(self._producer, REPAIRS, word, repair.event_id.encode(), [])
@@ -193,11 +206,10 @@ def _produce(
     headers: list[tuple[str, bytes]],
     on_delivery: Any = None,
 ) -> None:
+    placed = {"partition": PARTITION} if topic == REPAIRS else {}
     while True:
         try:
-            # repairs are read from their first partition, however many somebody adds
-            partition = 0 if topic == REPAIRS else _BY_KEY
-            producer.produce(topic, key=key, value=value, headers=headers, on_delivery=on_delivery, partition=partition)
+            producer.produce(topic, key=key, value=value, headers=headers, on_delivery=on_delivery, **placed)
         except BufferError:
             producer.poll(0.1)
         else:
@@ -206,30 +218,15 @@ def _produce(
 
 
 def _headers(repair: Repair) -> list[tuple[str, bytes]]:
-    return [
-        ("topic", repair.topic.encode()),
-        ("key", repair.key),
-        ("fix", repair.fix.encode()),
-        ("event-id", repair.event_id.encode()),
-    ]
+    return written(RepairHeaders(repair.topic, as_text(repair.key), repair.fix, repair.event_id))
 
 
-def _repair(place: str, value: bytes, headers: Mapping[str, bytes]) -> Repair:
-    record, append_ms = place.rsplit("@", 1)
-    source, offset = record.rsplit(":", 1)
-    text = {name: (headers.get(name) or b"").decode("utf-8", "replace") for name in ("topic", "fix", "event-id")}
-    if text["topic"] not in TOPICS:
-        raise ValueError("it goes nowhere")
-    return Repair(
-        PartitionKey.parse(source),
-        int(offset),
-        int(append_ms),
-        text["topic"],
-        headers.get("key") or b"",
-        value,
-        text["fix"],
-        text["event-id"],
-    )
+def _parsed(place: str) -> tuple[PartitionKey, int, int]:
+    """The inverse of `place_of`. Raises `ValueError`."""
+    found = _PLACE.fullmatch(place)
+    if found is None or found["topic"] not in TOPICS:
+        raise ValueError("no place in the log")
+    return PartitionKey(found["topic"], int(found["partition"])), int(found["offset"]), int(found["append_ms"])
 
 
 def _away(error: KafkaException) -> UnavailableError:

@@ -21,6 +21,7 @@ from serving import server
 from serving.api import make_api
 from serving.auditor import LiveAuditor
 from serving.board import Board, BoardSettings
+from serving.http.letters import SHOWN_BYTES
 from serving.live import TruthSource, Unaudited
 from serving.log_ends import LogEnds
 from serving.ticker import Ticker
@@ -55,7 +56,7 @@ def serve(settings: Settings) -> None:
             registry,
             views,
             lambda event: traced(settings, event),
-            lambda limit: newest_dead_letters(settings.access, limit),
+            lambda limit: newest_dead_letters(settings.access, limit, SHOWN_BYTES),
             Board(
                 _board_settings(settings, stack),
                 ticker,
@@ -64,6 +65,7 @@ def serve(settings: Settings) -> None:
                 provenance(settings),
             ),
             vitals,
+            hosts=settings.allowed_hosts,
         )
         telemetry = Telemetry(
             settings.metrics_host,
@@ -71,6 +73,7 @@ def serve(settings: Settings) -> None:
             registry,
             lambda: ticker.newest.answer is not None,
             lambda: vitals.trouble,
+            settings.allowed_hosts,
         )
         stack.callback(telemetry.close)
         server.serve(

@@ -26,4 +26,6 @@ def telemetry_of(settings: Settings, collector: Collector, vitals: Vitals, ready
     registry = CollectorRegistry()
     registry.register(collector)
     check = ready if callable(ready) else lambda: True
-    return Telemetry(settings.metrics_host, settings.metrics_port, registry, check, lambda: vitals.trouble)
+    return Telemetry(
+        settings.metrics_host, settings.metrics_port, registry, check, lambda: vitals.trouble, settings.allowed_hosts
+    )

@@ -159,7 +159,8 @@ async function readLetters() {
       { title: "reason", of: (row) => row.reason.replaceAll("_", " ") },
       { title: "what it said", of: (row) => row.value ?? "no value" },
     ], document_.letters);
-    state.textContent = document_.letters.length ? `the newest ${document_.letters.length}` : "there are none";
+    const foreign = document_.foreign ? `; ${count(document_.foreign)} records of somebody else left out` : "";
+    state.textContent = (document_.letters.length ? `the newest ${document_.letters.length}` : "there are none") + foreign;
   } catch (error) {
     state.textContent = `cannot be read: ${error.message}`;
   }

@@ -7,9 +7,8 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+
+from serving.http.files import Files
 
 FILES: Final = "/dashboard"
 #: Nothing from elsewhere, nothing inline: what an event field says can never be run.
@@ -17,22 +16,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
-    "Content-Security-Policy": _POLICY,
-    "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-
-class _Files(StaticFiles):
-    """Files that browsers ask for again: they change with the version."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 
 
 def add_dashboard(api: FastAPI) -> None:
@@ -42,5 +26,5 @@ def add_dashboard(api: FastAPI) -> None:
     async def dashboard() -> HTMLResponse:
         return HTMLResponse(page, headers=_HEADERS)
 
-    api.mount(FILES, _Files(packages=[("serving", "dashboard")]), name="dashboard-files")
+    api.mount(FILES, Files("serving", "dashboard", _POLICY), name="dashboard-files")
     api.add_api_route("/", dashboard, include_in_schema=False, response_class=HTMLResponse)

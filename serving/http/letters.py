@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Query
 
-from adapters.kafka.dead_letters import FoundLetter
+from adapters.kafka.dead_letters import FoundLetter, Letters
 from core.rfc3339 import to_text
 from serving.http.models import DeadLetters
 from serving.http.problem import documented, missing
@@ -21,15 +21,17 @@ SHOWN_BYTES: Final = 2000
 _READS: Final = 2
 
 #: The newest dead letters, at most so many, the newest first. Raises `UnavailableError`.
-Letters = Callable[[int], Sequence[FoundLetter]]
+ReadLetters = Callable[[int], Letters]
 
 
 class LetterRoutes:
     """Reads the topic of dead letters when it is asked."""
 
-    def __init__(self, letters: Letters | None) -> None:
+    def __init__(self, letters: ReadLetters | None) -> None:
         self._letters = letters
         self._reading = anyio.CapacityLimiter(_READS)
+        #: records of somebody else that the last reading left out
+        self.foreign = 0
 
     def add_to(self, api: FastAPI) -> None:
         """Adds the route."""
@@ -52,8 +54,9 @@ class LetterRoutes:
         """The newest rejected records: where they were, why they were rejected, and what they said."""
         if self._letters is None:
             raise missing("dead letters are not read here")
-        found = await run_sync(self._letters, limit, limiter=self._reading, abandon_on_cancel=True)
-        return {"letters": [_letter(letter) for letter in found]}
+        letters = await run_sync(self._letters, limit, limiter=self._reading, abandon_on_cancel=True)
+        self.foreign = letters.foreign
+        return {"letters": [_letter(letter) for letter in letters.found], "foreign": letters.foreign}
 
 
 def _letter(letter: FoundLetter) -> dict[str, Any]:
@@ -65,6 +68,6 @@ def _letter(letter: FoundLetter) -> dict[str, Any]:
         "appended": to_text(letter.append_ms),
         "reason": letter.reason,
         "detail": letter.detail,
-        "bytes": None if value is None else len(value),
+        "bytes": None if value is None else letter.size,
         "value": None if value is None else value[:SHOWN_BYTES].decode("utf-8", "replace"),
     }

@@ -52,9 +52,11 @@ class RequestMetrics:
                 self._requests.labels(_route(scope), str(message["status"])).inc()
             await send(message)
 
-        await self._app(scope, receive, counted)
-        if not endless:
-            self._seconds.labels(_route(scope)).observe(self._clock() - began)
+        try:
+            await self._app(scope, receive, counted)
+        finally:
+            if not endless:
+                self._seconds.labels(_route(scope)).observe(self._clock() - began)
 
 
 class LiveMetrics(Collector):

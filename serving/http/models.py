@@ -168,7 +168,7 @@ class DeadLetterModel(BaseModel):
     appended: Time
     reason: str = Field(description="From the closed list of reasons.", examples=["not_json"])
     detail: str
-    bytes: int | None = Field(description="What is kept of the record; null where it had no value.")
+    bytes: Count | None = Field(description="The length of the record's value; null where it had none.")
     value: str | None = Field(description="Its beginning, as text; bytes that are none are replaced.")
 
 
@@ -176,3 +176,4 @@ class DeadLetters(BaseModel):
     """The newest first."""
 
     letters: list[DeadLetterModel]
+    foreign: Count = Field(description="Records of somebody else on the topic that were left out while reading these.")

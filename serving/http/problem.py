@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from adapters.http.problems import MEDIA_TYPE, problem_document
 from core.errors import UnavailableError
 
-MEDIA_TYPE: Final = "application/problem+json"
 _SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 _PARTS: Final = ("query", "path")
 
@@ -61,7 +61,7 @@ def documented(**details: str) -> dict[int | str, dict[str, Any]]:
 
 def away_document(detail: str) -> dict[str, Any]:
     """The problem of an answer that cannot be given now."""
-    return _document(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    return problem_document(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
 
 def add_handlers(api: FastAPI) -> None:
@@ -85,13 +85,15 @@ def add_handlers(api: FastAPI) -> None:
         detail = error.detail if error.detail != status.phrase else f"{status.description or status.phrase}; see /docs"
         return _response(status, detail, error.headers)
 
+    @api.exception_handler(Exception)
+    async def bug(_request: Request, error: Exception) -> JSONResponse:
+        # it is raised again after this answer, and logged
+        detail = f"a bug ({type(error).__name__}): the log of serve has the traceback"
+        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
 
 def _response(status: HTTPStatus, detail: str, headers: Any = None) -> JSONResponse:
-    return JSONResponse(_document(status, detail), status, headers, MEDIA_TYPE)
-
-
-def _document(status: HTTPStatus, detail: str) -> dict[str, Any]:
-    return Problem(title=status.phrase, status=status, detail=detail).model_dump()
+    return JSONResponse(problem_document(status, detail), status, headers, MEDIA_TYPE)
 
 
 def _line(error: dict[str, Any]) -> str:

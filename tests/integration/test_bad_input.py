@@ -178,7 +178,7 @@ class Pipeline:
         return until(reached, within_s=WAIT_S, what="everything to be counted", every_s=0.2)
 
     def letters(self) -> dict[tuple[PartitionKey, int], FoundLetter]:
-        return {(letter.source, letter.offset): letter for letter in read_dead_letters(self.settings.access)}
+        return {(letter.source, letter.offset): letter for letter in read_dead_letters(self.settings.access).found}
 
     def assert_judged(self, placed: Mapping[tuple[PartitionKey, int], Sent]) -> Counter[str]:
         """Each record is accepted or a dead letter with its bytes, as the contract has it."""

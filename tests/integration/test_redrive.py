@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from adapters.kafka.access import KafkaAccess
+from adapters.kafka.headers import REFERENCE
 from adapters.kafka.log import LogReader
-from adapters.kafka.repairs import REFERENCE, read_repairs
+from adapters.kafka.repairs import read_repairs
 from adapters.kafka.topics import Topics
 from modes.settings import Settings
 from producers.dirt import DirtShares

@@ -13,7 +13,8 @@ from typing import Any, Self
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from adapters.kafka.dead_letters import FoundLetter
+from adapters.http.hosts import AllowedHosts
+from adapters.kafka.dead_letters import FoundLetter, Letters
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
 from adapters.speed.port import Move, Outcome, Snapshot, Step
@@ -57,7 +58,8 @@ class ApiWorld:
     def __init__(self, path: Path, *, batch: bool = True, mode: str = "") -> None:
         """`batch`: whether there is a batch view. `mode`: that of the dashboard's picture."""
         self.clock = 100.0
-        self.letters: list[FoundLetter] = [FoundLetter(CLICKS_0, 4, NOW_MS, "not_json", "no object", b"<b>{</b>")]
+        self.letters: list[FoundLetter] = [FoundLetter(CLICKS_0, 4, NOW_MS, "not_json", "no object", b"<b>{</b>", 8)]
+        self.foreign = 0
         self.jobs: list[dict[str, Any]] = []
         self.processes: list[dict[str, Any]] = []
         self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 15}
@@ -85,6 +87,8 @@ class ApiWorld:
             self.newest_letters,
             self.board(mode or ("lambda" if batch else "streaming")),
             wall=lambda: NOW_MS / 1000,
+            # the one that clients without a socket name
+            hosts=AllowedHosts(["testserver"]),
         )
         self._stack = ExitStack()
 
@@ -108,10 +112,10 @@ class ApiWorld:
             wall=lambda: NOW_MS / 1000,
         )
 
-    def newest_letters(self, limit: int) -> list[FoundLetter]:
+    def newest_letters(self, limit: int) -> Letters:
         if self.ends is None:
             raise UnavailableError("Kafka does not answer")
-        return self.letters[:limit]
+        return Letters(self.letters[:limit], self.foreign)
 
     def publish(self) -> None:
         """A version of the batch view with ten events of the minute before now."""

@@ -158,7 +158,7 @@ class Audit:
     def dead_letter_differences(self) -> list[str]:
         """Dead letters that are missing, too many, or not what was rejected."""
         found: dict[tuple[PartitionKey, int], Rejection] = {}
-        for letter in read_dead_letters(self._access):
+        for letter in read_dead_letters(self._access).found:
             found[letter.source, letter.offset] = Rejection(letter.reason, letter.value)
         return list(_unequal("dead letter", found, self._rejected))
 

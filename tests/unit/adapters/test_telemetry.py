@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import socket
 from collections.abc import Iterable, Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from adapters.http.headers import SECURITY_HEADERS
+from adapters.http.hosts import AllowedHosts
 from adapters.telemetry import Telemetry
 from core.errors import ConfigurationError
 from tests.support.waiting import until
@@ -122,6 +126,53 @@ def test_long_headers_are_taken_and_endless_ones_refused(role: Role) -> None:
     assert get(role.telemetry, "/healthz", X="x" * 70_000)[0] == 431
 
 
+def raw(role: Role, *head: str) -> tuple[int, str, dict[str, str]]:
+    """Status, body and headers of the answer to a head that is sent as it is."""
+    host, port = role.telemetry.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall("".join(f"{line}\r\n" for line in (*head, "")).encode())
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read().decode(), dict(answer.headers)
+
+
+REFUSED = [
+    (421, ["Host: rebind.example"]),
+    (421, ["Host: localhost.evil.example:9100", "X-Forwarded-Host: localhost"]),
+    (400, ["Host: localhost", "Host: rebind.example"]),
+    (400, ["Host:"]),
+    (400, []),
+]
+
+
+def test_unknown_hosts_are_refused_in_one_line_of_json(role: Role) -> None:
+    for path, version in itertools.product(("/metrics", "/healthz", "/readyz", "/"), ("1.0", "1.1")):
+        for status, head in REFUSED:
+            got, body, headers = raw(role, f"GET {path} HTTP/{version}", *head)
+            assert got == status
+            assert headers["Content-Type"] == "application/problem+json"
+            assert json.loads(body)["status"] == status
+            assert body.count("\n") == 1
+
+
+def test_a_service_name_is_allowed_by_the_setting() -> None:
+    telemetry = Telemetry("127.0.0.1", 0, CollectorRegistry(), lambda: True, hosts=AllowedHosts(["process"]))
+    try:
+        assert get(telemetry, "/metrics", Host="process:9100")[0] == 200
+        assert get(telemetry, "/metrics", Host="batch:9100")[0] == 421
+    finally:
+        telemetry.close()
+
+
+def test_every_answer_has_the_security_headers(role: Role) -> None:
+    for head in (
+        *(["GET /healthz HTTP/1.1", "Host: localhost"], ["GET /readyz HTTP/1.1", "Host: localhost"]),
+        *(["GET / HTTP/1.1", "Host: localhost"], ["POST /metrics HTTP/1.1", "Host: localhost"]),
+        *(["GET /metrics HTTP/1.1", "Host: rebind.example"], ["GET / HTTP/9.9"], ["nonsense"], ["GET /"]),
+    ):
+        assert SECURITY_HEADERS.items() <= raw(role, *head)[2].items()
+
+
 class Broken(Collector):
     def collect(self) -> Iterable[Metric]:
         raise KeyError("a bug")
@@ -139,7 +190,7 @@ def test_a_collector_that_fails_is_said_and_health_goes_on(capfd: pytest.Capture
         telemetry.close()
     # one traceback a minute
     said = capfd.readouterr()
-    assert (said.out + said.err).count("a request for metrics or health failed") == 1
+    assert (said.out + said.err).count("] a request for metrics or health failed") == 1
 
 
 class Bounded(Iterable[socket.socket]):
@@ -169,7 +220,7 @@ def bounded() -> Iterator[Bounded]:
     made.telemetry.close()
 
 
-@pytest.mark.parametrize("sends", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
+@pytest.mark.parametrize("sends", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n"])
 def test_who_says_nothing_or_half_a_request_is_let_go(bounded: Bounded, sends: bytes) -> None:
     assert bounded.open(sends).recv(1) == b""
 

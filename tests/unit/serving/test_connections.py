@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.http.headers import SECURITY_HEADERS
 from serving.connections import Limits, most_connections
 from serving.server import serve
 from tests.support.api_world import ApiWorld, filled
@@ -22,7 +24,7 @@ from tests.support.waiting import until
 
 #: Few, and short: the rules are the same.
 LIMITS = Limits(most=8, head_s=0.5, stall_s=1.0, refused_s=0.5)
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Served:
@@ -83,9 +85,31 @@ def everything(connection: socket.socket) -> bytes:
     return got
 
 
-@pytest.mark.parametrize("sends", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "])
+@pytest.mark.parametrize("sends", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_who_says_nothing_or_half_a_head_is_told_and_let_go(served: Served, sends: bytes) -> None:
     assert everything(served.open(sends)).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+@pytest.mark.parametrize(
+    "sends",
+    [
+        *(
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        ),
+        *(b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: rebind.example\r\nConnection: close\r\n\r\n", b"G"),
+    ],
+)
+def test_what_is_refused_is_refused_in_one_line_of_json_with_the_security_headers(served: Served, sends: bytes) -> None:
+    head, _, body = everything(served.open(sends)).partition(b"\r\n\r\n")
+    status, *lines = head.decode().splitlines()
+    assert status.split()[1] in ("400", "408", "421")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert headers["content-type"] == "application/problem+json"
+    assert {name.lower(): value.lower() for name, value in SECURITY_HEADERS.items()}.items() <= headers.items()
+    assert json.loads(body)["status"] == int(status.split()[1])
+    assert body.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("first", [b"", REQUEST], ids=["at once", "after an answer"])
@@ -124,7 +148,7 @@ def test_a_request_that_is_at_work_is_not_ended(served: Served) -> None:
 
 
 def test_who_is_one_too_many_is_told_and_later_all_is_well(served: Served) -> None:
-    held = [served.open(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(LIMITS.most)]
+    held = [served.open(b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(LIMITS.most)]
     for each in held:
         assert each.recv(100).startswith(b"HTTP/1.1 200")
     assert served.get() == 503
@@ -153,7 +177,7 @@ def test_who_takes_nothing_of_an_answer_is_let_go(served: Served, path: str) -> 
 
     def gone() -> bool:
         try:
-            stalled.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            stalled.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         except BlockingIOError:
             return False
         except OSError:

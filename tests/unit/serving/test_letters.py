@@ -33,9 +33,14 @@ def test_as_many_as_asked_for(world: ApiWorld, client: TestClient) -> None:
 def test_any_bytes_are_shown_as_text_and_not_too_much_of_it(
     world: ApiWorld, client: TestClient, value: bytes | None, shown: str | None, size: int | None
 ) -> None:
-    world.letters = [FoundLetter(CLICKS_0, 4, NOW_MS, "not_json", "", value)]
+    world.letters = [FoundLetter(CLICKS_0, 4, NOW_MS, "not_json", "", value, size or 0)]
     (letter,) = client.get("/v1/dead-letters").json()["letters"]
     assert (letter["value"], letter["bytes"]) == (shown, size)
+
+
+def test_records_of_somebody_else_are_counted(world: ApiWorld, client: TestClient) -> None:
+    world.foreign = 3
+    assert client.get("/v1/dead-letters").json()["foreign"] == 3
 
 
 def test_without_kafka_there_is_a_problem_and_no_letter(world: ApiWorld, client: TestClient) -> None:

@@ -101,7 +101,7 @@ def test_readers_that_stall_or_vanish_harm_nobody(served: Served) -> None:
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         made.connect((host, int(port)))
-        made.sendall(b"GET /v1/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        made.sendall(b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return made
 
     # these never read
