@@ -85,7 +85,7 @@ def _workers(moment: Moment, *, redis_away: bool) -> Part:
         waits = moment.records is None and moment.kafka_seen
         return Part("process", QUIET if waits else UNKNOWN, "wait for Kafka" if waits else "lag unknown")
     if lag and moment.still_s >= STILL_S:
-        return Part("process", DOWN, f"stand still, {lag:,} behind")
+        return Part("process", DOWN, f"still, {lag:,} behind")
     if lag and lag > max(1000.0, 2 * moment.arriving):
         return Part("process", SLOW, f"{lag:,} behind, {picture.rate:,.0f}/s")
     return Part("process", OK, f"{picture.rate:,.0f}/s, lag {lag:,}")

@@ -4,7 +4,7 @@ import { Architecture } from "./architecture.js";
 import { Chart } from "./chart.js";
 import { connect } from "./connection.js";
 import { Standing, standing } from "./faults.js";
-import { clock, count, euros, percent, seconds } from "./format.js";
+import { clock, count, euros, narrow, percent, seconds } from "./format.js";
 import { fill } from "./tables.js";
 
 const $ = (id) => document.getElementById(id);
@@ -37,9 +37,10 @@ function showCounts(board) {
   const { totals } = board;
   const known = board.answered ? board.time_ms : board.ever ? board.time_ms - 1000 * board.away_s : null;
   say("as-of", known === null ? "" : `as of ${clock(known)} UTC`);
-  say("clicks", count(totals.clicks));
-  say("sales", count(totals.sales));
-  say("revenue", euros(totals.revenue_cents));
+  for (const [id, words] of [["clicks", count(totals.clicks)], ["sales", count(totals.sales)], ["revenue", euros(totals.revenue_cents)]]) {
+    say(id, words);
+    $(id).dataset.long = words.length > 9 ? "yes" : "no";
+  }
   say("rate", board.answered ? count(board.rate) : "–");
   say("users", `${board.users.exact ? "" : "≈ "}${count(board.users.number)}`);
   say("lag", board.lag === null ? "unknown" : count(board.lag));
@@ -59,9 +60,9 @@ function showCounts(board) {
 function showTop(name, rows) {
   fill($(`top-${name}`), [
     { title: name, of: (row) => row.value, head: true },
-    { title: "clicks", of: (row) => count(row.clicks), number: true },
-    { title: "sales", of: (row) => count(row.sales), number: true },
-    { title: "EUR", of: (row) => count(row.revenue_cents / 100), number: true },
+    { title: "clicks", of: (row) => narrow(row.clicks), number: true },
+    { title: "sales", of: (row) => narrow(row.sales), number: true },
+    { title: "EUR", of: (row) => narrow(row.revenue_cents / 100), number: true },
   ], rows);
 }
 

@@ -38,6 +38,16 @@ function element(name, attributes, parent, text) {
   return made;
 }
 
+// a state that is longer than its box is set closer
+function fit(place, text) {
+  place.textContent = text;
+  place.removeAttribute("textLength");
+  if (place.getComputedTextLength() > W - 24) {
+    place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    place.setAttribute("textLength", W - 24);
+  }
+}
+
 export class Architecture {
   constructor(svg, list) {
     this.svg = svg;
@@ -58,7 +68,7 @@ export class Architecture {
       const node = this.nodes[part.name];
       const state = `${MARKS[part.state]} ${part.says}`, item = `${TITLES[part.name]}: ${part.state}, ${part.says}`;
       node.group.dataset.state = part.state;
-      if (node.state.textContent !== state) node.state.textContent = state;
+      if (node.state.textContent !== state) fit(node.state, state);
       if (node.item.textContent !== item) node.item.textContent = item;
       for (const link of node.links) link.dataset.flow = part.state === "ok" ? "yes" : "no";
     }

@@ -6,6 +6,9 @@ const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFract
 
 export const count = (number) => (number === null || number === undefined ? "–" : whole.format(Math.round(number)));
 export const euros = (cents) => money.format(cents / 100);
+// for a table's cell; above ten millions the whole number needs more room than there is
+const rounded = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
+export const narrow = (number) => (number < 1e7 ? count(number) : rounded.format(number));
 // for an axis
 export const brief = (number) => (number < 10000 ? whole.format(number) : short.format(number));
 export const clock = (ms) => new Date(ms).toISOString().slice(11, 19);

@@ -147,7 +147,7 @@ def largest(name: str) -> dict[str, Any]:
         "jobs": [job | {"counted": HUGE, "accepted": HUGE, "lag": HUGE} for job in made["jobs"]],
         "quality": {**made["quality"], "accepted": HUGE},
         "audit": "behind",
-        "parts": [part | {"says": "stand still, 987,654,321 behind"} for part in made["parts"]],
+        "parts": [part | {"says": "still, 987,654,321 behind"} for part in made["parts"]],
         "faults": 3 * board("lambda-worker-ended")["faults"],
     }
 
