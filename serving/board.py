@@ -95,20 +95,20 @@ class Board:
             processes=self._settings.processes(),
             kafka_seen=self._truth.kafka_seen,
         )
+        parts = parts_of(moment)
         return {
             "mode": self._settings.mode,
             "time_ms": int(self._wall() * 1000),
             "epoch_ms": self._provenance.rules.epoch_ms,
-            "parts": [part._asdict() for part in parts_of(moment)],
-            "faults": self._faults(moment),
+            "parts": [part._asdict() for part in parts],
+            "faults": self._faults(faults_of(moment, parts)),
             "arriving": round(arriving, 1),
             **self._counts(picture, answer),
             **self._slow,
         }
 
-    def _faults(self, moment: Moment) -> list[dict[str, Any]]:
+    def _faults(self, found: Sequence[Fault]) -> list[dict[str, Any]]:
         """What is wrong, each with the time it was seen first."""
-        found = faults_of(moment)
         now_ms = int(self._wall() * 1000)
         self._since = {_key(fault): self._since.get(_key(fault), now_ms) for fault in found}
         return [{**fault._asdict(), "since_ms": self._since[_key(fault)]} for fault in found]

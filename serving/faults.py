@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from serving.live import Audit
-
-if TYPE_CHECKING:
-    from serving.parts import Moment
+from serving.parts import DOWN, QUIET, SLOW, Moment, Part
+from serving.supervised import not_well, part_of
 
 #: Workers that count nothing for so long are a fault: shorter is a rebalance.
 STANDSTILL_S: Final = 3.0
-#: States of processes and servers that are no fault.
-_WELL: Final = ("running", "done", "new")
+#: For so long nothing may arrive before it is said.
+LULL_S: Final = 10.0
 _NOTHING: Final = "Nothing."
 
 
@@ -128,42 +127,76 @@ def known_fault(words: str) -> Fault:
     return Fault("serve", False, re.sub(r"\d+", "", what), _sentence(what), "", _sentence(remedy))
 
 
-def faults_of(moment: Moment) -> list[Fault]:
-    """All that is wrong now, the worst first. What follows from another fault is not said again."""
+def faults_of(moment: Moment, parts: Sequence[Part]) -> list[Fault]:
+    """All that is wrong now, the worst first. What follows from another fault is not said again.
+
+    `parts`: those of the moment (`serving.parts.parts_of`).
+    """
     ended = list(_ended(moment.processes))
-    away = [known_fault(words) for words in (*moment.picture.trouble, *moment.picture.states)]
+    told = [known_fault(words) for words in (*moment.picture.trouble, *moment.picture.states)]
     # whoever supervises a server knows more of it than those who ask it
-    known = {fault.part for fault in ended}
-    found = ended + [fault for fault in away if not (fault.part in known and fault.part in _SERVERS)]
-    if not any(fault.part in (*_SERVERS, "process") and fault.bad for fault in found):
-        found += _standstill(moment)
+    supervised = {fault.part for fault in ended if fault.part in _SERVERS}
+    found = ended + [fault for fault in told if fault.part not in supervised]
     if moment.picture.audit is Audit.OFF:
         found.append(_off(moment.picture.error or 0))
+    ill = {fault.part for fault in found}
+    if not ill & set(_SERVERS):
+        found += [_SEEN[part.name, part.state] for part in parts if part.name not in ill and _lasts(moment, part)]
     unique: dict[tuple[str, str], Fault] = {}
     for fault in found:
         unique.setdefault((fault.part, fault.kind), fault)
     return sorted(unique.values(), key=lambda fault: not fault.bad)
 
 
+def _lasts(moment: Moment, part: Part) -> bool:
+    """Whether what a part looks like is worth a word."""
+    if part.name == "process" and part.state == DOWN:
+        return moment.still_s >= STANDSTILL_S
+    if part.name == "produce":
+        return part.state == QUIET and moment.quiet_s >= LULL_S
+    return (part.name, part.state) in _SEEN
+
+
+#: What nobody tells, and can be seen of a part's work: by part and state.
+_SEEN: Final = {
+    ("process", DOWN): Fault(
+        "process",
+        True,
+        "standstill",
+        "The workers count nothing, and records wait in Kafka.",
+        "Where workers share the work out again they go on within seconds; nothing is lost.",
+        "If it lasts: see whether workers run (`fourfold status`), and read their logs.",
+    ),
+    ("process", SLOW): Fault(
+        "process",
+        False,
+        "behind",
+        "The workers are behind.",
+        "They catch up by themselves; until then numbers are older than they look.",
+        "If it grows: run more workers (`FOURFOLD_WORKERS`).",
+    ),
+    ("batch", SLOW): Fault(
+        "batch",
+        True,
+        "no new version",
+        "The batch layer makes no new version.",
+        "The newest one goes on answering.",
+        "See whether the role `batch` runs (`fourfold status`), and read its log.",
+    ),
+    ("produce", QUIET): Fault(
+        "produce",
+        False,
+        "quiet",
+        "No new event arrives.",
+        "The numbers stand still until somebody produces.",
+        "If you expect some: see whether producers run (`fourfold status`), or start one (`fourfold produce`).",
+    ),
+}
+
+
 def _off(error: int) -> Fault:
     what = f"The numbers differ from the truth by {error:,} in all."
     return Fault("serve", False, "not exact", what, "", "Ask `fourfold verify` which numbers, and why.")
-
-
-def _standstill(moment: Moment) -> list[Fault]:
-    lag = moment.picture.lag
-    if "process" not in moment.roles or not lag or moment.still_s < STANDSTILL_S:
-        return []
-    return [
-        Fault(
-            "process",
-            True,
-            "standstill",
-            f"The workers count nothing, and {lag:,} records wait in Kafka.",
-            "Workers that share the work out again go on within seconds; nothing is lost.",
-            "If it lasts: see whether workers run (`fourfold status`), and read their logs.",
-        )
-    ]
 
 
 #: Who asks them hears less of them than who supervises them.
@@ -186,17 +219,6 @@ _MEANWHILE: Final = {
     "kafka": "its records are kept, nothing is lost",
     "redis": "its counts are kept, nothing is lost",
 }
-
-
-def part_of(process: Mapping[str, Any]) -> str:
-    """The part that a process belongs to: `process-2` is one of `process`."""
-    name = str(process["name"])
-    return next((part for part in _NAMES if name == part or name.startswith(f"{part}-")), name)
-
-
-def not_well(processes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that do not run and ought to."""
-    return [process for process in processes if process["state"] not in _WELL]
 
 
 def _ended(processes: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from serving.faults import not_well, part_of
 from serving.live import Picture
 from serving.provenance import STALE_AFTER
+from serving.supervised import not_well, part_of
 
 #: Something that should move and does not for so long stands still.
 STILL_S: Final = 1.0

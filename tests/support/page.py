@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 from playwright.sync_api import Browser, Page, Route, expect
 
 from serving.http.dashboard import add_dashboard
@@ -19,6 +21,17 @@ _STREAM: Final = """
 delete window.SharedWorker;
 window.stream = null;
 window.gone = false;
+window.board = null;
+window.sent = 0;
+// a board that is told again is news, as from a server
+window.tell = () => {
+  if (window.gone || !window.stream || !window.board) return false;
+  window.sent += 1;
+  const data = JSON.stringify({ ...window.board, time_ms: window.board.time_ms + window.sent });
+  window.stream.dispatchEvent(new MessageEvent("board", { data, lastEventId: `${window.sent}` }));
+  return true;
+};
+setInterval(() => window.tell(), 300);
 window.EventSource = class extends EventTarget {
   constructor() {
     super();
@@ -43,19 +56,15 @@ class FakePage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self._number = 0
 
     def show(self, board: dict[str, Any]) -> None:
-        """Gives it a board, and waits until that is on the screen."""
-        self._number += 1
+        """Gives it a board, again and again, and waits until that is on the screen."""
         self.page.evaluate(
-            """async ([board, number]) => {
-              window.gone = false;
-              while (!window.stream) await new Promise((done) => setTimeout(done, 20));
-              window.stream.dispatchEvent(new MessageEvent("board", { data: JSON.stringify(board), lastEventId: number }));
+            """async (board) => {
+              Object.assign(window, { board, gone: false });
+              while (!window.tell()) await new Promise((done) => setTimeout(done, 20));
             }""",
-            # the same board again is news
-            [{**board, "time_ms": board["time_ms"] + self._number}, str(self._number)],
+            board,
         )
         self.drawn()
 
@@ -74,12 +83,17 @@ class FakePage:
         return [(value, where) for value, where in self.page.evaluate("window.shifts")]
 
 
+@cache
+def served(path: str) -> Response:
+    """A file as it is served, with its headers."""
+    api = FastAPI()
+    add_dashboard(api)
+    return TestClient(api, base_url=ADDRESS).get(path)
+
+
 @contextmanager
 def faked(browser: Browser, **context: Any) -> Iterator[FakePage]:
     """The page, opened; nothing was told to it yet. Fails the test for errors of its code, and for requests elsewhere."""
-    api = FastAPI()
-    add_dashboard(api)
-    files = TestClient(api, base_url=ADDRESS)
     faults: list[str] = []
 
     def answer(route: Route) -> None:
@@ -87,7 +101,7 @@ def faked(browser: Browser, **context: Any) -> Iterator[FakePage]:
             faults.append(route.request.url)
             route.abort()
             return
-        found = files.get(route.request.url.removeprefix(ADDRESS.rstrip("/")))
+        found = served(route.request.url.removeprefix(ADDRESS.rstrip("/")))
         route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.content)
 
     with browser.new_context(**context) as around:

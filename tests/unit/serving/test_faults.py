@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.position import PartitionKey
+from serving import faults
 from serving.answer import Answer
-from serving.faults import Fault, faults_of, known_fault
+from serving.faults import Fault, known_fault
 from serving.live import Picture
-from serving.parts import Moment, parts_of
+from serving.parts import DOWN, Moment, parts_of
 
 LAMBDA = ["produce", "process", "batch", "serve"]
 WELL = Picture(
@@ -18,6 +21,10 @@ WELL = Picture(
 
 def moment(picture=WELL, **more) -> Moment:
     return Moment(LAMBDA, picture, **{"arriving": 2000.0, "records": 1000, "batch_s": 10.0, **more})
+
+
+def faults_of(at: Moment) -> list[Fault]:
+    return faults.faults_of(at, parts_of(at))
 
 
 def process(name: str, state: str, **more: str):
@@ -97,6 +104,29 @@ def test_workers_that_stand_still_are_a_fault_unless_that_follows_from_another()
     assert faults_of(moment(Picture(lag=0, answer=WELL.answer, error=0), still_s=60.0)) == []
     away = Picture(lag=3, trouble=("Redis does not answer",))
     assert only(faults_of(moment(away, still_s=60.0))).part == "redis"
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "more"),
+    [
+        ("behind", False, {"picture": replace(WELL, lag=4001)}),
+        ("no new version", True, {"picture": replace(WELL, batch_age_s=31.0)}),
+        ("quiet", False, {"quiet_s": 10.0}),
+    ],
+)
+def test_what_is_seen_of_a_part_is_said_with_a_remedy(kind, bad, more):
+    fault = only(faults_of(moment(**more)))
+    assert (fault.kind, fault.bad) == (kind, bad)
+    assert fault.then
+    assert "fourfold" in fault.remedy.lower()
+
+
+@pytest.mark.parametrize("name", ["produce", "process", "batch", "serve", "kafka", "redis"])
+def test_whatever_is_down_has_a_fault(name):
+    for state in ("waiting", "failed", "restarting", "not answering"):
+        at = moment(processes=[process(name, state)])
+        down = {part.name for part in parts_of(at) if part.state == DOWN}
+        assert {fault.part for fault in faults_of(at) if fault.bad} == down == {name}
 
 
 def test_a_difference_from_the_truth_is_a_fault_with_a_remedy():
