@@ -157,16 +157,16 @@ $("letters-again").addEventListener("click", readLetters);
 
 // what the page itself can say of its connection
 const LOST = {
-  kind: "bad",
+  look: "bad",
   what: "The connection to the API is lost.",
   then: "The numbers are the last known; the page tries again by itself.",
   remedy: "See whether `fourfold up` (or `fourfold serve`) runs, and start it again.",
 };
 const NO_ANSWER = { ...LOST, what: "The API does not answer.", then: "The page tries again by itself." };
 const SILENT = { ...LOST, what: "The API says nothing new.", remedy: "Wait; if it lasts, see the log of `fourfold serve`." };
-const NOT_YET = { ...SILENT, kind: "note", what: "The API has said nothing yet.", then: "The page tries again by itself." };
+const NOT_YET = { ...SILENT, look: "note", what: "The API has said nothing yet.", then: "The page tries again by itself." };
 const PAUSED = {
-  kind: "note", what: "Paused: the page was hidden.", then: "It goes on when it is looked at.", remedy: "",
+  look: "note", what: "Paused: the page was hidden.", then: "It goes on when it is looked at.", remedy: "",
 };
 
 // what was true a moment ago need not be true now

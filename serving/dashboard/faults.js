@@ -5,8 +5,8 @@ import { clock } from "./format.js";
 
 //: a state that does not last so long is not read aloud
 const LASTS_MS = 1500;
-const WELL = { kind: "ok", what: "Nothing is wrong.", then: "What is, and what to do about it, is said here.", remedy: "" };
-const MARKS = { bad: "✕", note: "▲", ok: "●", unknown: "?" };
+const WELL = { look: "ok", what: "Nothing is wrong.", then: "What is, and what to do about it, is said here.", remedy: "" };
+const MARKS = { bad: "✕", note: "▲", ok: "●" };
 
 // a program's name or a setting in backquotes is shown as such
 function words(text) {
@@ -36,8 +36,8 @@ export class Standing {
   // `faults`: as the board has them
   show(mode, faults, word, state) {
     const bad = faults.some((fault) => fault.bad);
-    this.draw(faults.length ? faults.map((fault) => ({ kind: fault.bad ? "bad" : "note", ...fault })) : [WELL]);
-    this.strip.dataset.kind = bad ? "bad" : faults.length ? "note" : "ok";
+    this.draw(faults.length ? faults.map((fault) => ({ ...fault, look: fault.bad ? "bad" : "note" })) : [WELL]);
+    this.strip.dataset.look = bad ? "bad" : faults.length ? "note" : "ok";
     this.label(word, state, mode);
     this.tell(faults.map((fault) => fault.what).join(" ") || "Nothing is wrong.", `${faults.map((fault) => [fault.part, fault.kind])}`);
   }
@@ -45,7 +45,7 @@ export class Standing {
   // `key`: the same for as long as there is no news
   alone(mode, fault, word, state, key = word) {
     this.draw([fault]);
-    this.strip.dataset.kind = fault.kind;
+    this.strip.dataset.look = fault.look;
     this.label(word, state, mode, key);
     this.tell(fault.what, key);
   }
@@ -61,12 +61,12 @@ export class Standing {
     const key = JSON.stringify(faults);
     if (key === this.drawn) return;
     this.drawn = key;
-    this.list.replaceChildren(...faults.map(({ kind, what, since_ms: since, then, remedy }) => {
+    this.list.replaceChildren(...faults.map(({ look, what, since_ms: since, then, remedy }) => {
       const line = document.createElement("li");
-      line.dataset.kind = kind;
+      line.dataset.look = look;
       const mark = document.createElement("span");
       mark.setAttribute("aria-hidden", "true");
-      mark.textContent = `${MARKS[kind] ?? ""} `;
+      mark.textContent = `${MARKS[look]} `;
       line.append(mark, bold(...words(what)));
       if (since) line.append(` Since ${clock(since)} UTC.`);
       if (then) line.append(" ", ...words(then));

@@ -46,7 +46,7 @@ def board(name: str) -> dict[str, Any]:
             "then": "",
             "remedy": "Ask `fourfold verify`.",
         }
-        fault = {"part": "serve", "bad": False, "kind": "not exact", "since_ms": 0, **what}
+        fault = {"part": "serve", "bad": False, "kind": "not exact", "since_ms": 1, **what}
         return recorded("lambda-live") | {"audit": "off", "error": 4, "faults": [fault]}
     return recorded(name)
 
@@ -219,6 +219,8 @@ def test_each_fault_is_said_with_what_to_do(
     expect(page).to_have_title(f"{pill} · Fourfold {name.split('-', maxsplit=1)[0].replace('not', 'lambda')}")
     faults = page.locator("#faults li")
     expect(faults.first).to_contain_text(says)
+    # not by a colour alone
+    expect(faults.first).to_contain_text("●" if pill == "live" else "✕" if "down" in pill else "▲")
     if pill != "live":
         expect(faults).to_have_count(len(board(name)["faults"]))
         expect(faults.first).to_contain_text(re.compile(r"Since \d\d:\d\d:\d\d UTC\..* To do: \S"))
@@ -300,7 +302,7 @@ def test_all_that_can_be_used_can_be_used_by_keyboard(browser: Browser) -> None:
         page = fake.page
         fake.show(largest("lambda-live"))
         seen = []
-        for _ in range(7):
+        for _ in range(6):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
             outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
