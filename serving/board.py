@@ -14,6 +14,7 @@ from core.delta import ACCEPTED
 from core.errors import UnavailableError
 from core.rfc3339 import to_text
 from serving.answer import Answer
+from serving.faults import Fault, faults_of
 from serving.live import Live, Picture, TruthSource
 from serving.merge import Users
 from serving.meter import Meter
@@ -28,7 +29,8 @@ VERSIONS: Final = 6
 #: What costs more than the counts is made so often.
 SLOW_EVERY_S: Final = 1.0
 
-#: Job versions (`name`, `logic`, `active`, `counted`, `lag`), or processes (`name`, `state`), as they are now.
+#: Job versions (`name`, `logic`, `active`, `counted`, `lag`), or supervised processes and servers (`name`, `state`,
+#: `reason`, `log`), as they are now.
 Listing = Callable[[], Sequence[Mapping[str, Any]]]
 
 
@@ -66,6 +68,7 @@ class Board:
         self._slow_at = float("-inf")
         self._slow: dict[str, Any] = {}
         self._rates: dict[str, Meter] = {}
+        self._since: dict[tuple[str, str], int] = {}
 
     def document(self, watchers: int) -> dict[str, Any]:
         """All of it now. While there is no answer, the last one with the trouble said."""
@@ -92,20 +95,29 @@ class Board:
             processes=self._settings.processes(),
             kafka_seen=self._truth.kafka_seen,
         )
+        parts = parts_of(moment)
         return {
             "mode": self._settings.mode,
             "time_ms": int(self._wall() * 1000),
             "epoch_ms": self._provenance.rules.epoch_ms,
-            "parts": [part._asdict() for part in parts_of(moment)],
+            "parts": [part._asdict() for part in parts],
+            "faults": self._faults(faults_of(moment, parts)),
             "arriving": round(arriving, 1),
             **self._counts(picture, answer),
             **self._slow,
         }
 
+    def _faults(self, found: Sequence[Fault]) -> list[dict[str, Any]]:
+        """What is wrong, each with the time it was seen first."""
+        now_ms = int(self._wall() * 1000)
+        self._since = {_key(fault): self._since.get(_key(fault), now_ms) for fault in found}
+        return [{**fault._asdict(), "since_ms": self._since[_key(fault)]} for fault in found]
+
     def _counts(self, picture: Picture, answer: Answer | None) -> dict[str, Any]:
         said = None if answer is None else self._provenance.of(answer, None)
         return {
             "answered": picture.away_s is None and answer is not None,
+            "ever": answer is not None,
             "away_s": picture.away_s,
             "audit": picture.audit.value,
             "totals": picture.totals._asdict(),
@@ -208,6 +220,10 @@ class _Ticked:
 
     def users(self, answer: Answer, start: int, end: int) -> Users:  # noqa: ARG002 - of a moment ago, on a connection of its own
         return self.counts.now(start, end).users
+
+
+def _key(fault: Fault) -> tuple[str, str]:
+    return fault.part, fault.kind
 
 
 def _top(answer: Answer, dimension: str) -> list[dict[str, Any]]:

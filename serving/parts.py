@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from serving.live import Picture
 from serving.provenance import STALE_AFTER
+from serving.supervised import not_well, part_of
 
 #: Something that should move and does not for so long stands still.
 STILL_S: Final = 1.0
@@ -49,12 +50,12 @@ def parts_of(moment: Moment) -> list[Part]:
     """Each part that the mode has, in the order of the way of an event."""
     picture, roles = moment.picture, moment.roles
     found = [_producers(moment), _kafka(moment)]
-    redis_away = any("Redis" in trouble for trouble in picture.trouble)
+    redis = next((trouble for trouble in picture.trouble if trouble.startswith("Redis")), "")
     if "process" in roles:
-        found += [_workers(moment, redis_away=redis_away), _redis(away=redis_away)]
+        found += [_workers(moment, redis_away=bool(redis)), _redis(picture, redis)]
     if "batch" in roles:
         found += [_batch(moment), _lake(picture)]
-    found.append(Part("serve", OK, f"{moment.watchers} open stream{'s' if moment.watchers != 1 else ''}"))
+    found.append(_serving(moment))
     return [_as_supervised(part, moment.processes) for part in found]
 
 
@@ -77,18 +78,24 @@ def _kafka(moment: Moment) -> Part:
 def _workers(moment: Moment, *, redis_away: bool) -> Part:
     picture = moment.picture
     lag = picture.lag
-    if redis_away:
+    if redis_away or (picture.away_s is not None and picture.answer is None):
         return Part("process", UNKNOWN, "cannot be seen")
+    if lag is None:
+        # what is in the log is not known, so nobody can say that all of it is counted
+        waits = moment.records is None and moment.kafka_seen
+        return Part("process", QUIET if waits else UNKNOWN, "wait for Kafka" if waits else "lag unknown")
     if lag and moment.still_s >= STILL_S:
         return Part("process", DOWN, f"still, {lag:,} behind")
     if lag and lag > max(1000.0, 2 * moment.arriving):
         return Part("process", SLOW, f"{lag:,} behind, {picture.rate:,.0f}/s")
-    return Part("process", OK, f"{picture.rate:,.0f}/s, lag {lag or 0:,}")
+    return Part("process", OK, f"{picture.rate:,.0f}/s, lag {lag:,}")
 
 
-def _redis(*, away: bool) -> Part:
-    if away:
-        return Part("redis", DOWN, "does not answer")
+def _redis(picture: Picture, trouble: str) -> Part:
+    if trouble:
+        return Part("redis", DOWN, "does not answer" if trouble.startswith("Redis does not") else "in trouble")
+    if picture.away_s is not None:
+        return Part("redis", UNKNOWN, "cannot be seen")
     return Part("redis", OK, "answers")
 
 
@@ -106,14 +113,23 @@ def _lake(picture: Picture) -> Part:
     return Part("lake", OK if picture.version is not None else QUIET, f"{picture.from_batch:,} events")
 
 
+def _serving(moment: Moment) -> Part:
+    streams = f"{moment.watchers} open stream{'s' if moment.watchers != 1 else ''}"
+    if moment.picture.away_s is not None:
+        return Part("serve", SLOW, f"{streams}, no answer")
+    return Part("serve", OK, streams)
+
+
+#: What is said of one process that does not run, by its state.
+_GONE: Final = {"waiting": "restarting", "failed": "ended for good"}
+
+
 def _as_supervised(part: Part, processes: Sequence[Mapping[str, Any]]) -> Part:
     """A process that is known to be gone is down, whatever can still be seen of its work."""
-    mine = [p for p in processes if p["name"] == part.name or p["name"].startswith(f"{part.name}-")]
-    gone = [p for p in mine if p["state"] not in ("running", "done")]
-    if gone:
-        return Part(
-            part.name,
-            DOWN,
-            f"{len(gone)} of {len(mine)} down" if len(mine) > 1 else "down, restarting",
-        )
-    return part
+    mine = [process for process in processes if part_of(process) == part.name]
+    gone = not_well(mine)
+    if not gone:
+        return part
+    state = str(gone[0]["state"])
+    says = _GONE.get(state, state)
+    return Part(part.name, DOWN, f"{len(gone)} of {len(mine)} {says}" if len(mine) > 1 else says)

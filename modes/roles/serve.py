@@ -104,8 +104,14 @@ def _board_settings(settings: Settings, stack: ExitStack) -> BoardSettings:
         batch_s=settings.batch_seconds if settings.mode_row.batch_view else 0.0,
         views=view_store(settings) if settings.mode_row.batch_view else None,
         jobs=stack.enter_context(Replay(settings)).standing if settings.mode_row.job_versions else None,
-        processes=lambda: (running.read(settings.data_dir) or {}).get("roles", []),
+        processes=lambda: _supervised(settings),
     )
+
+
+def _supervised(settings: Settings) -> list[dict[str, Any]]:
+    """Roles and embedded servers that an `up` keeps running."""
+    found = running.read(settings.data_dir) or {}
+    return [*found.get("roles", []), *found.get("servers", [])]
 
 
 def traced(settings: Settings, event_id: str) -> dict[str, Any] | None:

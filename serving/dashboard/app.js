@@ -3,20 +3,21 @@
 import { Architecture } from "./architecture.js";
 import { Chart } from "./chart.js";
 import { connect } from "./connection.js";
-import { clock, count, euros, percent, seconds } from "./format.js";
+import { Standing, standing } from "./faults.js";
+import { clock, count, euros, narrow, percent, seconds } from "./format.js";
 import { fill } from "./tables.js";
 
 const $ = (id) => document.getElementById(id);
 const say = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
 
-const architecture = new Architecture($("picture"), $("parts"), $("announce"));
-const chart = new Chart($("chart"), $("chart-summary"), $("chart-table"));
-const STALE_S = 5;
+const architecture = new Architecture($("picture"), $("parts"));
+const chart = new Chart($("chart"), $("hour-title"), $("chart-summary"), $("chart-table"));
+const strip = new Standing({ strip: $("banner"), list: $("faults"), pill: $("connection"), announce: $("announce") });
 let newest = null;
 
 function show(board) {
   newest = board;
-  document.title = `Fourfold · ${board.mode.name}`;
+  document.body.dataset.ever = "yes";
   say("mode", board.mode.name);
   say("answer", `answers from: ${board.mode.answer}`);
   architecture.show(board.parts, board.mode);
@@ -28,14 +29,18 @@ function show(board) {
   showTruth(board);
   showVersions(board.versions ?? []);
   showJobs(board.jobs ?? []);
-  showState(board);
+  strip.show(board.mode.name, board.faults, ...standing(board));
+  document.body.dataset.stale = board.answered ? "no" : "yes";
 }
 
 function showCounts(board) {
   const { totals } = board;
-  say("clicks", count(totals.clicks));
-  say("sales", count(totals.sales));
-  say("revenue", euros(totals.revenue_cents));
+  const known = board.answered ? board.time_ms : board.ever ? board.time_ms - 1000 * board.away_s : null;
+  say("as-of", known === null ? "" : `as of ${clock(known)} UTC`);
+  for (const [id, words] of [["clicks", count(totals.clicks)], ["sales", count(totals.sales)], ["revenue", euros(totals.revenue_cents)]]) {
+    say(id, words);
+    $(id).dataset.long = words.length > 9 ? "yes" : "no";
+  }
   say("rate", board.answered ? count(board.rate) : "–");
   say("users", `${board.users.exact ? "" : "≈ "}${count(board.users.number)}`);
   say("lag", board.lag === null ? "unknown" : count(board.lag));
@@ -45,19 +50,19 @@ function showCounts(board) {
   if (board.version !== null && events) {
     said.push(`batch view v${board.version} covers ${percent(board.from_batch / events)}, ${seconds(board.batch_age_s)} old`);
   }
-  if (board.cut_ms) said.push(`cut at ${clock(board.cut_ms)}`);
+  if (board.cut_ms) said.push(`cut at ${clock(board.cut_ms)} UTC`);
   if (board.job) said.push(`version ${board.job} of the job answers`);
   if (board.logic && board.logic !== "standard") said.push(`logic ${board.logic}`);
-  if (board.since) said.push(`counted since ${board.since.slice(0, 19).replace("T", " ")}`);
+  if (board.since) said.push(`counted since ${board.since.slice(0, 19).replace("T", " ")} UTC`);
   say("where", said.join(" · "));
 }
 
 function showTop(name, rows) {
   fill($(`top-${name}`), [
     { title: name, of: (row) => row.value, head: true },
-    { title: "clicks", of: (row) => count(row.clicks), number: true },
-    { title: "sales", of: (row) => count(row.sales), number: true },
-    { title: "EUR", of: (row) => count(row.revenue_cents / 100), number: true },
+    { title: "clicks", of: (row) => narrow(row.clicks), number: true },
+    { title: "sales", of: (row) => narrow(row.sales), number: true },
+    { title: "EUR", of: (row) => narrow(row.revenue_cents / 100), number: true },
   ], rows);
 }
 
@@ -85,7 +90,7 @@ function showTruth(board) {
   ];
   fill($("quality"), [
     { title: "records", of: (row) => row[0], head: true },
-    { title: "", of: (row) => count(row[1]), number: true },
+    { title: "number", of: (row) => count(row[1]), number: true },
   ], rows);
 }
 
@@ -101,7 +106,7 @@ function showVersions(versions) {
 }
 
 function showJobs(jobs) {
-  $("jobs-card").hidden = jobs.length === 0;
+  $("jobs-card").hidden = !newest.mode.job_versions;
   const place = $("jobs");
   while (place.children.length > jobs.length) place.lastElementChild.remove();
   jobs.forEach((job, index) => {
@@ -122,29 +127,6 @@ function showJobs(jobs) {
     words.textContent = `logic ${job.logic} · ${count(job.counted)} of ${count(whole)} records, ${count(job.accepted)} accepted · `
       + `${count(job.rate)}/s${job.lag > 1000 ? left : ""}`;
   });
-}
-
-function showState(board) {
-  const said = [...board.trouble, ...board.states];
-  if (!board.answered) {
-    const since = board.away_s === null ? "" : `, ${seconds(board.away_s)} ago`;
-    said.unshift(`no answer now: the numbers are the last ones that were known${since}`);
-  }
-  banner(said.join(" · "), board.answered ? "note" : "bad");
-  pill(board.answered ? "live" : "stale", board.answered ? "ok" : "slow");
-  document.body.dataset.stale = board.answered ? "no" : "yes";
-}
-
-function banner(text, kind) {
-  const place = $("banner");
-  place.hidden = !text;
-  place.dataset.kind = kind;
-  if (place.textContent !== text) place.textContent = text;
-}
-
-function pill(text, state) {
-  say("connection", text);
-  $("connection").dataset.state = state;
 }
 
 async function readLetters() {
@@ -168,25 +150,47 @@ async function readLetters() {
 
 $("measures").addEventListener("change", (event) => {
   chart.measure = event.target.value;
-  if (newest?.hour) chart.show(newest.hour, newest.cut_ms, newest.mode.archive);
+  chart.again();
 });
-$("chart-table").addEventListener("toggle", () => { if (newest?.hour) chart.show(newest.hour, newest.cut_ms, newest.mode.archive); });
+$("chart-table").addEventListener("toggle", () => chart.again());
 $("letters").addEventListener("toggle", (event) => { if (event.target.open) readLetters(); });
 $("letters-again").addEventListener("click", readLetters);
 
+// what the page itself can say of its connection
+const LOST = {
+  look: "bad",
+  what: "The connection to the API is lost.",
+  then: "The numbers are the last known; the page tries again by itself.",
+  remedy: "See whether `fourfold up` (or `fourfold serve`) runs, and start it again.",
+};
+const NO_ANSWER = { ...LOST, what: "The API does not answer.", then: "The page tries again by itself." };
+const SILENT = { ...LOST, what: "The API says nothing new.", remedy: "Wait; if it lasts, see the log of `fourfold serve`." };
+const NOT_YET = { ...SILENT, look: "note", what: "The API has said nothing yet.", then: "The page tries again by itself." };
+const PAUSED = {
+  look: "note", what: "Paused: the page was hidden.", then: "It goes on when it is looked at.", remedy: "",
+};
+
+// what was true a moment ago need not be true now
+function forget() {
+  document.body.dataset.stale = "yes";
+  architecture.forget();
+  $("error").dataset.state = "unknown";
+  say("error", "not known");
+  for (const id of ["rate", "age"]) say(id, "–");
+  say("lag", "unknown");
+}
+
 connect("/v1/live", {
   board: show,
-  lost: (silent, { down, ever }) => {
-    const age = seconds(Math.round(silent)).replace(".0", "");
-    document.body.dataset.stale = "yes";
-    if (down) pill("connection lost", "down");
-    else pill(ever ? `stale, ${age}` : "connecting", "slow");
-    const why = down ? `The connection is lost for ${age}` : ever ? `Nothing new for ${age}` : `No numbers yet, after ${age}`;
-    banner(`${why}: numbers are stale. Trying again by itself.`, silent > STALE_S ? "bad" : "note");
+  lost: (silent, { down, ever, since }) => {
+    const mode = newest?.mode.name;
+    forget();
+    if (!ever) strip.alone(mode, down ? NO_ANSWER : NOT_YET, down ? "no answer" : "connecting", down ? "down" : "slow");
+    else if (down) strip.alone(mode, { ...LOST, since_ms: since }, "connection lost", "down");
+    else strip.alone(mode, { ...SILENT, since_ms: since }, `stale, ${Math.round(silent)} s`, "slow", "stale");
   },
-  found: () => banner("", "note"),
   paused: () => {
-    document.body.dataset.stale = "yes";
-    pill("paused", "quiet");
+    forget();
+    strip.alone(newest?.mode.name, PAUSED, "paused", "quiet");
   },
 });

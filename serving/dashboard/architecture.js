@@ -1,7 +1,8 @@
-// The picture of the architecture: only the parts that the mode has, and how each one is now.
+// The picture of the architecture: only the parts that the mode has, and how each one is now. A state is a mark and words,
+// not a colour alone.
 
 const SVG = "http://www.w3.org/2000/svg";
-const TITLES = {
+export const TITLES = {
   produce: "Producers", kafka: "Kafka", process: "Workers", redis: "Redis", batch: "Batch", lake: "Parquet", serve: "Serving",
 };
 const WHAT = {
@@ -37,16 +38,25 @@ function element(name, attributes, parent, text) {
   return made;
 }
 
+// a state that is longer than its box is set closer
+function fit(place, text) {
+  place.textContent = text;
+  place.removeAttribute("textLength");
+  if (place.getComputedTextLength() > W - 24) {
+    place.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    place.setAttribute("textLength", W - 24);
+  }
+}
+
 export class Architecture {
-  constructor(svg, list, announce) {
+  constructor(svg, list) {
     this.svg = svg;
     this.list = list;
-    this.announce = announce;
     this.narrow = matchMedia("(max-width: 760px)");
     this.drawn = "";
     this.nodes = {};
-    this.states = {};
-    this.narrow.addEventListener("change", () => { this.drawn = ""; });
+    this.shown = null;
+    this.narrow.addEventListener("change", () => this.again());
   }
 
   show(parts, mode) {
@@ -54,19 +64,26 @@ export class Architecture {
     const key = `${names} ${this.narrow.matches} ${mode.kafka_keeps}`;
     if (key !== this.drawn) this.draw(names, mode);
     this.drawn = key;
-    const changed = [];
     for (const part of parts) {
       const node = this.nodes[part.name];
+      const state = `${MARKS[part.state]} ${part.says}`, item = `${TITLES[part.name]}: ${part.state}, ${part.says}`;
       node.group.dataset.state = part.state;
-      node.state.textContent = `${MARKS[part.state]} ${part.says}`;
-      node.item.textContent = `${TITLES[part.name]}: ${part.state}, ${part.says}`;
-      if (this.states[part.name] !== undefined && this.states[part.name] !== part.state) {
-        changed.push(`${TITLES[part.name]} ${part.state === "ok" ? "is well again" : part.state}: ${part.says}`);
-      }
-      this.states[part.name] = part.state;
+      if (node.state.textContent !== state) fit(node.state, state);
+      if (node.item.textContent !== item) node.item.textContent = item;
       for (const link of node.links) link.dataset.flow = part.state === "ok" ? "yes" : "no";
     }
-    if (changed.length) this.announce.textContent = changed.join("; ");
+    this.shown = { parts, mode };
+  }
+
+  // nothing is heard any more: nobody knows how any part is
+  forget() {
+    if (!this.shown) return;
+    const parts = this.shown.parts.map((part) => ({ ...part, state: "unknown", says: "not known" }));
+    this.show(parts, this.shown.mode);
+  }
+
+  again() {
+    if (this.shown) this.show(this.shown.parts, this.shown.mode);
   }
 
   draw(names, mode) {

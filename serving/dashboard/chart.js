@@ -1,36 +1,66 @@
-// The last hour by minutes. The batch view's part is drawn over the whole: what shows above it is the speed view's.
+// The last minutes, as many as there are events of, up to an hour. The batch view's part is drawn over the whole: what shows
+// above it is the speed view's.
 
-import { count, euros, minute } from "./format.js";
+import { brief, count, euros, minute } from "./format.js";
 
 const HEIGHT = 220;
+const SPANS = [5, 15, 30, 60];
+//: a few events that come late, or are of long ago, make no span
+const FEW = 0.02;
+
+// the shortest span that has nearly all events
+function spanOf({ clicks, sales }) {
+  const events = clicks.map((number, place) => number + sales[place]);
+  const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+  const whole = sum(events);
+  return SPANS.find((span) => sum(events.slice(0, -span)) <= FEW * whole) ?? events.length;
+}
 
 export class Chart {
-  constructor(place, summary, table) {
+  constructor(place, title, summary, table) {
     this.place = place;
+    this.title = title;
     this.summary = summary;
     this.table = table;
     this.plot = null;
     this.cut = null;
     this.measure = "clicks";
     new ResizeObserver(() => this.plot?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.plot?.destroy(); this.plot = null; });
+    for (const query of ["(prefers-color-scheme: dark)", "print", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => this.again());
+    }
   }
 
   show(hour, cutMs, hasBatch) {
+    this.shown = { hour, cutMs, hasBatch };
     const value = (number) => (this.measure === "revenue_cents" ? number / 100 : number);
     const words = (number) => (this.measure === "revenue_cents" ? euros(number) : count(number));
     const minutes = hour.all[this.measure].map((_, place) => hour.start_ms + 60000 * place);
     const all = hour.all[this.measure], batch = hour.batch[this.measure];
+    const span = spanOf(hour.all);
     this.cut = hasBatch ? cutMs : null;
-    this.data = [minutes.map((ms) => ms / 1000), all.map(value), batch.map(value)];
+    this.data = [minutes.map((ms) => ms / 1000), all.map(value), batch.map(value)].map((numbers) => numbers.slice(-span));
     if (this.plot) this.plot.setData(this.data); else this.draw();
     const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-    const covered = sum(batch), whole = sum(all);
+    const recent = (numbers) => sum(numbers.slice(-span));
+    const covered = recent(batch), whole = recent(all), older = sum(all) - whole;
     const name = this.measure === "revenue_cents" ? "EUR" : this.measure;
-    this.summary.textContent = `${words(whole)} ${name} in the last hour` + (hasBatch
-      ? `: ${words(covered)} from the batch view, ${words(whole - covered)} from the speed view` + (cutMs ? `; the cut is at ${minute(cutMs)}` : "")
-      : "");
+    const time = span === 60 ? "hour" : `${span} minutes`;
+    const parts = [`${words(whole)} ${name} in the last ${time}`];
+    if (hasBatch) parts[0] += `: ${words(covered)} from the batch view, ${words(whole - covered)} from the speed view`;
+    if (hasBatch && cutMs) parts.push(`the cut is at ${minute(cutMs)} UTC`);
+    if (older) parts.push(`${words(older)} more in the hour before`);
+    const said = parts.join("; ");
+    if (this.summary.textContent !== said) this.summary.textContent = said;
+    if (this.title.textContent !== `The last ${time}`) this.title.textContent = `The last ${time}`;
     if (this.table.open) this.list(minutes, all, batch, words);
+  }
+
+  // after a choice of somebody who looks, or in other colours
+  again() {
+    this.plot?.destroy();
+    this.plot = null;
+    if (this.shown) this.show(this.shown.hour, this.shown.cutMs, this.shown.hasBatch);
   }
 
   list(minutes, all, batch, words) {
@@ -55,7 +85,7 @@ export class Chart {
   draw() {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(name).trim();
-    const bars = window.uPlot.paths.bars({ size: [0.8, 40] });
+    const bars = window.uPlot.paths.bars({ size: [0.8, 120] });
     const axis = { stroke: color("--dim"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     this.plot = new window.uPlot({
       width: this.place.clientWidth,
@@ -65,8 +95,8 @@ export class Chart {
       cursor: { show: false },
       scales: { x: { range: (_, low, high) => [low - 30, high + 30] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
       axes: [
-        { ...axis, values: (_, splits) => splits.map((s) => minute(1000 * s)), grid: { show: false } },
-        { ...axis, size: 64, values: (_, splits) => splits.map((n) => (n >= 1e6 ? `${n / 1e6}M` : n >= 1e4 ? `${n / 1e3}k` : count(n))) },
+        { ...axis, values: (_, splits) => splits.map((s) => minute(1000 * s)), incrs: [60, 300, 600, 900], grid: { show: false } },
+        { ...axis, size: 64, values: (_, splits) => splits.map(brief) },
       ],
       series: [
         {},

@@ -42,14 +42,13 @@ class Shared {
   get deaf() { return this.unheard > 0 && performance.now() - this.unheard > DEAF_MS; }
 }
 
-export function connect(address, { board, lost, found, paused }) {
+export function connect(address, { board, lost, paused }) {
   let stream = null;
   let ways = typeof SharedWorker === "function" ? 2 : 0;
   let joined = false;
   let hiddenAt = document.hidden ? performance.now() : null;
   let newest = "";
   let heard = { at: performance.now(), wall: Date.now() };
-  let isLost = true;
   let isDown = false;
 
   const tell = (from) => (message) => {
@@ -61,7 +60,6 @@ export function connect(address, { board, lost, found, paused }) {
     newest = key;
     heard = { at: performance.now(), wall: Date.now() };
     isDown = false;
-    if (isLost) { isLost = false; found(); }
     board(made);
   };
 
@@ -90,7 +88,6 @@ export function connect(address, { board, lost, found, paused }) {
   function leave() {
     if (!joined) return;
     joined = false;
-    isLost = true;
     stream.close();
     paused();
   }
@@ -102,8 +99,7 @@ export function connect(address, { board, lost, found, paused }) {
     if (!joined) return;
     const silent = silentMs();
     if (silent < SILENT_MS) return;
-    isLost = true;
-    lost(silent / 1000, { down: isDown || navigator.onLine === false, ever: newest !== "" });
+    lost(silent / 1000, { down: isDown || navigator.onLine === false, ever: newest !== "", since: heard.wall });
   }
 
   function back() {

@@ -92,7 +92,12 @@ class ApiWorld:
         )
         self._stack = ExitStack()
 
-    def board(self, mode: str, clock: Callable[[], float] = time.monotonic) -> Board:
+    def board(
+        self,
+        mode: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = lambda: NOW_MS / 1000,
+    ) -> Board:
         """A board of a mode over this world."""
         row = MODES[mode]
         settings = BoardSettings(
@@ -109,7 +114,7 @@ class ApiWorld:
             Unaudited(self.log_ends.newest),
             self.provenance,
             clock,
-            wall=lambda: NOW_MS / 1000,
+            wall=wall,
         )
 
     def newest_letters(self, limit: int) -> Letters:

@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_answer(world: ApiWorld) -> None:
     assert seen["totals"] == answer.total._asdict() == {"clicks": 10, "sales": 2, "units": 3, "revenue_cents": 400}
     assert seen["quality"] == {"accepted": 12, "rejected": {"not_json": 1}, "duplicates": 0, "late": 1}
     assert (seen["version"], seen["from_batch"], seen["lag"]) == (1, 10, 2)
-    assert seen["trouble"] == []
+    assert (seen["trouble"], seen["faults"], seen["ever"]) == ([], [], True)
     assert {part["name"]: part["state"] for part in seen["parts"]}.keys() == PARTS
 
 
@@ -75,6 +75,19 @@ def test_without_an_answer_the_last_numbers_stay_and_the_trouble_is_said(world: 
     assert any("Redis does not answer" in words for words in after["trouble"])
     assert (after["totals"], after["top"]) == (before["totals"], before["top"])
     assert (after["audit"], after["error"], after["lag"], after["age_s"] is not None) == ("unknown", None, None, True)
+
+
+def test_a_fault_keeps_the_time_when_it_was_seen_first(world: ApiWorld) -> None:
+    now = [100.0]
+    made = world.board("lambda", lambda: world.clock, lambda: now[0])
+    world.ends = None
+    world.tick()
+    for now[0] in (101.0, 102.0):
+        (fault,) = made.document(0)["faults"]
+        assert (fault["part"], fault["bad"], fault["since_ms"]) == ("kafka", True, 101_000)
+    world.ends = {CLICKS_0: 13}
+    world.tick()
+    assert made.document(0)["faults"] == []
 
 
 def test_a_ticker_that_hangs_does_not_look_live(world: ApiWorld) -> None:
