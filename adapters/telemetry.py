@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Final
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from core.errors import ConfigurationError
+from adapters.listening import Place, joined
+from core.secrets import redacted
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,7 @@ class Telemetry:
         limit_s: float = LIMIT_S,
         most: int = MOST_CONNECTIONS,
     ) -> None:
-        """`port` 0 takes a free one. Raises `ConfigurationError` where it cannot be bound."""
+        """`port` 0 takes a free one. Raises `ConfigurationError` where nothing can listen there."""
         answers = _answers(registry, ready, trouble)
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,20 +74,19 @@ class Telemetry:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Requests are not logged."""
 
+        place = Place(host, port, "metrics", "FOURFOLD_METRICS")
+        family, address = place.resolved()
         try:
-            self._server = _Server((host, port), Handler, limit_s, most)
+            self._server = _Server(family, address, Handler, limit_s, most)
         except OSError as error:
-            raise ConfigurationError(
-                f"metrics cannot be served at {host}:{port} ({error.strerror}): set "
-                "FOURFOLD_METRICS_PORT to another port, or to 0 for a free one"
-            ) from error
+            raise place.refused(error) from error
         threading.Thread(target=self._server.serve_forever, name="telemetry", daemon=True).start()
 
     @property
     def address(self) -> str:
         """`host:port` as bound."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return joined(str(host), port)
 
     def close(self) -> None:
         """Stops serving."""
@@ -99,13 +100,23 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], limit_s: float, most: int
+        self,
+        family: socket.AddressFamily,
+        address: Any,
+        handler: type[BaseHTTPRequestHandler],
+        limit_s: float,
+        most: int,
     ) -> None:
+        self.address_family = family
         self._limit_s = limit_s
         self._most = most
         self._ends: dict[socket.socket, float] = {}
         self._said_at = float("-inf")
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Without the question for the host's full name, over which a DNS that is away would take its time."""
+        TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
@@ -170,6 +181,6 @@ def _answers(registry: CollectorRegistry, ready: Ready, trouble: Trouble) -> Cal
             if time.monotonic() - said_at > SAY_EVERY_S:
                 said_at = time.monotonic()
                 log.exception("a request for metrics or health failed", path=path)
-            return 500, "text/plain", f"{type(error).__name__}: {error}\n".encode()
+            return 500, "text/plain", redacted(f"{type(error).__name__}: {error}\n").encode()
 
     return safely

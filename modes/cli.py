@@ -19,6 +19,7 @@ from rich.live import Live as Screen
 from adapters.embedded import launch
 from core.errors import ConfigurationError, FourfoldError
 from core.schemas import documents
+from core.secrets import without_password
 from modes import (
     batch_commands,
     dead_letter_commands,
@@ -32,7 +33,7 @@ from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, title_of, without_password
+from modes.up import TICK_S, Up, title_of
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
     all_embedded,

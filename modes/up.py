@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import FrameType
 
 from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded.keeper import Keeper, KeptServer
+from adapters.listening import TakenError
 from adapters.vitals import Vitals
 from core.errors import UnavailableError
+from core.secrets import without_password
 from modes import running
 from modes.crew import Crew
 from modes.running import reason_of
@@ -70,6 +72,8 @@ class Up:
         settings = self._settings
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
+        # what nobody can listen on is told before anything is started
+        api_port(settings)
         stack.enter_context(running.only_one(settings.data_dir))
         vitals = Vitals()
         stack.enter_context(vitals.running(self._stop.set, bound_s=BOUND_S))
@@ -207,23 +211,21 @@ def title_of(settings: Settings) -> str:
 
 def api_of(settings: Settings) -> str:
     """The API's address for people."""
-    return f"http://{settings.api_host}:{settings.api_port}"
+    return settings.api.url
 
 
 def api_port(settings: Settings) -> int:
-    """The API's port; a free one where that is asked for, or where the usual one is taken by somebody else."""
-    with socket.socket() as probe:
-        # a port of a server that has just ended can be taken again
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError:
-            if "api_port" in settings.model_fields_set:
-                # asked for by name: the role says what is wrong
-                return settings.api_port
-            probe.bind((settings.api_host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """The API's port; a free one where that is asked for, or where somebody else has the usual one.
+
+    Raises `ConfigurationError` where nothing can listen at the API's host, or at a port that was asked for.
+    """
+    place = settings.api
+    try:
+        return place.free_port()
+    except TakenError:
+        if "api_port" in settings.model_fields_set:
+            raise
+        return replace(place, port=0).free_port()
 
 
 def _batch_every(settings: Settings, duration_s: float | None) -> float:
@@ -252,9 +254,3 @@ def servers_of(kept: Sequence[KeptServer]) -> list[tuple[str, str]]:
 def _in_words(state: str, restarts: int, reason: str) -> str:
     often = f" (restarted {restarts}x)" if restarts else ""
     return f"{state}{often}: {safe(reason, REASON_WIDTH)}" if reason else f"{state}{often}"
-
-
-def without_password(address: str) -> str:
-    """A Redis address without its password."""
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

@@ -35,7 +35,7 @@ from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
-from modes.settings import Settings
+from modes.settings import Settings, usual_of
 from producers.dirt import DirtShares
 from serving.auditor import Auditor
 from serving.merge import Merge
@@ -86,12 +86,16 @@ def located(settings: Settings) -> Settings:
             f"nothing runs in {settings.data_dir}: start with `fourfold up`, or set "
             "FOURFOLD_KAFKA and FOURFOLD_REDIS to servers of your own"
         )
-    return settings.model_copy(
-        update={
-            "kafka": settings.kafka or running.kafka,
-            "redis": settings.redis or running.redis,
-        }
-    )
+    return addressed(settings, running)
+
+
+def addressed(settings: Settings, addresses: Addresses) -> Settings:
+    """The settings with the addresses of embedded servers where none are set."""
+    update = {"redis": settings.redis or addresses.redis}
+    if not settings.kafka:
+        # whatever is set of TLS and SASL is for another Kafka
+        update |= {"kafka": addresses.kafka, "kafka_protocol": usual_of("kafka_protocol")}
+    return settings.model_copy(update=update)
 
 
 @contextmanager
@@ -126,8 +130,7 @@ def kept_servers(
     addresses = servers.start() if servers.used else Addresses("", "")
     try:
         with Keeper(servers, progress, given_up) as keeper:
-            update = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
-            yield settings.model_copy(update=update), keeper
+            yield addressed(settings, addresses), keeper
     finally:
         servers.close()
 
@@ -345,5 +348,6 @@ def resend_span_ms(settings: Settings) -> tuple[int, int]:
 
 def _bad_redis(error: ValueError) -> ConfigurationError:
     return ConfigurationError(
-        f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://"
+        f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://, and write / ? # @ and % in a "
+        "password as %2F %3F %23 %40 %25"
     )

@@ -55,7 +55,7 @@ def test_a_wrong_setting_is_refused_before_anything_is_done(
     monkeypatch.setenv("FOURFOLD_PARTITIONS", "0")
     code, out, err = main(monkeypatch, capsys, command)
     assert (code, out) == (2, "")
-    assert err == "fourfold: FOURFOLD_PARTITIONS is '0': input should be greater than or equal to 1\n"
+    assert err == "fourfold: FOURFOLD_PARTITIONS is '0': use a whole number from 1 to 1,000\n"
     assert list(tmp_path.iterdir()) == []
 
 
