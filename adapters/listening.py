@@ -105,10 +105,14 @@ class Place:
         return self.host.removeprefix("[").removesuffix("]")
 
     @property
+    def near_host(self) -> str:
+        """A host at which this machine itself finds it."""
+        return _ALL.get(self.plain_host, self.plain_host)
+
+    @property
     def url(self) -> str:
         """Where a browser of this machine finds it."""
-        host = self.plain_host
-        return f"http://{joined(_ALL.get(host, host), self.port)}"
+        return f"http://{joined(self.near_host, self.port)}"
 
     def _no_host(self, why: str) -> ConfigurationError:
         return ConfigurationError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from modes import (
     dead_letter_commands,
     drill_commands,
     mode_commands,
+    output,
     race_commands,
     replay_commands,
     running,
@@ -363,9 +363,7 @@ def main() -> None:
     owner = os.environ.get("FOURFOLD_OWNER")
     if owner:
         launch.die_with(int(owner))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # names of folders may be no UTF-8
-        sys.stdout.reconfigure(errors="backslashreplace")
+    output.settle()
     try:
         app()
     except FourfoldError as error:

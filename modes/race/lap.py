@@ -83,7 +83,7 @@ class Lap:
             stack.callback(source.close)
             looks = Looks(source, stack.enter_context(auditor(settings)), ends_source(settings))
             usage = Usage(lambda: _pids(crew, servers))
-            poller = Poller(settings.api.plain_host, settings.api_port)
+            poller = Poller(settings.api.near_host, settings.api_port)
             self._until_ready(crew, settings)
             for thread in (usage, poller):
                 thread.start()
@@ -103,7 +103,7 @@ class Lap:
         while time.monotonic() < end:
             crew.tick()
             crew.check()
-            connection = http.client.HTTPConnection(settings.api.plain_host, settings.api_port, timeout=2)
+            connection = http.client.HTTPConnection(settings.api.near_host, settings.api_port, timeout=2)
             try:
                 connection.request("GET", path)
                 if connection.getresponse().status == 200:  # noqa: PLR2004 - HTTP's

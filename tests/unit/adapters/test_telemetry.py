@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from adapters.health_probe import healthy
+from adapters.listening import Place
 from adapters.telemetry import Telemetry
 from core.errors import ConfigurationError
 from tests.support.waiting import until
@@ -195,3 +197,22 @@ def test_who_is_one_too_many_is_told_and_later_all_is_well(bounded: Bounded) -> 
         bounded.open()
     until(lambda: get(bounded.telemetry, "/healthz")[0] == 503, within_s=5, what="the limit")
     until(lambda: get(bounded.telemetry, "/healthz")[0] == 200, within_s=10, what="room again")
+
+
+def test_the_probe_of_a_container_sees_health_and_no_proxy(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    host, port = role.telemetry.address.split(":")
+    assert healthy(host, int(port))
+    assert healthy("0.0.0.0", int(port))
+    with Place("127.0.0.1", 0, "", "").listener() as silent:
+        other = silent.getsockname()[1]
+    assert not healthy(host, other)
+
+
+def test_metrics_are_served_over_ipv6() -> None:
+    telemetry = Telemetry("::1", 0, CollectorRegistry(), lambda: True)
+    try:
+        assert telemetry.address.startswith("[::1]:")
+        assert healthy("::1", int(telemetry.address.rpartition(":")[2]))
+    finally:
+        telemetry.close()
