@@ -184,7 +184,7 @@ def redis_client(settings: Settings, retries: int = 3) -> Redis:
             settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
         )
     except ValueError as error:
-        raise _bad_redis(error) from None
+        raise _bad_redis(settings, error) from None
 
 
 def check_redis(settings: Settings) -> None:
@@ -241,7 +241,7 @@ def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
     try:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
-        raise _bad_redis(error) from None
+        raise _bad_redis(settings, error) from None
     return GroupedSink(client, settings.speed_view, token)
 
 
@@ -346,8 +346,8 @@ def resend_span_ms(settings: Settings) -> tuple[int, int]:
     return first, last
 
 
-def _bad_redis(error: ValueError) -> ConfigurationError:
-    return ConfigurationError(
-        f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://, and write / ? # @ and % in a "
-        "password as %2F %3F %23 %40 %25"
-    )
+def _bad_redis(settings: Settings, error: ValueError) -> ConfigurationError:
+    form = "use redis://host:port/0 or rediss://, an IPv6 host in brackets"
+    if "@" in settings.redis:
+        form += ", and in a password %2F %3F %23 %40 %25 for / ? # @ %"
+    return ConfigurationError(f"FOURFOLD_REDIS is no address of a Redis ({error}): {form}")
