@@ -179,6 +179,11 @@ class Settings(BaseSettings):
         return Place(self.api_host, self.api_port, "the API", "FOURFOLD_API")
 
     @property
+    def metrics(self) -> Place:
+        """Where metrics and health of a role are."""
+        return Place(self.metrics_host, self.metrics_port, "metrics", "FOURFOLD_METRICS")
+
+    @property
     def view(self) -> str:
         """The name of the speed view: each mode has one of its own, since modes count differently."""
         return f"{self.namespace}-{self.mode}"

@@ -74,6 +74,7 @@ class Up:
         _ = settings.mode_row
         # what nobody can listen on is told before anything is started
         api_port(settings)
+        replace(settings.metrics, port=0).free_port()
         stack.enter_context(running.only_one(settings.data_dir))
         vitals = Vitals()
         stack.enter_context(vitals.running(self._stop.set, bound_s=BOUND_S))
