@@ -2,11 +2,9 @@
 FROM python:3.11-slim-bookworm AS build
 
 # the dependencies first: they change less often than the code
-RUN python -m venv /opt/fourfold
-COPY requirements/runtime.txt /tmp/
-RUN /opt/fourfold/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r /tmp/runtime.txt \
- && /opt/fourfold/bin/pip uninstall --quiet --yes pip setuptools
+COPY requirements/ /tmp/requirements/
+RUN PIP_NO_CACHE_DIR=1 python /tmp/requirements/install.py /opt/fourfold /tmp/requirements/runtime.txt \
+ && /opt/fourfold/bin/pip uninstall --quiet --yes pip setuptools setuptools-scm vcs-versioning
 
 # the code as it is: no build back end is in the lock. Compiled here, as nobody may write there later.
 # Spawned processes of a recompute run the command's file again, under another name

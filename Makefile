@@ -20,11 +20,10 @@ demo: setup ## everything set up and running, live counts; Ctrl-C ends it
 setup: .venv/ready ## virtual environment and jars
 	@$(BIN)/fourfold embedded prepare
 
-.venv/ready: requirements/dev.txt pyproject.toml
+.venv/ready: requirements/dev.txt requirements/build.txt requirements/install.py pyproject.toml
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c "$(FITS)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "setting up .venv"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PYTHON) requirements/install.py .venv requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -57,16 +56,20 @@ fast-check: .venv/ready ## the quick ones, as before each commit
 bench: setup ## measures, side by side in one run
 	$(BIN)/python -m bench
 
-soak: setup ## the chaos tests for SECONDS_ (default 1800) each, the boundary test for 3 minutes, each rule switched off
-	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_CHAOS_ABLATIONS=1 \
-	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_chaos_brokers.py tests/integration/test_boundary.py -s --timeout=0
+soak: setup ## the chaos tests for SECONDS_ (default 1800) each, boundary and replay for 3 minutes, each rule switched off
+	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_REPLAY_SECONDS=20 \
+	  FOURFOLD_TEST_POLLERS=18 FOURFOLD_CHAOS_ABLATIONS=1 \
+	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_chaos_brokers.py tests/integration/test_boundary.py \
+	  tests/integration/test_replay.py -s --timeout=0
 
 screenshots: setup ## of the dashboard in each mode, for the README (needs Chromium)
 	$(BIN)/python -m tests.e2e.screenshots
 
-lock: ## new locks from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --upgrade --extra embedded --group dev pyproject.toml -o requirements/dev.txt -q --custom-compile-command "make lock"
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt -q --custom-compile-command "make lock"
+LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url -q --custom-compile-command "make lock"
+lock: .venv/ready ## new locks from pyproject.toml
+	$(LOCK) pyproject.toml --upgrade --extra embedded --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 
 clean: ## the embedded servers' data and the virtual environment
 	@# the data of the directory that goes, whatever is set; it stays where its servers cannot be stopped

@@ -5,7 +5,10 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, Self, TypeVar
+
+import psutil
 
 Result = TypeVar("Result")
 
@@ -26,6 +29,16 @@ def effort_of(work: Callable[[], Result]) -> tuple[Effort, Result]:
     cpu, began = _cpu_s(), time.monotonic()
     result = work()
     return Effort(time.monotonic() - began, _cpu_s() - cpu), result
+
+
+def cpu_s_of_all() -> float:
+    """CPU seconds of this process and of all that run below it now."""
+    total = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            used = child.cpu_times()
+            total += used.user + used.system
+    return total
 
 
 def _cpu_s() -> float:

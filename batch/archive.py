@@ -58,9 +58,10 @@ class Archive:
         commit_rows: int = COMMIT_ROWS,
         quiet_s: float = QUIET_S,
         progress: Callable[[int], None] = _silent,
+        moved: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`progress` is told the number of records after each commit of a run."""
+        """`progress` is told the number of records after each commit of a run; `moved` is called when some arrive."""
         self._access = access
         self._topics = Topics(access)
         self._continuity = Continuity(
@@ -73,6 +74,7 @@ class Archive:
         self._commit_rows = commit_rows
         self._quiet_s = quiet_s
         self._progress = progress
+        self._moved = moved
         self._clock = clock
 
     def run(self, vector: Mapping[PartitionKey, int]) -> ArchiveReport:
@@ -93,6 +95,7 @@ class Archive:
             while True:
                 try:
                     self._table.bind({name: state.identity for name, state in self._topics.states().items()})
+                    self._topics.check_settings()
                     self._check_log(vector)
                     self._archive(reader, vector, run)
                     return ArchiveReport(run.records, run.bytes, self._table.positions())
@@ -129,6 +132,7 @@ class Archive:
             moved = run.take(pieces)
             if moved:
                 last = self._clock()
+                self._moved()
             elif self._clock() - last > self._quiet_s:
                 source = reader.left[0]
                 raise UnavailableError(

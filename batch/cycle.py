@@ -12,7 +12,7 @@ from adapters.lake.views import ViewStore
 from adapters.speed.port import SpeedFloor
 from batch.archive import Archive
 from core.cut import Cut
-from core.errors import FourfoldError
+from core.errors import FourfoldError, UnavailableError
 
 #: Raw rows are gathered into larger files after so many versions.
 TIDY_EVERY = 10
@@ -89,12 +89,20 @@ class Cycle:
         """
         try:
             report = self._run(full=full)
+        except OSError as error:
+            # no space, no right, a file system that is gone: the next cycle may find it put right
+            trouble = UnavailableError(f"the lake cannot be read or written: {error}")
+            self._tell(trouble)
+            raise trouble from error
         except Exception as error:
-            reason = str(error) if isinstance(error, FourfoldError) else f"{type(error).__name__}: {error}"
-            self._views.tell_failure(reason, int(self._wall() * 1000))
+            self._tell(error)
             raise
         self._views.tell_success()
         return report
+
+    def _tell(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, FourfoldError) else f"{type(error).__name__}: {error}"
+        self._views.tell_failure(reason, int(self._wall() * 1000))
 
     def _run(self, *, full: bool) -> CycleReport:
         laps: dict[str, float] = {}

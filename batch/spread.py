@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Final, Protocol, TypeVar
+
+from core.errors import UnavailableError
 
 #: Starting a process takes as long as folding so many rows.
 _ROWS_A_PROCESS: Final = 100_000
@@ -30,4 +33,17 @@ def spread_over(processes: int, rows: int, stack: ExitStack) -> Map:
     # spawned: forking a process with threads of Arrow in it may hang
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map
+
+    def spread(function: Callable[[Task], Result], tasks: Iterable[Task], /) -> Iterable[Result]:
+        return _all(pool.map(function, tasks))
+
+    return spread
+
+
+def _all(results: Iterator[Result]) -> Iterator[Result]:
+    try:
+        yield from results
+    except BrokenProcessPool as error:
+        raise UnavailableError(
+            "a process of the recompute was killed: was there too little memory? FOURFOLD_BATCH_PROCESSES=1 takes less"
+        ) from error

@@ -12,7 +12,6 @@ from core.events import ClickData, SaleData
 from core.fold import Tally
 from core.logic import STANDARD, Logic
 from core.position import PartitionKey
-from core.verdict import Reason
 
 ACCEPTED: Final = "accepted"
 DUPLICATES: Final = "duplicates"
@@ -30,7 +29,7 @@ class DeadLetter(NamedTuple):
     append_ms: int
     key: bytes | None
     value: bytes | None
-    reason: Reason
+    reason: str
     detail: str
 
 

@@ -9,9 +9,9 @@ Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,36 @@ class Slot(NamedTuple):
     dimension: str
     value: str
     measure: str
+
+
+class _Slots:
+    """All slots there are, each with a number; those that differ in their epoch alone are a group."""
+
+    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+        self.all: list[Slot] = []
+        self.epochs: array[int] = array("q")
+        #: by slot: the number of its group
+        self.groups: array[int] = array("q")
+        #: by number of a group: one of its slots
+        self.names: list[Slot] = []
+        self._numbers: dict[Slot, int] = {}
+        self._group_numbers: dict[Slot, int] = {}
+        for slot in slots:
+            self.number_of(slot)
+
+    def number_of(self, slot: Slot) -> int:
+        """The number of a slot; that of a new one is the next."""
+        number = self._numbers.get(slot)
+        if number is None:
+            number = self._numbers[slot] = len(self.all)
+            self.all.append(slot)
+            name = slot._replace(epoch=0)
+            group = self._group_numbers.setdefault(name, len(self.names))
+            if group == len(self.names):
+                self.names.append(name)
+            self.epochs.append(slot.epoch)
+            self.groups.append(group)
+        return number
 
 
 class ForgottenError(Exception):
@@ -66,8 +96,7 @@ class Ledger:
         self._horizon = horizon
         self._lateness_ms = lateness_ms
         self._logs: dict[PartitionKey, _PartitionLog] = {}
-        self._slots: list[Slot] = []
-        self._slot_numbers: dict[Slot, int] = {}
+        self._slots = _Slots()
         self._runs: dict[str, int] = {}
         #: by run and block of numbers: one byte for each event that was met
         self._seen: dict[tuple[int, int], bytearray] = {}
@@ -121,7 +150,7 @@ class Ledger:
             for column in (log.offsets, log.slots, log.numbers, log.truths):
                 del column[:until]
             log.base = offset
-        if floor and sum(slot.epoch < floor for slot in self._slots) > len(self._slots) // 2:
+        if floor and sum(epoch < floor for epoch in self._slots.epochs) > len(self._slots.all) // 2:
             self._drop_below(floor)
 
     def settle(self, cut_epoch: int) -> None:
@@ -133,20 +162,19 @@ class Ledger:
         if cut_epoch <= self._settled:
             return
         self._settled = cut_epoch
-        slots: dict[Slot, int] = {}
-        moved = np.zeros(len(self._slots), np.int64)
-        for at, slot in enumerate(self._slots):
+        slots = _Slots()
+        moved = np.zeros(len(self._slots.all), np.int64)
+        for at, slot in enumerate(self._slots.all):
             if slot.epoch < cut_epoch:
                 slot = slot._replace(epoch=cut_epoch - 1, minute=min(slot.minute, 0))  # noqa: PLW2901 - it is the same
-            moved[at] = slots.setdefault(slot, len(slots))
+            moved[at] = slots.number_of(slot)
         for which in (_IDEAL, _HORIZON):
-            sums = np.zeros(len(slots), np.int64)
+            sums = np.zeros(len(slots.all), np.int64)
             np.add.at(sums, moved, self._grown(which))
             self._base[which] = sums
         for log in self._logs.values():
             log.slots = array("l", moved[np.frombuffer(log.slots, np.int64)].tolist() if log.slots else [])
-        self._slots = list(slots)
-        self._slot_numbers = slots
+        self._slots = slots
 
     def ideal(self, vector: Mapping[PartitionKey, int], floor: int = 0) -> Truth:
         """Each event once, as of `vector`, in epochs at and above `floor`."""
@@ -211,21 +239,17 @@ class Ledger:
         return not known
 
     def _enter(self, log: _PartitionLog, offset: int, slot: Slot, number: int, truths: int = _IDEAL | _HORIZON) -> None:
-        at = self._slot_numbers.get(slot)
-        if at is None:
-            at = self._slot_numbers[slot] = len(self._slots)
-            self._slots.append(slot)
         log.offsets.append(offset)
-        log.slots.append(at)
+        log.slots.append(self._slots.number_of(slot))
         log.numbers.append(number)
         log.truths.append(truths)
 
     def _grown(self, which: int) -> Ints:
         base = self._base[which]
-        return np.concatenate([base, np.zeros(len(self._slots) - len(base), np.int64)])
+        return np.concatenate([base, np.zeros(len(self._slots.all) - len(base), np.int64)])
 
     def _sums(self, log: _PartitionLog, until: int, which: int) -> Ints:
-        sums = np.zeros(len(self._slots), np.int64)
+        sums = np.zeros(len(self._slots.all), np.int64)
         if until:
             chosen = (np.frombuffer(log.truths, np.int8)[:until] & which).astype(bool)
             slots = np.frombuffer(log.slots, np.int64)[:until][chosen]
@@ -242,12 +266,13 @@ class Ledger:
                 raise ForgottenError(f"{source} is asked at {offset}, forgotten below {log.base}")
             until = int(np.searchsorted(np.frombuffer(log.offsets, np.int64), offset))
             sums += self._sums(log, until, which)
-        numbers = zip(self._slots, sums.tolist(), strict=True)
-        return Truth([(slot, number) for slot, number in numbers if number and slot.epoch >= floor])
+        # copies: a truth outlives what comes into the ledger after it
+        epochs, groups = np.array(self._slots.epochs, np.int64), np.array(self._slots.groups, np.int64)
+        return Truth(self._slots.names, epochs, groups, sums).since(floor)
 
     def _drop_below(self, floor: int) -> None:
-        kept = [at for at, slot in enumerate(self._slots) if slot.epoch >= floor]
-        moved = np.full(len(self._slots), -1, np.int64)
+        kept = [at for at, epoch in enumerate(self._slots.epochs) if epoch >= floor]
+        moved = np.full(len(self._slots.all), -1, np.int64)
         moved[kept] = np.arange(len(kept))
         for which in (_IDEAL, _HORIZON):
             self._base[which] = self._grown(which)[kept]
@@ -258,8 +283,7 @@ class Ledger:
             log.offsets = _kept(log.offsets, keep)
             log.numbers = _kept(log.numbers, keep)
             log.truths = _kept(log.truths, keep)
-        self._slots = [self._slots[at] for at in kept]
-        self._slot_numbers = {slot: at for at, slot in enumerate(self._slots)}
+        self._slots = _Slots(self._slots.all[at] for at in kept)
 
 
 def _kept(column: array[int], keep: npt.NDArray[Any]) -> array[int]:
@@ -269,56 +293,81 @@ def _kept(column: array[int], keep: npt.NDArray[Any]) -> array[int]:
 class Truth:
     """The true numbers at one vector."""
 
-    def __init__(self, numbers: Sequence[tuple[Slot, int]]) -> None:
-        """`numbers`: those that are not zero."""
+    def __init__(self, names: Sequence[Slot], epochs: Ints, groups: Ints, numbers: Ints) -> None:
+        """By slot: its `epochs`, its `groups` (a number in `names`) and the true `numbers`."""
+        self._names = names
+        self._epochs = epochs
+        self._groups = groups
         self._numbers = numbers
+
+    @classmethod
+    def of(cls, numbers: Iterable[tuple[Slot, int]]) -> Self:
+        """The truth that is these numbers."""
+        slots, values = _Slots(), []
+        for slot, value in numbers:
+            slots.number_of(slot)
+            values.append(value)
+        return cls(slots.names, *(np.array(column, np.int64) for column in (slots.epochs, slots.groups, values)))
 
     def below(self, epoch: int) -> Truth:
         """The part in epochs below `epoch`."""
-        return Truth([entry for entry in self._numbers if entry[0].epoch < epoch])
+        return self._only(self._epochs < epoch)
 
     def since(self, epoch: int) -> Truth:
         """The part in epochs at and above `epoch`."""
-        return Truth([entry for entry in self._numbers if entry[0].epoch >= epoch])
+        return self._only(self._epochs >= epoch)
 
     def plus(self, other: Truth) -> Truth:
-        """Both together; their epochs differ."""
-        return Truth([*self._numbers, *other._numbers])
+        """Both together; they come from one ledger at one time, and their epochs differ."""
+        return Truth(self._names, self._epochs, self._groups, self._numbers + other._numbers)
 
     def within(self, chosen: Callable[[int], bool]) -> Truth:
         """The part in the epochs that are chosen."""
-        return Truth([entry for entry in self._numbers if chosen(entry[0].epoch)])
+        epochs, places = np.unique(self._epochs, return_inverse=True)
+        return self._only(np.array([chosen(epoch) for epoch in epochs.tolist()], np.bool_)[places])
 
     def unaudited(self) -> dict[int, int]:
         """Epoch to how many of its records say nothing of what they count for; those that have some."""
+        groups = [n for n, name in enumerate(self._names) if (name.dimension, name.value) == (_COUNTER, UNAUDITED)]
         found: dict[int, int] = {}
-        for slot, number in self._numbers:
-            if slot.dimension == _COUNTER and slot.value == UNAUDITED:
-                found[slot.epoch] = found.get(slot.epoch, 0) + number
+        for at in np.flatnonzero(np.isin(self._groups, groups) & (self._numbers != 0)).tolist():
+            epoch = int(self._epochs[at])
+            found[epoch] = found.get(epoch, 0) + int(self._numbers[at])
         return found
 
     def cells(self) -> Cells:
         """The true cells, summed over epochs."""
         sums: dict[CellKey, list[int]] = {}
-        for slot, number in self._numbers:
-            if slot.dimension != _COUNTER:
-                key = CellKey(slot.minute, slot.dimension, slot.value)
-                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(slot.measure)] += number
+        for name, number in self._sums():
+            if name.dimension != _COUNTER:
+                key = CellKey(name.minute, name.dimension, name.value)
+                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(name.measure)] += number
         return {key: Cell(*numbers) for key, numbers in sums.items()}
 
     def totals(self) -> dict[tuple[str, str], Cell]:
         """The true sums over minutes, by (dimension, value)."""
         sums: dict[tuple[str, str], list[int]] = {}
-        for slot, number in self._numbers:
-            if slot.dimension != _COUNTER:
-                key = (slot.dimension, slot.value)
-                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(slot.measure)] += number
+        for name, number in self._sums():
+            if name.dimension != _COUNTER:
+                key = (name.dimension, name.value)
+                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(name.measure)] += number
         return {key: Cell(*numbers) for key, numbers in sums.items()}
 
     def counters(self) -> dict[str, int]:
         """accepted, duplicates, late, rejected:<reason>, unaudited; those that are not zero."""
         sums: dict[str, int] = {}
-        for slot, number in self._numbers:
-            if slot.dimension == _COUNTER:
-                sums[slot.value] = sums.get(slot.value, 0) + number
+        for name, number in self._sums():
+            if name.dimension == _COUNTER:
+                sums[name.value] = sums.get(name.value, 0) + number
         return sums
+
+    def _only(self, chosen: npt.NDArray[np.bool_]) -> Truth:
+        return Truth(self._names, self._epochs, self._groups, np.where(chosen, self._numbers, 0))
+
+    def _sums(self) -> Iterator[tuple[Slot, int]]:
+        """What is not zero, summed over epochs."""
+        known = int(self._groups.max(initial=-1)) + 1
+        sums = np.zeros(known, np.int64)
+        np.add.at(sums, self._groups, self._numbers)
+        for group in np.flatnonzero(sums).tolist():
+            yield self._names[group], int(sums[group])

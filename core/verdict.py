@@ -23,7 +23,7 @@ class Reason(StrEnum):
 class Rejected(Exception):  # noqa: N818 - a verdict, not an error of the program
     """A record breaks the contract. `detail` is for people; `reason` is for counting."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail

@@ -19,8 +19,15 @@ from modes.settings import Settings
 from modes.wiring import ENGINES, cut_finder, raw_table, speed_floor, topics, view_store
 
 
-def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0], accept_loss: bool = False) -> Cycle:
-    """A batch cycle; its connections are closed with `stack`."""
+def batch_cycle(
+    settings: Settings,
+    stack: ExitStack,
+    *,
+    engine: str = ENGINES[0],
+    accept_loss: bool = False,
+    moved: Callable[[], object] = lambda: None,
+) -> Cycle:
+    """A batch cycle; its connections are closed with `stack`. `moved` is called while records arrive in the archive."""
     logic = logic_named(settings.logic)
     views, raw = view_store(settings), raw_table(settings)
     floor = speed_floor(settings) if settings.mode_row.speed_view else None
@@ -36,7 +43,7 @@ def batch_cycle(settings: Settings, stack: ExitStack, *, engine: str = ENGINES[0
     }
     return Cycle(
         lambda: finder.find(admin.partitions),
-        Archive(settings.access, raw, accept_loss=accept_loss),
+        Archive(settings.access, raw, accept_loss=accept_loss, moved=moved),
         makers[engine](),
         views,
         QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),

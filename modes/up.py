@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
+from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded.keeper import Keeper, KeptServer
-from adapters.listening import TakenError
+from adapters.listening import Place, TakenError
 from adapters.vitals import Vitals
 from core.errors import UnavailableError
 from core.secrets import without_password
@@ -40,6 +42,8 @@ CATCH_UP_S = 120.0
 BOUND_S = 60.0
 #: Batch cycles of a bounded run are at least so long.
 MIN_CYCLE_S = 3.0
+#: Free ports that are asked for, where others take them meanwhile.
+_TRIES: Final = 5
 #: Why a part does not run is told in so many characters.
 REASON_WIDTH = 160
 
@@ -83,7 +87,7 @@ class Up:
             return 130
         check_redis(settings)
         wait_for_topics(settings)
-        settings = settings.model_copy(update={"api_port": api_port(settings)})
+        settings = settings.model_copy(update={"api_port": stack.enter_context(claimed_api_port(settings))})
         bounded = self._duration_s
         crew = Crew(
             settings,
@@ -220,13 +224,36 @@ def api_port(settings: Settings) -> int:
 
     Raises `ConfigurationError` where nothing can listen at the API's host, or at a port that was asked for.
     """
+    with claimed_api_port(settings) as port:
+        return port
+
+
+@contextmanager
+def claimed_api_port(settings: Settings) -> Iterator[int]:
+    """As `api_port`, and while the context lasts no other `up` of this machine takes it for free.
+
+    It takes seconds until the API listens there. The UDP port of the same number says meanwhile that it is taken: the
+    system gives that to one, and takes it back whenever that ends.
+    """
     place = settings.api
-    try:
-        return place.free_port()
-    except TakenError:
-        if "api_port" in settings.model_fields_set:
-            raise
-        return replace(place, port=0).free_port()
+    if "api_port" in settings.model_fields_set and settings.api_port:
+        # asked for by name
+        yield place.free_port()
+        return
+    family, address = place.resolved()
+    with socket.socket(family, socket.SOCK_DGRAM) as claim:
+        yield _claimed(place, address, claim)
+
+
+def _claimed(place: Place, address: Any, claim: socket.socket) -> int:
+    """A free port, that of the place if it is free; `claim` is bound to its number. Raises as `Place.listener`."""
+    for wanted in (place, *[replace(place, port=0)] * _TRIES):
+        with suppress(TakenError):
+            found = wanted.free_port()
+            with suppress(OSError):
+                claim.bind((address[0], found, *address[2:]))
+                return found
+    raise TakenError(f"no port of {place.plain_host} is free for the API: set FOURFOLD_API_PORT to one that is")
 
 
 def _batch_every(settings: Settings, duration_s: float | None) -> float:

@@ -31,6 +31,7 @@ from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from adapters.addresses import try_all_addresses
 from adapters.speed.redis_group import RegroupedError
 from core.errors import ConfigurationError
 from core.position import PartitionKey
@@ -143,6 +144,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Starts the consumer, and makes the group's leader wait for topic metadata."""
+        try_all_addresses()
         await super().on_start()
         assert self._consumer is not None
         coordinator = self._consumer._coordinator
@@ -466,6 +468,7 @@ class BatchApp(faust.App):
 
     async def on_start(self) -> None:
         """See `watch`."""
+        try_all_addresses()
         await super().on_start()
         if self.watch is not None:
             self.add_future(self.watch())

@@ -15,6 +15,8 @@ LIMIT_S: Final = 20.0
 LATE_S: Final = 10.0
 #: Whoever begins has no position before it is in the group.
 FIRST_LIMIT_S: Final = 60.0
+#: From one look to the next, where Kafka is slow.
+LONGEST_LOOK_S: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -29,6 +31,8 @@ class Watchdog:
     limit_s: float = LIMIT_S
     first_limit_s: float = FIRST_LIMIT_S
     late: list[PartitionKey] = field(default_factory=list)
+    _looked_at: float = float("-inf")
+    _deaf_since: float | None = None
     _since: dict[PartitionKey, float] = field(default_factory=dict)
     _last: dict[PartitionKey, int] = field(default_factory=dict)
 
@@ -43,6 +47,11 @@ class Watchdog:
         Only those of this worker, unless all partitions stand still: then nobody works.
         """
         now = self.clock()
+        self._deaf_since = None
+        if now - self._looked_at > LONGEST_LOOK_S:
+            # this process, or the machine, was stopped meanwhile: nobody has stood still
+            self._since.clear()
+        self._looked_at = now
         for source, end in ends.items():
             position = positions.get(source, 0)
             if position >= end or self._last.get(source) != position:
@@ -56,6 +65,19 @@ class Watchdog:
             return stalled
         owned = set(mine)
         return [source for source in stalled if source in owned]
+
+    def deaf(self, positions: Mapping[PartitionKey, int], *, others_hear: bool) -> bool:
+        """Whether Kafka has not answered this worker's client for the limit, answers others, and nothing moves.
+
+        Its addresses may have changed, or its thread may hang: that does not pass by itself.
+        """
+        now = self.clock()
+        moved, self._last = positions != self._last, dict(positions)
+        if moved or not others_hear:
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = now
+        return self._deaf_since is not None and now - self._deaf_since > self.limit_s
 
     def reset(self) -> None:
         """The broker or the store is away: that is not this worker's stall."""

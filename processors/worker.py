@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from faust.worker import Worker
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.continuity import Continuity, Mark
 from adapters.kafka.group import Group
-from adapters.kafka.topics import Topics, TopicState, log_identity, topics_made_anew
+from adapters.kafka.topics import Topics, TopicState, log_identity, topic_is_gone, topics_made_anew
 from adapters.speed.port import SpeedSink
 from core.errors import ConfigurationError, UnavailableError
 from core.events import TOPICS
@@ -38,6 +38,8 @@ POLL_RECORDS: Final = 20_000
 WATCH_EVERY_S: Final = 2.0
 #: How often the log is compared with what was counted of it.
 CHECK_LOG_EVERY_S: Final = 10.0
+#: Looks in a row that do not find a topic, until it is gone.
+MISSED: Final = 2
 DISPLAY_COMMIT_EVERY_S: Final = 5.0
 #: Session time-out and what depends on it: about 6 s is the floor for a takeover.
 SESSION_S: Final = 6.0
@@ -50,7 +52,7 @@ GC_THRESHOLD: Final = 50_000
 class WorkerSettings:
     """What a worker needs to know. Workers with the same `group` share the partitions.
 
-    `starts`: as `Book` takes it.
+    `starts`: as `Book` takes it. `retention_ms`: how long the log should keep events, -1 for good.
     """
 
     access: KafkaAccess
@@ -58,6 +60,7 @@ class WorkerSettings:
     rules: Rules
     starts: Callable[[], Mapping[PartitionKey, Position]] = dict
     poll_records: int = POLL_RECORDS
+    retention_ms: int = -1
     logic: Logic = STANDARD
 
 
@@ -71,6 +74,9 @@ class FaustWorker:
         self._topics = Topics(settings.access)
         self._continuity = Continuity(settings.access, "this view", "begin another view with FOURFOLD_NAMESPACE")
         self._checked_at = time.monotonic()
+        self._doubts: list[str] = []
+        #: how often in a row a topic was not there
+        self._missed = 0
         self.book = Book(sink, settings.rules, log_identity(self._topics.states()), settings.starts, self._check_log)
         self.app = _make_app(settings)
         self.app.book = self.book
@@ -156,16 +162,20 @@ class FaustWorker:
         consumer = self.app.batch_consumer
         await self._check_store()
         states = await self._states()
+        if not self._check_topics(states):
+            self._watchdog.reset()
+            return
         try:
             texts = await self._sink.all_positions()
-            positions = {source: Position.decode(text).next for source, text in texts.items()}
-            there = {PartitionKey(s.name, number) for s in states.values() for number in range(s.partitions)}
-            ends = await asyncio.wait_for(ThreadOffsets(consumer).ends(there | positions.keys()), 4)
         except Exception as error:  # noqa: BLE001 - away, which is not this worker's stall
             log.debug("watchdog cannot look", error=repr(error))
             self._watchdog.reset()
             return
-        self._check_topics(states)
+        positions = {source: Position.decode(text).next for source, text in texts.items()}
+        there = {PartitionKey(s.name, number) for s in (states or {}).values() for number in range(s.partitions)}
+        ends = await self._ends(there | positions.keys(), positions, kafka_answers=bool(states))
+        if ends is None:
+            return
         await self._check_again({source: Position.decode(text) for source, text in texts.items()})
         self._membership.looked(coordinator=consumer.thread.coordinator_known)
         if self.processor.work.waiting or (self._membership.trouble and not consumer.sources()):
@@ -181,6 +191,21 @@ class FaustWorker:
             log.error("standing still, ending this worker", partitions=[str(s) for s in stalled])
             os._exit(STALLED_EXIT_CODE)
 
+    async def _ends(
+        self, sources: Collection[PartitionKey], positions: Mapping[PartitionKey, int], *, kafka_answers: bool
+    ) -> dict[PartitionKey, int] | None:
+        """The log's ends as this worker's client sees them; None where it hears nothing."""
+        try:
+            return await asyncio.wait_for(ThreadOffsets(self.app.batch_consumer).ends(sources), 4)
+        except Exception as error:  # noqa: BLE001 - away, which is not this worker's stall
+            log.debug("watchdog cannot look", error=repr(error))
+        self._watchdog.reset()
+        others_hear = kafka_answers and await asyncio.to_thread(self._continuity.answers, sources)
+        if self._watchdog.deaf(positions, others_hear=others_hear):
+            log.error("Kafka answers others and not this worker, ending it")
+            os._exit(STALLED_EXIT_CODE)
+        return None
+
     async def _check_store(self) -> None:
         """Restores positions where the store lost something, also while nothing comes that would show it."""
         try:
@@ -195,16 +220,29 @@ class FaustWorker:
                 log.error("positions are restored", reason=wrong)
                 self.app.batch_consumer.reject()
 
-    async def _states(self) -> Mapping[str, TopicState]:
+    async def _states(self) -> Mapping[str, TopicState] | None:
+        """The topics of events that there are; None where Kafka is away."""
         try:
             return await asyncio.to_thread(self._topics.states)
         except Exception as error:  # noqa: BLE001 - Kafka is away; its client may also just time out
             log.debug("watchdog cannot look at the topics", error=repr(error))
-            return {}
+            return None
 
-    def _check_topics(self, states: Mapping[str, TopicState]) -> None:
-        if states and log_identity(states) != self.book.identity:
+    def _check_topics(self, states: Mapping[str, TopicState] | None) -> bool:
+        """Whether the topics are those that are counted, as far as Kafka tells."""
+        if states is None:
+            return True
+        if missing := set(TOPICS) - states.keys():
+            # a broker that has just started may not know them yet
+            self._missed += 1
+            if self._missed >= MISSED:
+                self.app.fail(topic_is_gone(missing))
+            return False
+        self._missed = 0
+        if log_identity(states) != self.book.identity:
             self.app.fail(topics_made_anew())
+            return False
+        return True
 
     async def _check_log(self, positions: Mapping[PartitionKey, Position]) -> None:
         marks = {source: Mark(p.next, p.last, p.appended_ms) for source, p in positions.items()}
@@ -216,12 +254,21 @@ class FaustWorker:
             return
         try:
             await self._check_log(positions)
+            await asyncio.to_thread(self._check_settings)
         except ConfigurationError as error:
             self.app.fail(error)
         except Exception as error:  # noqa: BLE001 - Kafka is away
             log.debug("the log cannot be checked", error=repr(error))
             return
         self._checked_at = time.monotonic()
+
+    def _check_settings(self) -> None:
+        self._topics.check_settings()
+        doubts = self._topics.short_lived(self._settings.retention_ms)
+        for doubt in doubts:
+            if doubt not in self._doubts:
+                log.warning("kafka", doubt=f"{doubt}: records may go before they are counted, and with them duplicates")
+        self._doubts = doubts
 
     async def _commit_for_display(self) -> None:
         if self.app.rebalancing or self.book.generation < 0:

@@ -16,6 +16,8 @@ _OTHER_FILES: Final = 64
 _FEWEST: Final = 16
 #: So many files are asked of the system, where it allows them.
 _MOST_FILES: Final = 16_384
+#: What macOS gives each process.
+_MACOS_FILES: Final = 10_240
 #: Who is turned away has a moment to take the answer, if not too many are.
 _REFUSED_AT_ONCE: Final = 16
 
@@ -42,16 +44,24 @@ def most_connections() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     infinite = resource.RLIM_INFINITY
     wanted = _MOST_FILES if hard == infinite else min(hard, _MOST_FILES)
-    if soft != infinite and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
+    for limit in (wanted, min(wanted, _MACOS_FILES)):
+        if soft == infinite or soft >= limit:
+            break
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        except (OSError, ValueError):
+            # macOS calls the limit infinite and refuses what is above another one
+            continue
+        soft = limit
+        break
     files = _MOST_FILES if soft == infinite else min(soft, _MOST_FILES)
     return max(_FEWEST, files - _open_files() - _OTHER_FILES)
 
 
 def _open_files() -> int:
     try:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is wanted
+        # on Linux and macOS alike
+        return len(os.listdir("/dev/fd"))  # noqa: PTH208 - names are all that is wanted
     except OSError:
         return _OTHER_FILES
 

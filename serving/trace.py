@@ -93,7 +93,7 @@ class Occurrence:
             "found_by": "id" if self.by_id else "bytes",
             "verdict": self.verdict.value,
             "speed_verdict": self.speed_verdict.value,
-            "reason": self.rejected.reason.value if self.rejected else None,
+            "reason": self.rejected.reason if self.rejected else None,
             "detail": self.rejected.detail if self.rejected else None,
             "first": self.first.as_json() if self.first else None,
             "event_time": None if self.time_ms is None else to_text(self.time_ms),

@@ -53,8 +53,9 @@ class EmbeddedRedis(EmbeddedServer):
 
     def prepare(self, listen_on: tuple[int, ...]) -> list[str]:
         """Mend the append-only file. Raises UnavailableError if it is damaged beyond its end."""
-        for leftover in self.home.glob("temp-*"):
-            leftover.unlink()
+        for folder in (self.home, self.home / append_only.FOLDER):
+            for leftover in folder.glob("temp-*"):
+                leftover.unlink()
         if append_only.mend(self.home, self._binary.path):
             self._progress("Redis: the append-only file was torn by a crash; its end was cut off")
         return command(self._binary.path, self.home, listen_on[0])

@@ -64,6 +64,8 @@ class KafkaAccess:
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.protocol,
             "log_level": 2,
+            # a name may have several addresses, and the first may be dead: the next one is tried after this time
+            "socket.connection.setup.timeout.ms": 5000,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 500,
         }

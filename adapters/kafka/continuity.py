@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.peek import Peek, Place
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, FourfoldError
 from core.position import PartitionKey
 from core.rfc3339 import to_text
 
@@ -46,6 +46,16 @@ class Continuity:
             if self._peek is not None:
                 self._peek.close()
                 self._peek = None
+
+    def answers(self, sources: Collection[PartitionKey]) -> bool:
+        """Whether the leaders of all these partitions answer within seconds."""
+        with self._lock:
+            self._peek = self._peek or Peek(self._access)
+            try:
+                self._peek.bounds(sources)
+            except FourfoldError:
+                return False
+        return True
 
     def check(self, marks: Mapping[PartitionKey, Mark]) -> None:
         """Compares each partition's end and the record at its mark.

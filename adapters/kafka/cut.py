@@ -16,6 +16,7 @@ from adapters.kafka.peek import Peek
 from adapters.kafka.trouble import said
 from core.cut import Cut, cut_epoch
 from core.errors import ConfigurationError, UnavailableError
+from core.events import TOPICS
 from core.position import PartitionKey
 
 #: A record that is appended here comes back with the broker's time.
@@ -69,7 +70,11 @@ class CutFinder:
         return self.at(epoch, partitions())
 
     def at(self, epoch: int, sources: Collection[PartitionKey]) -> Cut:
-        """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer."""
+        """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer, or has no partitions."""
+        if not sources:
+            raise UnavailableError(
+                f"Kafka has none of the topics {', '.join(TOPICS)}: were they deleted? Make them with `fourfold topics`"
+            )
         # the ends first: what is appended after them has a time after the cut's
         ends = {source: end for source, (_, end) in bounds_of(self._consumer, sources).items()}
         times = [TopicPartition(*s, epoch * self._epoch_ms) for s in sources]

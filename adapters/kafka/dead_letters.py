@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.log import Entry, LogReader
+from adapters.kafka.trouble import said
 from core.delta import DeadLetter
 from core.errors import UnavailableError
 from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
@@ -23,6 +24,10 @@ ACK_LIMIT_S: Final = 10.0
 _LATEST_MS: Final = 253_402_300_799_999
 #: What is kept of a value; the header `size` has its whole length.
 KEPT_BYTES: Final = DEAD_LETTERS_MAX_BYTES - (64 << 10)
+#: And of a key, in a header.
+KEPT_KEY_BYTES: Final = 32 << 10
+_PARTITION: Final = PartitionKey(DEAD_LETTERS, 0)
+_REFUSED: Final = "Kafka takes no dead letters"
 
 
 class DeadLetterProducer:
@@ -37,10 +42,13 @@ class DeadLetterProducer:
             message_max_bytes=DEAD_LETTERS_MAX_BYTES,
         )
         self._producer = Producer(config)
-        self._failed: str | None = None
+        self._failed: KafkaError | None = None
 
     async def publish(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns when the broker has acknowledged all. Raises `UnavailableError` otherwise."""
+        """Returns when the broker has acknowledged all.
+
+        Raises `UnavailableError` otherwise, `ConfigurationError` where it never will.
+        """
         await asyncio.to_thread(self._publish, letters)
 
     def _publish(self, letters: Sequence[DeadLetter]) -> None:
@@ -50,6 +58,8 @@ class DeadLetterProducer:
                 try:
                     self._producer.produce(
                         DEAD_LETTERS,
+                        # from which they are read, however many somebody adds
+                        partition=_PARTITION.partition,
                         key=f"{letter.source}:{letter.offset}",
                         # a record without a value would be a tombstone in a compacted topic
                         value=letter.value[:KEPT_BYTES] if letter.value is not None else b"",
@@ -60,14 +70,16 @@ class DeadLetterProducer:
                 except BufferError:
                     self._producer.poll(0.1)
                 except KafkaException as error:
-                    raise UnavailableError(f"Kafka takes no dead letters: {error}") from error
+                    raise said(error, _REFUSED) from error
         left = self._producer.flush(ACK_LIMIT_S + 1)
-        if left or self._failed:
-            raise UnavailableError(f"Kafka takes no dead letters: {self._failed or 'no answer'}")
+        if self._failed is not None:
+            raise said(self._failed, _REFUSED)
+        if left:
+            raise UnavailableError(f"{_REFUSED}: no answer")
 
-    def _on_delivery(self, error: Any, _message: Any) -> None:
+    def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:
         if error is not None:
-            self._failed = str(error)
+            self._failed = error
 
 
 class FoundLetter(NamedTuple):
@@ -94,23 +106,22 @@ def newest_dead_letters(access: KafkaAccess, limit: int) -> list[FoundLetter]:
 
     Raises `UnavailableError` where Kafka does not answer.
     """
-    topic = PartitionKey(DEAD_LETTERS, 0)
-    with LogReader(access, [topic]) as reader:
-        low, high = reader.bounds()[topic]
+    with LogReader(access, [_PARTITION]) as reader:
+        low, high = reader.bounds()[_PARTITION]
     start, wanted = high, limit
     found: list[FoundLetter] = []
     # compaction leaves gaps, so a stretch of the log may hold less than was hoped for
     while start > low and len(found) < limit:
         wanted *= 2
         start = max(low, high - wanted)
-        found = list(_letters(access, {topic: start}))
+        found = list(_letters(access, {_PARTITION: start}))
     return found[::-1][:limit]
 
 
 def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], *, tell: bool = False) -> Iterator[FoundLetter]:
     seen: set[bytes] = set()
     strangers = 0
-    with LogReader(access, [PartitionKey(DEAD_LETTERS, 0)], starts) as reader:
+    with LogReader(access, [_PARTITION], starts) as reader:
         for entry in reader.read_to_end():
             if entry.key is not None and entry.key in seen:
                 continue
@@ -147,13 +158,13 @@ def _letter(entry: Entry) -> FoundLetter:
 
 def _headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
     return [
-        ("reason", letter.reason.value),
+        ("reason", str(letter.reason)),
         ("detail", letter.detail[:500].encode("utf-8", "replace")),
         ("source-topic", letter.source.topic),
         ("source-partition", str(letter.source.partition)),
         ("source-offset", str(letter.offset)),
         ("append-ms", str(letter.append_ms)),
-        ("source-key", letter.key or b""),
+        ("source-key", (letter.key or b"")[:KEPT_KEY_BYTES]),
         ("size", str(len(letter.value or b""))),
         ("null-value", "true" if letter.value is None else "false"),
     ]

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import KafkaError, for_code
 
+from adapters.addresses import try_all_addresses
 from adapters.kafka.access import KafkaAccess
 from core.errors import UnavailableError
 from core.position import PartitionKey
@@ -39,6 +40,7 @@ class Group:
             raise UnavailableError(f"Kafka does not tell who is in the group: {type(error).__name__}") from error
 
     async def _ask(self) -> list[Member]:
+        try_all_addresses()
         # librdkafka's client for this aborts the process where a broker died meanwhile
         client = AIOKafkaAdminClient(**self._access.aiokafka())
         try:

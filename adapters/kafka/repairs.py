@@ -28,6 +28,8 @@ TRANSACTION_LIMIT_S: Final = 15.0
 TIMEOUT_S: Final = 30.0
 _REDRIVEN: Final = b"redriven "
 _TRIES: Final = 5
+#: The partitioner chooses the partition.
+_BY_KEY: Final = -1
 _FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - the client's name
 
 
@@ -193,7 +195,9 @@ def _produce(
 ) -> None:
     while True:
         try:
-            producer.produce(topic, key=key, value=value, headers=headers, on_delivery=on_delivery)
+            # repairs are read from their first partition, however many somebody adds
+            partition = 0 if topic == REPAIRS else _BY_KEY
+            producer.produce(topic, key=key, value=value, headers=headers, on_delivery=on_delivery, partition=partition)
         except BufferError:
             producer.poll(0.1)
         else:

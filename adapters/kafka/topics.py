@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -37,12 +37,14 @@ SPREAD_S: Final = 8.0
 UNKNOWN_S: Final = 3.0
 _PAUSE_S: Final = 0.1
 _EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+_LARGEST: Final = "max.message.bytes"
 _LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
-    "max.message.bytes": str(DEAD_LETTERS_MAX_BYTES),
+    _LARGEST: str(DEAD_LETTERS_MAX_BYTES),
 }
 #: Beside the topics of events: of one partition, kept by key.
 _LETTERS: Final = (DEAD_LETTERS, REPAIRS)
+_WANTED: Final = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
 _LEAST_REPLICAS: Final = "min.insync.replicas"
 
 
@@ -113,17 +115,22 @@ class Topics:
 
     def check(self) -> None:
         """Raises `ConfigurationError` where a topic is missing or cannot be used."""
-        wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
+        wanted = _WANTED
         end = time.monotonic() + UNKNOWN_S
         while missing := [name for name in wanted if name not in self.names()]:
             if time.monotonic() > end:
                 raise ConfigurationError(f"topic {missing[0]} does not exist: make the topics with `fourfold topics`")
             time.sleep(_PAUSE_S)
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raises `ConfigurationError` where a topic that exists cannot be used, as somebody may have altered it."""
+        wanted = _WANTED
         replicas = {name: topic.replicas for name, topic in self._described(tuple(wanted)).items()}
         for name, config in self._configs(tuple(wanted)).items():
             for key, value in wanted[name].items():
                 found = config[key].value
-                if found != value:
+                if not _fits(key, found, value):
                     raise ConfigurationError(
                         f"topic {name} has {key}={found}, it must be {value}: "
                         f"kafka-configs.sh --alter --entity-type topics --entity-name "
@@ -150,6 +157,18 @@ class Topics:
                 changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]))
         if changes:
             self._asked(lambda admin: [_answer(done) for done in admin.incremental_alter_configs(changes).values()])
+
+    def short_lived(self, retention_ms: int) -> list[str]:
+        """In words, which topics of events lose records sooner than after `retention_ms` (-1: ever)."""
+        found = []
+        for name, config in self._configs(TOPICS).items():
+            kept_ms, kept_bytes = int(config["retention.ms"].value), int(config["retention.bytes"].value)
+            if kept_ms >= 0 and (retention_ms < 0 or kept_ms < retention_ms):
+                wanted = "-1 (for good)" if retention_ms < 0 else f"{retention_ms} or more"
+                found.append(f"topic {name} has retention.ms={kept_ms}, it should be {wanted}")
+            if kept_bytes >= 0:
+                found.append(f"topic {name} has retention.bytes={kept_bytes}, it should be -1")
+        return found
 
     def states(self) -> dict[str, TopicState]:
         """Each existing topic of events by name. Raises `UnavailableError`."""
@@ -245,9 +264,21 @@ class _Described:
     replicas: int
 
 
+def _fits(key: str, found: str, wanted: str) -> bool:
+    return int(found) >= int(wanted) if key == _LARGEST else found == wanted
+
+
 def log_identity(states: Mapping[str, TopicState]) -> str:
     """One text for the identities of all topics of events."""
     return ",".join(f"{name}={states[name].identity}" for name in sorted(states))
+
+
+def topic_is_gone(names: Collection[str]) -> ConfigurationError:
+    """The error for topics that were deleted while they were read."""
+    return ConfigurationError(
+        f"the topic {min(names)} is gone, which this view counts: it was deleted; make it with `fourfold topics` and "
+        "begin another view with FOURFOLD_NAMESPACE, or put Kafka's data right"
+    )
 
 
 def topics_made_anew() -> ConfigurationError:

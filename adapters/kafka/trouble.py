@@ -54,6 +54,8 @@ _FOR_GOOD: Final[Mapping[int, str]] = {
     KafkaError.UNSUPPORTED_SASL_MECHANISM: "set FOURFOLD_KAFKA_MECHANISM to one that the broker has",
     KafkaError.UNSUPPORTED_VERSION: "this Kafka is too old: use 2.4 or newer",
     KafkaError.POLICY_VIOLATION: "the cluster has a policy for topics: make them yourself, as `fourfold topics` would",
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic; `fourfold topics` says to what",
+    KafkaError.INVALID_RECORD: "a compacted topic takes no records without a key: set its cleanup.policy back",
     KafkaError.INVALID_PARTITIONS: "set FOURFOLD_PARTITIONS to what the cluster allows",
     KafkaError.INVALID_REPLICATION_FACTOR: "set FOURFOLD_REPLICATION to the number of brokers at most",
 }

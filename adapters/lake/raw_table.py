@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from adapters.lake.plain_path import plain_root
 from core.contract import UNSTAMPED_MS
-from core.errors import ConfigurationError, FourfoldError
+from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.events import TOPICS
 from core.position import PartitionKey
 
@@ -184,6 +184,8 @@ class RawTable:
             table.optimize.compact(target_size=COMPACT_BYTES, writer_properties=_WRITER)
         except CommitFailedError as error:
             raise ConcurrentArchiveError(f"{self.path} was changed while it was compacted: {error}") from error
+        except DeltaError as error:
+            raise UnavailableError(f"{self.path} cannot be written: {error}") from error
 
     def vacuum(self, *, alone: bool = False) -> int:
         """Removes files that do not count; how many.
@@ -250,6 +252,8 @@ class RawTable:
             raise ConcurrentArchiveError(
                 f"{self.path} was changed while records were archived: read the positions again ({error})"
             ) from error
+        except DeltaError as error:
+            raise UnavailableError(f"{self.path} cannot be written: {error}") from error
 
     def _numbers(self, kind: str) -> dict[PartitionKey, int]:
         table = self._open()

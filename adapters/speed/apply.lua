@@ -48,6 +48,8 @@ for _, part in ipairs(steps_parts) do
         if kind == 'none' then return 'conflict damaged ' .. damage(pair[1]) end
         if kind ~= pair[2] then return {'foreign', pair[1], kind} end
       end
+      -- before it is hidden by what is added
+      if unsealed(cells_of(name)) then return 'conflict damaged ' .. damage(cells_of(name)) end
     else
       begun = begun + 1
     end
@@ -91,6 +93,7 @@ local function write()
     end
   end
   field = ''
+  for _, part in ipairs(work) do seal(cells_of(part[1])) end
   -- A bounded number at a time: readers leave out what is below the floor anyhow.
   local expired = redis.call('ZRANGEBYSCORE', EPOCHS, '-inf', '(' .. text(floor), 'LIMIT', 0, 200)
   for _, name in ipairs(expired) do
@@ -120,6 +123,7 @@ local function take_back()
           redis.call('HDEL', cells_of(name), fields[n])
         end
       end
+      seal(cells_of(name))
     end
   end
 end

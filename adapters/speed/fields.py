@@ -17,6 +17,8 @@ _MEASURE_CODES: Final = "csur"
 
 #: In place of a minute: the hash of an epoch's quality counters.
 QUALITY: Final = "q"
+#: In each hash: how many fields it has with this one, as the last step left it.
+FIELDS: Final = "#"
 
 
 def to_fields(cells: Mapping[CellKey, Cell]) -> list[str | int]:

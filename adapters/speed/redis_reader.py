@@ -11,9 +11,9 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from adapters.speed.fields import QUALITY, from_fields
+from adapters.speed.fields import FIELDS, QUALITY, from_fields
 from adapters.speed.port import Snapshot
-from adapters.speed.redis_errors import lost
+from adapters.speed.redis_errors import foreign, lost
 from adapters.speed.redis_server import ServerWatch
 from adapters.speed.scripts import checked, script
 from adapters.speed.snapshots import SnapshotBuilder
@@ -191,12 +191,24 @@ class RedisReader:
         epoch = int(epoch_text)
         if epoch < self._since:
             return
-        pairs = ((key.decode(), int(number)) for key, number in _pairs(fields))
+        found = dict(_pairs(fields))
+        # none in one that was written before fields were counted
+        there = found.pop(FIELDS.encode(), None)
+        if there is not None and there != b"%d" % (len(found) + 1):
+            self._forget()
+            raise lost(self._tag, f"a field of cells:{name}")
+        try:
+            self._keep(epoch, minute_text, {key.decode(): int(number) for key, number in found.items()})
+        except (ValueError, KeyError, IndexError) as error:
+            self._forget()
+            raise foreign(f"{self._tag}:cells:{name}", f"field that is none of a view ({error})") from error
+
+    def _keep(self, epoch: int, minute_text: str, numbers: dict[str, int]) -> None:
         if minute_text == QUALITY:
-            self._builder.set_quality(epoch, dict(pairs))
+            self._builder.set_quality(epoch, numbers)
         else:
             minute = int(minute_text)
-            self._builder.set_cells(epoch, minute, from_fields(minute, pairs))
+            self._builder.set_cells(epoch, minute, from_fields(minute, numbers.items()))
             self._names.add((epoch, minute))
 
     def _forget(self) -> None:

@@ -76,17 +76,20 @@ class RedisSink:
         wanted = list(sources)
         names = [str(source) for source in wanted]
         found: list[bytes | None] = await self._asked(self._client.hmget(f"{self._tag}:positions", names))
-        for text in found:
-            if text is not None and not _readable(text):
-                # another hand wrote it: what the view holds is not known any more
-                await self._asked(self._client.hset(f"{self._tag}:meta", "damaged", "positions"))
-                raise UnavailableError(f"a position of the view {self._tag} in Redis cannot be read: it begins again")
+        await self._check_readable(text for text in found if text is not None)
         return {s: None if v is None else v.decode() for s, v in zip(wanted, found, strict=True)}
 
     async def all_positions(self) -> dict[PartitionKey, str]:
         """See `SpeedSink.all_positions`."""
         found: dict[bytes, bytes] = await self._asked(self._client.hgetall(f"{self._tag}:positions"))
+        await self._check_readable(found.values())
         return {PartitionKey.parse(k.decode()): v.decode() for k, v in found.items()}
+
+    async def _check_readable(self, texts: Iterable[bytes]) -> None:
+        """Raises `UnavailableError` where another hand wrote one: what the view holds is not known any more."""
+        if not all(map(_readable, texts)):
+            await self._asked(self._client.hset(f"{self._tag}:meta", "damaged", "positions"))
+            raise UnavailableError(f"a position of the view {self._tag} in Redis cannot be read: it begins again")
 
     async def apply(self, step: Step) -> Outcome:
         """See `SpeedSink.apply`."""

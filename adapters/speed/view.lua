@@ -11,6 +11,16 @@ end
 local function text(number) return string.format('%.0f', number) end
 local function cells_of(name) return ns .. ':cells:' .. name end
 local function users_of(name) return ns .. ':users:' .. name end
+-- In each hash of cells: how many fields it has with this one, so that one that vanishes is noticed.
+local FIELDS = '#'
+local function seal(key)
+  local more = redis.call('HGET', key, FIELDS) and 0 or 1
+  redis.call('HSET', key, FIELDS, redis.call('HLEN', key) + more)
+end
+local function unsealed(key)
+  local fields = redis.call('HGET', key, FIELDS)
+  return fields and tonumber(fields) ~= redis.call('HLEN', key)
+end
 -- Quality counters have no sketch of users; every minute has one.
 local function has_users(name) return string.sub(name, -2) ~= ':q' end
 
@@ -21,7 +31,8 @@ local damaged = account[6]
 if not damaged then
   local found = redis.call('HLEN', POSITIONS)
   local epochs, changed = redis.call('ZCARD', EPOCHS), redis.call('ZCARD', CHANGED)
-  if not (floor and change and positions and parts) or (not born and found + epochs + changed > 0) then
+  if not (floor and change and positions and parts) or (not born and found + epochs + changed > 0)
+    or (positions > 0 and not (account[2] and account[3])) then
     damaged = 'meta'
   elseif found ~= positions then
     damaged = 'positions'

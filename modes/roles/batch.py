@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from adapters.effort import cpu_s_of_all
 from adapters.vitals import Vitals
 from batch.cycle import CycleReport
 from core.errors import ConfigurationError, FourfoldError
@@ -23,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 #: A batch cycle that failed is tried again after so long, at most.
 RETRY_S: Final = 5.0
+#: The processes of a cycle that hangs still take some CPU time: less than so many seconds in `adapters.vitals.HUNG_S`.
+IDLE_S: Final = 5.0
+#: Looking at all processes costs time, too.
+LOOK_EVERY_S: Final = 5.0
 
 
 def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss: bool) -> None:
@@ -36,18 +41,21 @@ def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss
     metrics = _BatchMetrics()
     vitals = Vitals()
     with ExitStack() as stack:
-        cycle = batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss)
+        signs = CycleSigns()
+        cycle = batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss, moved=signs.moved)
         if every_s is None:
             metrics.take(cycle.run())
             return
         telemetry = telemetry_of(settings, metrics, vitals, lambda: metrics.good)
+        vitals.watch("batch cycle", beats=lambda: signs.beats)
         # a cycle may be ended anywhere: the next one goes on from what is kept
         stack.enter_context(vitals.running(stop.set))
         log.info("batch cycles", every_s=every_s, lake=str(settings.lake_dir), metrics=telemetry.address)
         while not stop.is_set():
             began = time.monotonic()
             try:
-                report = cycle.run()
+                with signs.at_work():
+                    report = cycle.run()
             except ConfigurationError:
                 raise
             except FourfoldError as error:
@@ -71,6 +79,42 @@ def recompute(settings: Settings, engine: str, *, full: bool, accept_loss: bool)
     """One batch cycle. Raises as `Cycle.run`."""
     with ExitStack() as stack:
         return batch_cycle(settings, stack, engine=engine, accept_loss=accept_loss).run(full=full)
+
+
+class CycleSigns:
+    """Whether a batch cycle that is at work moves: records arrive, or processors are busy. For vitals."""
+
+    def __init__(self, cpu_s: Callable[[], float] = cpu_s_of_all, clock: Callable[[], float] = time.monotonic) -> None:
+        """`cpu_s`: of this process and those over which it spreads work."""
+        self._cpu_s = cpu_s
+        self._clock = clock
+        self._at_work = False
+        self._moves = 0
+        self._looked_at = float("-inf")
+        self._used = 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a cycle runs."""
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
+
+    def moved(self) -> None:
+        """Records have arrived."""
+        self._moves += 1
+
+    @property
+    def beats(self) -> int:
+        """A number that changes while the cycle moves; 0 between cycles."""
+        if not self._at_work:
+            return 0
+        if self._clock() - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = self._clock()
+            self._used = int(self._cpu_s() / IDLE_S)
+        return 1 + self._moves + self._used
 
 
 class _BatchMetrics(Collector):

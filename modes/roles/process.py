@@ -37,7 +37,12 @@ def process(settings: Settings) -> int:
     group = consumer_group(settings, token)
     worker = FaustWorker(
         WorkerSettings(
-            settings.access, group, settings.rules, cut_positions(settings), logic=logic_named(settings.logic)
+            settings.access,
+            group,
+            settings.rules,
+            cut_positions(settings),
+            retention_ms=settings.retention_ms,
+            logic=logic_named(settings.logic),
         ),
         speed_sink(settings, token),
         DeadLetterProducer(settings.access),

@@ -815,6 +815,109 @@ def test_what_is_left_of_a_view_is_never_added_to_and_is_swept(redis_store: Stor
     assert left == {"meta", "positions", "epochs", "changed", "cells:1:5", "users:1:5"}
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("field", ["zz:hello", "", b"\xff", "ac:other"])
+def test_a_field_that_somebody_adds_makes_the_view_begin_again(
+    redis_store: Store, servers: Any, field: str | bytes
+) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.hset(f"{sink._tag}:cells:1:5", field, "1")
+    with pytest.raises(UnavailableError, match="lost a key of the view"):
+        redis_store.read()
+    assert "cells:1:5" in redis_store.run(sink.check())
+    counted_again(redis_store)
+    assert redis_store.read().totals == {ALL: Cell(5)}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", ["cells:1:5", "cells:1:q"])
+def test_a_field_that_vanishes_is_noticed_by_reader_worker_and_step(redis_store: Store, servers: Any, key: str) -> None:
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    name = f"{sink._tag}:{key}"
+    with Redis.from_url(servers.redis) as client:
+        for notice in ("reader", "worker", "step"):
+            begun(redis_store)
+            moved = Move(CLICKS_0, at(1), at(2))
+            assert (
+                redis_store.apply(moved, cells={(1, 5): {ALL: Cell(1), ("campaign", "x"): Cell(1)}}) is Outcome.APPLIED
+            )
+            assert redis_store.run(sink.check()) is None
+            field = next(field for field in client.hkeys(name) if field != b"#")
+            client.hdel(name, field)
+            if notice == "reader":
+                with pytest.raises(UnavailableError, match="lost a key of the view"):
+                    redis_store.read()
+            if notice == "step":
+                more = Move(CLICKS_0, at(2), at(3))
+                step = {"cells": {(1, 5): {ALL: Cell(1)}}, "quality": {1: {"accepted": 1}}}
+                assert redis_store.apply(more, **step) is Outcome.CONFLICT  # type: ignore[arg-type]
+            assert key in redis_store.run(sink.check())
+            counted_again(redis_store)
+            assert redis_store.read().totals == {ALL: Cell(5)}
+            redis_store.flush()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("cells:1:5", "ac:", "abc"),
+        ("cells:1:5", "ac:", "1.5"),
+        ("cells:1:q", "accepted", ""),
+    ],
+)
+def test_a_field_of_another_hand_is_named_to_readers(
+    redis_store: Store, servers: Any, key: str, field: str, value: str
+) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.hset(f"{sink._tag}:{key}", field, value)
+        with pytest.raises(ConfigurationError, match=re.escape(f"redis-cli DEL '{sink._tag}:{key}'")):
+            redis_store.read()
+        # as the remedy says
+        client.delete(f"{sink._tag}:{key}")
+    assert key in redis_store.run(sink.check())
+    counted_again(redis_store)
+    assert redis_store.read().totals == {ALL: Cell(5)}
+
+
+@pytest.mark.integration
+def test_a_position_of_another_hand_makes_the_view_begin_again_though_nothing_arrives(
+    redis_store: Store, servers: Any
+) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.hset(f"{sink._tag}:positions", str(SALES_0), "x")
+    # a worker's watch asks for all of them
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        redis_store.run(sink.all_positions())
+    assert "positions" in redis_store.run(sink.check())
+    counted_again(redis_store)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("field", ["born", "floor", "change", "positions", "parts", "rules", "log"])
+def test_an_account_that_lost_a_part_is_no_account(redis_store: Store, servers: Any, field: str) -> None:
+    begun(redis_store)
+    redis_store.floor.raise_floor(1)
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        client.hdel(f"{sink._tag}:meta", field)
+    if field not in ("rules", "log"):
+        assert redis_store.run(sink.check()) is not None
+    counted_again(redis_store)
+    assert redis_store.read().totals == {ALL: Cell(5)}
+
+
 def spoil(client: Redis, key: str) -> None:
     client.delete(key)
     client.rpush(key, "a list")

@@ -2,7 +2,7 @@
 
 Producers, workers that are killed, batch cycles every few seconds and pollers without pause. Each
 answer equals the truth at its own cut and offsets: ideal below the cut, horizon from it on.
-FOURFOLD_BOUNDARY_SECONDS makes it longer, FOURFOLD_CHAOS_SEED repeats a run.
+FOURFOLD_BOUNDARY_SECONDS makes it longer, FOURFOLD_TEST_POLLERS has more ask, FOURFOLD_CHAOS_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SECONDS = float(os.environ.get("FOURFOLD_BOUNDARY_SECONDS", "20"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
 RATE = 3_000
 CYCLE_S = 5.0
-API_POLLERS, MERGE_POLLERS = 18, 2
+API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 1
 #: All share two cores: pollers that never pause would leave nothing to the workers.
 PAUSE_S = 0.1
 START_BOUND_S = 90.0

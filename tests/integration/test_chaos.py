@@ -43,7 +43,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
-SECONDS = float(os.environ.get("FOURFOLD_CHAOS_SECONDS", "75"))
+SECONDS = float(os.environ.get("FOURFOLD_CHAOS_SECONDS", "45"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
 ALL_ABLATIONS = os.environ.get("FOURFOLD_CHAOS_ABLATIONS", "") == "1"
 ABLATION_S = 80.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,16 @@ def in_another_process(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+#: The append-only file of a Redis 6.2.14 (compressed, base 85): a hash and a sorted set as it packs small ones, a hash
+#: with a long value, a sketch of two users and a string; then 4 added to a field that was 3.
+WRITTEN_BY_6_2 = (
+    b"c-jkcb@2=~Ffg$E#aWb^l3A=<mRiJSre~yQX!45-B9fF@QhdPS7i)4!W^U>swkw?3zc@;ZQ&V(vQ*#eV1oJWc;z`U;(=8}UP0UTo"
+    b"Nj<>$kKs2f1A}OFnW1hDP$(s_)(WV;sMyNV%22{1(#MC90S+2cHnsTf?(ps7MNyxenv(-oudEDIBn!kW3=C|^Iho1X#T;Ll*o#uj"
+    b"Qu9hvIX|>t6Z+4>oRpc)$e4DR)4`3gtn7g$1CZnqLN+h8AU`>ySW*&bkQl@;W}xA$znFkjA?vUI41(!J`K1L`NP3tPlal}cX{o;*"
+    b"(PFk#%ZQgt#f+CL*wx3?IRwZy<mEEp<<c?%GR=9pJUsoJgPbCP93!9vR*yjRLwo?y57Y|)`+9M9"
+)
+
+
 def directory_of(servers: EmbeddedServers) -> str:
     return str(servers.kafka.home.parent)
 
@@ -135,6 +147,23 @@ def test_torn_append_only_file_is_mended(servers: EmbeddedServers) -> None:
     servers.redis.kill()
     with redis.Redis.from_url(servers.redis.start()) as client:
         assert client.get("after") == b"2"
+
+
+def test_data_of_an_earlier_redis_are_taken_over(servers: EmbeddedServers) -> None:
+    home = servers.redis.home
+    home.mkdir(parents=True)
+    (home / "appendonly.aof").write_bytes(zlib.decompress(base64.b85decode(WRITTEN_BY_6_2)))
+    (home / "written-by").write_text("6.2.14\n")
+    for _ in range(2):
+        with redis.Redis.from_url(servers.redis.start(), decode_responses=True) as client:
+            assert client.hgetall("{v1-lambda}:cells:9:1") == {"clicks": "7", "revenue": "1234567"}
+            assert client.zrange("{v1-lambda}:epochs", 0, -1, withscores=True) == [("9:1", 9.0), ("9:q", 9.0)]
+            assert client.pfcount("{v1-lambda}:users:9:1") == 2
+            assert client.hget("big", "f") == "v" * 70
+            assert client.get("group:{v1-lambda}") == "abc"
+        servers.redis.kill()
+    # what took them over is on record: an older Redis would see nothing, and begin again
+    assert servers.redis.writer() == servers.redis.version
 
 
 def test_two_starts_at_once_share_one_pair_of_servers(servers: EmbeddedServers) -> None:

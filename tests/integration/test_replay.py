@@ -1,6 +1,6 @@
 """Kappa: the log is counted again beside the version that answers, compared, switched to and back.
 
-FOURFOLD_REPLAY_SECONDS: how long each version answers under pollers.
+FOURFOLD_REPLAY_SECONDS: how long each version answers under pollers; FOURFOLD_TEST_POLLERS: how many there are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "4"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
 RATE = 1_500
-API_POLLERS, MERGE_POLLERS = 18, 2
+API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 1
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
 #: A command that is killed at a moment of its switch: before it, between its reading and its writing, after it.

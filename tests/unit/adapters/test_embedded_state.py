@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 
 from adapters.embedded import ports
@@ -123,3 +125,19 @@ def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
         order.append("first")
     thread.join(5)
     assert order == ["first", "second"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process started but by the clock")
+@pytest.mark.parametrize("step_s", [-86_400, 5, 86_400])
+def test_a_clock_that_is_set_makes_no_other_process(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    known = ProcessIdentity.of(child.pid)
+    real = psutil.Process.create_time
+    # as psutil says it when the clock was set
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + step_s)
+    assert known.alive()
+    assert ServerRecord((1,), owner=known).orphaned() is False
+    assert known == ProcessIdentity.of(child.pid)
+    assert len({known, ProcessIdentity.of(child.pid)}) == 1
+    assert msgspec.json.decode(msgspec.json.encode(known), type=ProcessIdentity) == known

@@ -15,7 +15,8 @@ from adapters.kafka.access import KafkaAccess
 from adapters.kafka.dead_letters import DeadLetterProducer, FoundLetter, read_dead_letters
 from adapters.kafka.log import Entry
 from core.delta import DeadLetter
-from core.errors import UnavailableError
+from core.errors import ConfigurationError, UnavailableError
+from core.events import DEAD_LETTERS_MAX_BYTES
 from core.position import PartitionKey
 from core.verdict import Reason
 from tests.support.events import CLICKS_0, NOW_MS
@@ -73,7 +74,8 @@ def client_of(producer: DeadLetterProducer) -> FakeProducer:
 
 def test_a_letter_has_the_bytes_and_where_they_were(producer: DeadLetterProducer) -> None:
     (sent,) = publish(producer, letter()).sent
-    assert sent["topic"] == "dead-letters"
+    # the only partition that is read, also where somebody has added others
+    assert (sent["topic"], sent["partition"]) == ("dead-letters", 0)
     assert sent["key"] == "clicks:0:7"
     assert sent["value"] == b"\xff\x00"
     headers = dict(sent["headers"])
@@ -116,6 +118,27 @@ def test_a_letter_that_is_not_acknowledged_is_said(producer: DeadLetterProducer)
     client_of(producer).delivery_error = KafkaError(KafkaError._MSG_TIMED_OUT)
     with pytest.raises(UnavailableError, match=r"Kafka takes no dead letters: .*timed out"):
         publish(producer, letter())
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (KafkaError.MSG_SIZE_TOO_LARGE, "max.message.bytes"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "kafka-acls.sh"),
+        (KafkaError.INVALID_RECORD, "compacted"),
+    ],
+)
+def test_what_does_not_pass_by_itself_is_not_waited_for(producer: DeadLetterProducer, code: int, remedy: str) -> None:
+    client_of(producer).delivery_error = KafkaError(code)
+    with pytest.raises(ConfigurationError, match=rf"Kafka takes no dead letters: .*{remedy}"):
+        publish(producer, letter())
+
+
+def test_a_key_of_any_size_leaves_room_for_the_value(producer: DeadLetterProducer) -> None:
+    large = letter(b"v" * DEAD_LETTERS_MAX_BYTES)._replace(key=b"k" * DEAD_LETTERS_MAX_BYTES)
+    (sent,) = publish(producer, large).sent
+    size = len(sent["value"]) + sum(len(text or "") for _, text in sent["headers"])
+    assert size < DEAD_LETTERS_MAX_BYTES - (16 << 10)
 
 
 def test_letters_without_an_answer_are_said(producer: DeadLetterProducer) -> None:

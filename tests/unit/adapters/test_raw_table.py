@@ -6,9 +6,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+from deltalake.exceptions import DeltaError
 
 from adapters.lake import raw_table
 from adapters.lake.raw_table import SCHEMA, ConcurrentArchiveError, RawTable
+from core.errors import UnavailableError
 from core.position import PartitionKey
 
 CLICKS = PartitionKey("clicks", 0)
@@ -158,3 +160,18 @@ def test_positions_survive_compaction_vacuum_and_checkpoints(table):
     other = RawTable(table.path)
     assert (other.positions(), other.firsts(), other.lost()) == ({CLICKS: 10}, {CLICKS: 0}, {CLICKS: 7})
     assert offsets(other, CLICKS) == list(range(10))
+
+
+def test_a_disk_that_is_full_is_said_and_what_was_archived_stays(table, monkeypatch):
+    table.append(rows(CLICKS, 0, 5), {CLICKS: (0, 5)})
+
+    def full(*_, **__):
+        raise DeltaError("Generic LocalFileSystem error: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(raw_table, "write_deltalake", full)
+        with pytest.raises(UnavailableError, match=r"raw cannot be written: .*No space left"):
+            table.append(rows(CLICKS, 5, 8), {CLICKS: (5, 8)})
+    assert table.positions() == {CLICKS: 5}
+    table.append(rows(CLICKS, 5, 8), {CLICKS: (5, 8)})
+    assert offsets(table, CLICKS) == list(range(8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,20 @@ def test_readers_are_told_why_no_version_comes_until_one_does(world: World) -> N
     del world.archive
     world.cycle.run()
     assert world.views.failing() is None
+
+
+def test_a_disk_that_is_full_is_said_and_the_next_cycle_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "recompute", write)
+        with pytest.raises(UnavailableError, match=r"the lake cannot be read or written: .*No space left"):
+            world.cycle.run()
+    failing = world.views.failing()
+    assert failing is not None
+    assert "No space left" in failing.reason
+    assert world.cycle.run().version is not None
 
 
 def test_a_rule_that_forbids_the_publication_leaves_the_old_version(world: World) -> None:

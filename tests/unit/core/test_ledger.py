@@ -254,7 +254,7 @@ def test_forgetting_less_than_before_changes_nothing() -> None:
 def test_forgetting_below_a_floor_takes_no_memory_for_old_epochs() -> None:
     ledger = ledger_of(a_log(100))
     ledger.forget({CLICKS_0: 90}, NOW + 95)
-    assert all(slot.epoch >= NOW + 95 for slot in ledger._slots)
+    assert all(slot.epoch >= NOW + 95 for slot in ledger._slots.all)
     assert ledger.horizon({CLICKS_0: 100}, NOW + 95).counters() == {"accepted": 5}
 
 

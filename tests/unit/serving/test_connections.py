@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -229,3 +230,28 @@ def _status(url: str) -> int:
 
 def test_there_is_room_for_the_other_files() -> None:
     assert most_connections() >= 16
+
+
+def test_a_system_that_gives_fewer_files_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS: the hard limit is infinite, and what is above another one is refused."""
+    asked = []
+
+    def setrlimit(which: int, limits: tuple[int, int]) -> None:
+        asked.append(limits[0])
+        if limits[0] > 10_240:
+            raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr("resource.setrlimit", setrlimit)
+    assert 10_000 < most_connections() < 10_240
+    assert asked == [16_384, 10_240]
+
+
+def test_a_system_that_gives_no_more_files_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def setrlimit(which: int, limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr("resource.setrlimit", setrlimit)
+    monkeypatch.setattr("os.listdir", lambda _: [str(number) for number in range(20)])
+    assert most_connections() == 256 - 20 - 64

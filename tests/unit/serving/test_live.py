@@ -81,7 +81,7 @@ def truth(totals: Mapping[tuple[str, str], Cell] | None = None, duplicates: int 
         for measure, number in cell._asdict().items():
             slots.append(Slot(5, NOW_MINUTE, dimension, value, measure))
             numbers.append(number)
-    return Truth([(slot, number) for slot, number in zip(slots, numbers, strict=True) if number])
+    return Truth.of([(slot, number) for slot, number in zip(slots, numbers, strict=True) if number])
 
 
 def test_the_picture_of_a_view_that_has_nothing(world: World) -> None:

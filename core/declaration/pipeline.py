@@ -1,0 +1,186 @@
+"""A pipeline as declared: streams of events with fields, what is counted of them, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from core.declaration.expression import LARGEST, SMALLEST, Expression, Kind, Operand
+
+#: Doubles are exact on whole numbers up to here, so scaled decimals are.
+EXACT: Final = 2**53
+
+FieldKind = Literal["string", "integer", "decimal", "boolean"]
+TimeFormat = Literal["rfc3339", "epoch_s", "epoch_ms", "epoch_us"]
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """What a value may be, in the words of JSON Schema.
+
+    Attributes:
+        minimum: Of an integer; of a decimal the scaled integer.
+        maximum: As `minimum`.
+        min_length: Characters of a string.
+        max_length: Characters of a string; None without a limit.
+        pattern: Matches the whole string (`core.declaration.pattern`).
+        values: The only strings that are allowed, where they are listed.
+        scale: Digits behind the point of a decimal: 12.90 is read as 1290 with a scale of 2.
+        text: Whether a decimal comes as a string.
+    """
+
+    kind: FieldKind
+    minimum: int = SMALLEST
+    maximum: int = LARGEST
+    min_length: int = 0
+    max_length: int | None = None
+    pattern: str | None = None
+    values: tuple[str, ...] = ()
+    scale: int = 0
+    text: bool = False
+    description: str = ""
+
+    @property
+    def operand_kind(self) -> Kind:
+        """What an expression sees."""
+        kinds: dict[FieldKind, Kind] = {"string": "text", "boolean": "boolean"}
+        return kinds.get(self.kind, "integer")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value of an event, and where it is in the document."""
+
+    name: str
+    path: Path
+    type: FieldType
+    optional: bool = False
+    personal: bool = False
+    description: str = ""
+
+    @property
+    def operand(self) -> Operand:
+        """What an expression may know of it."""
+        number = self.type.operand_kind == "integer"
+        limits = (self.type.minimum, self.type.maximum) if number else (0, 1)
+        return Operand(self.type.operand_kind, self.optional, *limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Where the id, the time and the data of an event are.
+
+    Attributes:
+        cloudevents: Whether events are CloudEvents 1.0 documents in structured mode: `specversion` and `source`
+            are required, and an event is identified by source and id.
+        id: None where events have no id: the place of the record is it, and nothing is a duplicate.
+        time: None where events have no time: the append time is it.
+        data: The object that the paths of fields begin at.
+    """
+
+    cloudevents: bool
+    id: Field | None
+    time: Path | None
+    time_format: TimeFormat
+    data: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold of an accepted event, and the reason of a rejection where it does not (null: nothing said)."""
+
+    reason: str
+    condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The events of one topic.
+
+    Attributes:
+        event: The type that its CloudEvents carry; None where there is none to check.
+        key: The field that records are keyed by, where there is one.
+    """
+
+    name: str
+    event: str | None
+    key: str | None
+    fields: Mapping[str, Field]
+    rules: tuple[Rule, ...]
+    description: str = ""
+
+    @property
+    def operands(self) -> dict[str, Operand]:
+        """Its fields, as expressions see them."""
+        return {name: field.operand for name, field in self.fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """What is counted by: the values of one field, or of several together."""
+
+    name: str
+    fields: tuple[str, ...]
+    #: whether it may have any number of values
+    open: bool = False
+    label: str = ""
+
+    def of(self, stream: Stream) -> bool:
+        """Whether the events of a stream have it."""
+        return all(name in stream.fields for name in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is counted: the events of a stream, or a sum over them, where a condition is true."""
+
+    name: str
+    stream: str
+    #: None: each event counts one
+    sum: Expression | None = None
+    where: Expression | None = None
+    unit: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """What is counted once however often it comes: the values of a field."""
+
+    name: str
+    field: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One sum of measures over another."""
+
+    name: str
+    above: Expression
+    below: Expression
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A whole declaration, checked: every name in it exists, every expression fits."""
+
+    name: str
+    description: str
+    envelope: Envelope
+    streams: Mapping[str, Stream]
+    dimensions: Mapping[str, Dimension]
+    measures: Mapping[str, Measure]
+    distinct: Mapping[str, Distinct]
+    ratios: Mapping[str, Ratio]
+
+    def measures_of(self, stream: str) -> tuple[Measure, ...]:
+        """The measures that events of a stream add to, in declared order."""
+        return tuple(measure for measure in self.measures.values() if measure.stream == stream)
+
+    def dimensions_of(self, stream: str) -> tuple[Dimension, ...]:
+        """The dimensions that events of a stream have, in declared order."""
+        return tuple(each for each in self.dimensions.values() if each.of(self.streams[stream]))

@@ -1,0 +1,221 @@
+"""What an event means, read off its document without types: its values, or the first fault in declared order.
+
+This is the meaning of a declaration. Faster readers may only say yes where it says yes, with the same
+values; where they doubt, it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
+from core.declaration.pattern import compiled
+from core.declaration.pipeline import EXACT, Field, FieldType, Path, Pipeline, TimeFormat
+from core.kernel.json_document import document_of
+from core.kernel.python_source import function_of
+from core.rfc3339 import millis
+from core.verdict import Reason, Rejected
+
+#: A CloudEvents document has these beside `type`, in this order.
+_CLOUDEVENTS: Final = (
+    Field("specversion", ("specversion",), FieldType("string", values=("1.0",))),
+    Field("id", ("id",), FieldType("string", min_length=1, max_length=64)),
+    Field("source", ("source",), FieldType("string", min_length=1, max_length=2048)),
+)
+_TIME_TEXT: Final = FieldType("string")
+#: Characters of an RFC 3339 time with an offset.
+_SHORTEST_TIME, _LONGEST_TIME = 20, 40
+_TIME_NUMBER: Final = FieldType("integer")
+#: Numbers of a format in a second, over milliseconds in one: (multiply, divide).
+_UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
+
+
+class Judged(NamedTuple):
+    """An accepted event.
+
+    Attributes:
+        time_ms: Event time, ms since 1970; the append time where the declaration has none.
+        identity: What names it within its stream; None where events have no id.
+        values: By field: decimals as scaled integers, None where an optional one is absent.
+    """
+
+    time_ms: int
+    identity: Any
+    values: Mapping[str, Any]
+
+
+class Judge:
+    """Judges the records of one stream."""
+
+    def __init__(self, pipeline: Pipeline, stream: str) -> None:
+        self._envelope = pipeline.envelope
+        self._stream = pipeline.streams[stream]
+        self._events = {each.event for each in pipeline.streams.values()}
+        fields = self._stream.fields.values()
+        self._patterns = {each.name: compiled(each.type.pattern) for each in fields if each.type.pattern is not None}
+        self._rules: list[tuple[str, str, Callable[[Mapping[str, Any]], Any]]] = [
+            (rule.reason, rule.condition.text, function_of(rule.condition)) for rule in self._stream.rules
+        ]
+
+    def judge(self, value: bytes | None, append_ms: int) -> Judged:
+        """The event in a record's bytes.
+
+        Args:
+            value: The record's value.
+            append_ms: Its append time (`core.contract.append_time`).
+
+        Raises:
+            Rejected: With the first fault in this order: append time, JSON, type, envelope, time, fields in declared
+                order (missing, type, length or range, pattern), rules in declared order.
+        """
+        if append_ms == UNSTAMPED_MS:
+            raise not_stamped()
+        document = document_of(value)
+        if type(document) is not dict:
+            raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(document)}`")
+        identity = self._envelope_of(document)
+        time_ms = self._time_of(document, append_ms)
+        values = {
+            each.name: _value(document, each, self._patterns.get(each.name)) for each in self._stream.fields.values()
+        }
+        for reason, text, holds in self._rules:
+            if holds(values) is False:
+                raise Rejected(reason, f"not {text}")
+        return Judged(time_ms, identity, values)
+
+    def _envelope_of(self, document: Any) -> Any:
+        envelope = self._envelope
+        if not envelope.cloudevents:
+            return None if envelope.id is None else _value(document, envelope.id, None)
+        kind = _value(document, Field("type", ("type",), FieldType("string")), None)
+        if kind != self._stream.event:
+            if kind in self._events:
+                raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
+            raise Rejected(Reason.UNKNOWN_TYPE, f"Invalid value {kind!r} - at `$.type`")
+        _, identity, source = (_value(document, each, None) for each in _CLOUDEVENTS)
+        return source, identity
+
+    def _time_of(self, document: Any, append_ms: int) -> int:
+        path, form = self._envelope.time, self._envelope.time_format
+        if path is None:
+            return append_ms
+        time_ms = _time(document, path, form)
+        if time_ms > append_ms + FUTURE_LIMIT_MS:
+            ahead = (time_ms - append_ms) // 1000
+            raise Rejected(Reason.FROM_FUTURE, f"event time is {ahead} s ahead of the append time")
+        if time_ms < OLDEST_MS:
+            raise Rejected(Reason.OUT_OF_RANGE, "event time is before the year 2000")
+        return time_ms
+
+
+def _time(document: Any, path: Path, form: TimeFormat) -> int:
+    field = Field("time", path, _TIME_TEXT if form == "rfc3339" else _TIME_NUMBER)
+    value = _value(document, field, None)
+    if form == "rfc3339":
+        if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
+            raise Rejected(Reason.BAD_FORMAT, f"time: from {_SHORTEST_TIME} to {_LONGEST_TIME} characters are expected")
+        try:
+            return millis[value]
+        except ValueError as error:
+            raise Rejected(Reason.BAD_FORMAT, f"time: {error}") from None
+    multiplier, divisor = _UNITS[form]
+    return int(value) * multiplier // divisor
+
+
+def _value(document: Any, field: Field, pattern: re.Pattern[str] | None) -> Any:
+    """The value of a field; None for an optional one that is absent or null. Raises `Rejected`."""
+    node, place = document, "$"
+    for part in field.path:
+        if type(node) is not dict:
+            if node is None and field.optional:
+                return None
+            raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(node)}` - at `{place}`")
+        if part not in node:
+            if field.optional:
+                return None
+            raise Rejected(Reason.MISSING_FIELD, f"Object missing required field `{part}`{_at(place)}")
+        node, place = node[part], f"{place}.{part}"
+    if node is None and field.optional:
+        return None
+    return _CHECKS[field.type.kind](node, field.type, place, pattern)
+
+
+def _string(node: Any, wanted: FieldType, place: str, pattern: re.Pattern[str] | None) -> str:
+    if type(node) is not str:
+        raise Rejected(Reason.WRONG_TYPE, f"Expected `str`, got `{_kind(node)}`{_at(place)}")
+    if wanted.values and node not in wanted.values:
+        raise Rejected(Reason.BAD_FORMAT, f"Expected one of {', '.join(wanted.values)}{_at(place)}")
+    if len(node) < wanted.min_length:
+        raise Rejected(Reason.OUT_OF_RANGE, f"Expected `str` of length >= {wanted.min_length}{_at(place)}")
+    if wanted.max_length is not None and len(node) > wanted.max_length:
+        raise Rejected(Reason.OUT_OF_RANGE, f"Expected `str` of length <= {wanted.max_length}{_at(place)}")
+    if pattern is not None and pattern.fullmatch(node) is None:
+        raise Rejected(Reason.BAD_FORMAT, f"Expected `str` matching {pattern.pattern}{_at(place)}")
+    return node
+
+
+def _integer(node: Any, wanted: FieldType, place: str, _: object) -> int:
+    if type(node) is not int:
+        raise Rejected(Reason.WRONG_TYPE, f"Expected `int`, got `{_kind(node)}`{_at(place)}")
+    return _within(node, wanted, place)
+
+
+def _decimal(node: Any, wanted: FieldType, place: str, _: object) -> int:
+    if wanted.text:
+        if type(node) is not str:
+            raise Rejected(Reason.WRONG_TYPE, f"Expected `str`, got `{_kind(node)}`{_at(place)}")
+        if not _DECIMAL.fullmatch(node):
+            raise Rejected(Reason.BAD_FORMAT, f"Expected a decimal number{_at(place)}")
+        node = float(node)
+    if type(node) not in (int, float):
+        raise Rejected(Reason.WRONG_TYPE, f"Expected `number`, got `{_kind(node)}`{_at(place)}")
+    unit = 10**wanted.scale
+    # beyond it, whether a double is the nearest one of a decimal cannot be told
+    if abs(node) * unit > EXACT:
+        raise Rejected(Reason.OUT_OF_RANGE, f"Expected at most {EXACT // unit}{_at(place)}")
+    scaled = round(node * unit)
+    if scaled / unit != node:
+        raise Rejected(Reason.BAD_FORMAT, f"Expected at most {wanted.scale} decimals{_at(place)}")
+    return _within(scaled, wanted, place)
+
+
+def _boolean(node: Any, _: FieldType, place: str, __: object) -> bool:
+    if type(node) is not bool:
+        raise Rejected(Reason.WRONG_TYPE, f"Expected `bool`, got `{_kind(node)}`{_at(place)}")
+    return node
+
+
+def _within(number: int, wanted: FieldType, place: str) -> int:
+    if number < wanted.minimum:
+        raise Rejected(Reason.OUT_OF_RANGE, f"Expected `int` >= {wanted.minimum}{_at(place)}")
+    if number > wanted.maximum:
+        raise Rejected(Reason.OUT_OF_RANGE, f"Expected `int` <= {wanted.maximum}{_at(place)}")
+    return number
+
+
+def _at(place: str) -> str:
+    return "" if place == "$" else f" - at `{place}`"
+
+
+def _kind(node: Any) -> str:
+    return _KINDS[type(node)]
+
+
+_KINDS: Final[dict[type, str]] = {
+    dict: "object",
+    list: "array",
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    type(None): "null",
+}
+_DECIMAL: Final = re.compile(r"-?\d{1,17}(?:\.\d{1,17})?", re.ASCII)
+_CHECKS: Final[dict[str, Callable[[Any, FieldType, str, re.Pattern[str] | None], Any]]] = {
+    "string": _string,
+    "integer": _integer,
+    "decimal": _decimal,
+    "boolean": _boolean,
+}
