@@ -36,7 +36,7 @@ EXPOSE 9100
 
 # of roles; what serves no metrics (topics, watch, questions) switches it off
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/healthz' % os.environ['FOURFOLD_METRICS_PORT'], timeout=2)"]
+  CMD ["python", "-m", "adapters.health_probe"]
 
 ENTRYPOINT ["fourfold"]
 CMD ["--help"]

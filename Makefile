@@ -9,6 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 TESTS_AT_ONCE ?= 2
 # what was compiled once need not be compiled at each of the hundreds of starts of a role
 export PYTHONDONTWRITEBYTECODE :=
+# files are UTF-8, whatever the locale
+export PYTHONUTF8 := 1
 
 .PHONY: demo setup test test-unit coverage test-integration test-embedded check fast-check lock bench soak screenshots clean
 

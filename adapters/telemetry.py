@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Final
 
 import structlog
@@ -17,8 +18,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from adapters.http.headers import SECURITY_HEADERS, head_lines
 from adapters.http.hosts import AllowedHosts
 from adapters.http.problems import MEDIA_TYPE, problem_line
+from adapters.listening import Place, joined
 from adapters.seldom import Seldom
-from core.errors import ConfigurationError
+from core.secrets import redacted
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +61,7 @@ class Telemetry:
     ) -> None:
         """`port` 0 takes a free one. `hosts`: which it answers to; None for those that are always allowed.
 
-        Raises `ConfigurationError` where it cannot be bound.
+        Raises `ConfigurationError` where nothing can listen there.
         """
         parts = {
             "timeout": limit_s,
@@ -67,20 +69,19 @@ class Telemetry:
             "hosts": hosts or AllowedHosts(),
         }
         handler = type("Handler", (_Handler,), parts | {"refused": Seldom()})
+        place = Place(host, port, "metrics", "FOURFOLD_METRICS")
+        family, address = place.resolved()
         try:
-            self._server = _Server((host, port), handler, limit_s, most)
+            self._server = _Server(family, address, handler, limit_s, most)
         except OSError as error:
-            raise ConfigurationError(
-                f"metrics cannot be served at {host}:{port} ({error.strerror}): set "
-                "FOURFOLD_METRICS_PORT to another port, or to 0 for a free one"
-            ) from error
+            raise place.refused(error) from error
         threading.Thread(target=self._server.serve_forever, name="telemetry", daemon=True).start()
 
     @property
     def address(self) -> str:
         """`host:port` as bound."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return joined(str(host), port)
 
     def close(self) -> None:
         """Stops serving."""
@@ -145,13 +146,23 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], limit_s: float, most: int
+        self,
+        family: socket.AddressFamily,
+        address: Any,
+        handler: type[BaseHTTPRequestHandler],
+        limit_s: float,
+        most: int,
     ) -> None:
+        self.address_family = family
         self._limit_s = limit_s
         self._most = most
         self._ends: dict[socket.socket, float] = {}
         self._away = Seldom()
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Without the question for the host's full name, over which a DNS that is away would take its time."""
+        TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
@@ -213,6 +224,6 @@ def _answers(registry: CollectorRegistry, ready: Ready, trouble: Trouble) -> Ans
         except Exception as error:
             if failed.now():
                 log.exception("a request for metrics or health failed", path=path)
-            return 500, "text/plain", f"{type(error).__name__}: {error}\n".encode()
+            return 500, "text/plain", redacted(f"{type(error).__name__}: {error}\n").encode()
 
     return safely

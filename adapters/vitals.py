@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from core.errors import FourfoldError
+from core.secrets import redacted
 
 log = structlog.get_logger(__name__)
 
@@ -205,7 +206,7 @@ class Vitals:
 def _words(error: BaseException) -> str:
     if isinstance(error, FourfoldError | _HungError):
         return str(error)
-    return f"a bug ({type(error).__name__}: {error})".replace("\n", " ")
+    return redacted(f"a bug ({type(error).__name__}: {error})".replace("\n", " "))
 
 
 def _dump() -> None:

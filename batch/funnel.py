@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -48,10 +49,13 @@ class Stage(NamedTuple):
 
 
 class Funnel(NamedTuple):
-    """`hours`: 24 of them. `missing`: records of the log less their rows in the raw table, below 0 where a row is there twice."""
+    """`hours`: 24 of them. `missing`: records of the log less their rows in the raw table, below 0 where a row is there twice.
+    `rejected`: reason to number, the most frequent first.
+    """  # noqa: D205 - a list
 
     hours: tuple[Stage, ...]
     missing: int
+    rejected: Mapping[str, int] = {}
 
     @property
     def total(self) -> Stage:
@@ -83,16 +87,19 @@ def measure(labels: Iterable[Label], rows: Iterable[RawRow]) -> Funnel:
     validate = {topic: Contract(topic).validate for topic in TOPICS}
     ids: set[str] = set()
     joined = 0
+    rejected: Counter[str] = Counter()
     for row in rows:
         hour = hours.get(row.source, none).get(row.offset)
         joined += hour is not None
         try:
             event = validate[row.source.topic](row.value, row.append_ms)[1]
-        except Rejected:
+        except Rejected as error:
+            if hour is not None:
+                rejected[error.reason] += 1
             continue
         first = event.id not in ids
         ids.add(event.id)
         if hour is not None:
             valid[hour] += 1
             unique[hour] += first
-    return Funnel(tuple(map(Stage, source, valid, unique)), sum(source) - joined)
+    return Funnel(tuple(map(Stage, source, valid, unique)), sum(source) - joined, dict(rejected.most_common()))

@@ -6,11 +6,16 @@ Anything that is not a `FourfoldError` is a bug and is never swallowed.
 
 from __future__ import annotations
 
+from core.secrets import redacted
+
 
 class FourfoldError(Exception):
-    """Something failed in a way that a person can understand. Exit code 1."""
+    """Something failed in a way that a person can understand. Exit code 1. Its words show no secret."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class ConfigurationError(FourfoldError):

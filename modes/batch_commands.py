@@ -14,10 +14,11 @@ from rich.table import Table
 from adapters.lake.manifest import Manifest
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.rfc3339 import to_text
+from modes.apart import apart
 from modes.catalogue import Role
 from modes.invocation import ACT, LOOK, ROLES, TIME, Json, seconds_of, settings_of
 from modes.settings import Settings
-from modes.wiring import ENGINES, embedded, located, raw_table, speed_reader, view_store
+from modes.wiring import ENGINES, located, raw_table, speed_reader, view_store
 from serving.plain import safe
 from serving.quality_table import quality_table
 
@@ -205,21 +206,23 @@ def day(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Play a day of 24 hours, and measure what is left after validation and after transformation."""
-    settings = settings_of(seed=seed, day_seconds=seconds)
-    has_role(settings, Role.BATCH)
-    found = embedded(settings).running()
-    if found is not None:
-        settings = located(settings)
+    """Play a day of 24 hours, and measure what is left after validation and after transformation; in servers of its own."""
+    usual = settings_of(seed=seed, day_seconds=seconds)
+    has_role(usual, Role.BATCH)
     from modes.day import day as play
     from modes.roles.batch import recompute as role
 
     with Console(stderr=True).status("starting") as status:
-        document = play(
-            settings,
-            recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
-            progress=lambda text: status.update(escape(text)),
-        )
+
+        def told(text: str) -> None:
+            status.update(escape(text))
+
+        with apart(usual, "day", told) as settings:
+            document = play(
+                settings,
+                recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
+                progress=told,
+            )
     if as_json:
         print(json.dumps(document))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -19,11 +18,13 @@ from rich.live import Live as Screen
 from adapters.embedded import launch
 from core.errors import ConfigurationError, FourfoldError
 from core.schemas import documents
+from core.secrets import without_password
 from modes import (
     batch_commands,
     dead_letter_commands,
     drill_commands,
     mode_commands,
+    output,
     race_commands,
     replay_commands,
     running,
@@ -32,7 +33,7 @@ from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, title_of, without_password
+from modes.up import TICK_S, Up, title_of
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
     all_embedded,
@@ -362,9 +363,7 @@ def main() -> None:
     owner = os.environ.get("FOURFOLD_OWNER")
     if owner:
         launch.die_with(int(owner))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # names of folders may be no UTF-8
-        sys.stdout.reconfigure(errors="backslashreplace")
+    output.settle()
     try:
         app()
     except FourfoldError as error:

@@ -15,11 +15,11 @@ from adapters.lake.raw_table import RawTable
 from adapters.lake.views import PublishedBeforeError
 from batch.funnel import Funnel, Label, RawRow, Stage, measure
 from core import truth
-from core.delta import ACCEPTED, DUPLICATES, REJECTED
+from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey, covers
 from modes.settings import Settings
-from modes.wiring import raw_table, topics, view_store, wait_for_topics, with_servers
+from modes.wiring import raw_table, topics, view_store, wait_for_topics
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DAY, NAME, DayStream
@@ -37,19 +37,12 @@ def day(
 ) -> dict[str, Any]:
     """Plays a day of `day_seconds` with the seed, archives it, and measures the funnel: the document of `--json`.
 
-    Starts embedded servers where no others are set or run, and stops them. `recompute`: runs one
+    `settings`: with addresses of servers that run. `recompute`: runs one
     batch cycle. `exact` in the document: the counts are the profile's, hour by hour, nothing is missing, and the
     counters of the batch view agree, unless others produced meanwhile (then they are not compared).
     Raises `FourfoldError` where Kafka did not take all records, and as a batch cycle does.
     """
-    with with_servers(settings, progress) as served:
-        wait_for_topics(served)
-        return _played(served, recompute, progress)
-
-
-def _played(
-    settings: Settings, recompute: Callable[[Settings], object], progress: Callable[[str], None]
-) -> dict[str, Any]:
+    wait_for_topics(settings)
     # a run of its own: its records are told from all others by its name
     name = f"day-{settings.seed}-{int(time.time()):x}-{os.getpid():x}"
     sources = topics(settings).partitions()
@@ -98,10 +91,15 @@ def _cover(
     # more cycles before that would make versions that cover half a day
     wait_until = time.monotonic() + patience_s
     progress(f"waiting for the end of the epoch: {patience_s:g} s")
-    while time.monotonic() < end:
+    last = False
+    while True:
         current = view_store(settings).current()
         if current is not None and covers(current.cut.vector, ends):
             return current
+        if last:
+            break
+        # a cycle may take longer than all of the time: what began in time counts
+        last = time.monotonic() > end
         if time.monotonic() >= wait_until:
             progress("archiving and recomputing")
             try:
@@ -111,8 +109,8 @@ def _cover(
                 continue
         time.sleep(_PAUSE_S)
     raise UnavailableError(
-        f"no batch view covers the day {COVER_S:g} s after its end: are the clocks of the brokers right? "
-        "See `fourfold versions`"
+        f"no batch view covers the day {COVER_S:g} s after its end: play it again when this machine does less else, and look "
+        "at its clock if that does not help"
     )
 
 
@@ -156,8 +154,10 @@ def document(funnel: Funnel, before: Manifest | None, after: Manifest, others: i
     `others`: records that the batch view covers since then, and that are not of the funnel.
     """
     added = _counters(after, 1)
+    late = after.counters.get(LATE, 0)
     if before is not None:
         added = {name: number + _counters(before, -1)[name] for name, number in added.items()}
+        late -= before.counters.get(LATE, 0)
     total = funnel.total
     measured = {
         "accepted": total.unique,
@@ -170,6 +170,9 @@ def document(funnel: Funnel, before: Manifest | None, after: Manifest, others: i
         "profile_total": Stage(*(sum(column) for column in zip(*DAY, strict=True))).as_json(),
         "as_profile": not off,
         "hours_off": off,
+        "losses": {"rejected": dict(funnel.rejected), "duplicates": measured["duplicates"]},
+        # late events are counted: only the batch view knows them, and of all records
+        "late": None if others else late,
         "batch_view": {"version": after.version, "others": others, "counters": added, "agrees": agrees},
         "exact": not off and not funnel.missing and agrees is not False,
     }

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
 from core.errors import ConfigurationError
+from modes.apart import apart
 from modes.bugfix import BugfixDrill
 from modes.catalogue import MODES
 from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
 from modes.settings import Settings
-from modes.wiring import with_servers
 from serving.drill_table import drill_table, drills_table
 
 drill_app = typer.Typer(no_args_is_help=True, help="Exercises: what a mode does when something goes wrong.")
@@ -65,11 +63,8 @@ def bugfix(
 
 def _bugfix(usual: Settings, mode: str, history_s: float, rate: float, console: Console) -> dict[str, Any]:
     """The drill in servers, a lake and views that nobody else uses."""
-    usual.data_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="drill-", dir=usual.data_dir) as folder, console.status(f"{mode}: starting") as said:
-        apart = {
-            "mode": mode, "rate": rate, "data_dir": Path(folder), "lake": "", "kafka": "", "redis": "",
-            "kafka_port": 0, "redis_port": 0, "api_port": 0, "namespace": "drill", "job": "",
-        }  # fmt: skip
-        with with_servers(usual.model_copy(update=apart)) as settings:
-            return BugfixDrill(settings, history_s, lambda text: said.update(f"{mode}: {text}")).run()
+    with (
+        console.status(f"{mode}: starting") as said,
+        apart(usual, "drill", mode=mode, rate=rate) as settings,
+    ):
+        return BugfixDrill(settings, history_s, lambda text: said.update(f"{mode}: {text}")).run()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
+import structlog
 import typer
 
 from modes import logs
-from modes.settings import Settings, load
+from modes.settings import Settings, doubts, load
+
+log = structlog.get_logger(__name__)
 
 RUN, LOOK, ACT, ROLES = "Run", "Look", "Act and measure", "Roles, one by one"
 #: How a time is shown in a command's help.
@@ -28,9 +33,22 @@ def settings_of(*, role: bool = False, **overrides: object) -> Settings:
     settings = load(**overrides)
     level = "debug" if state.debug else settings.log_level if role else "warning"
     logs.configure(level, settings.log_format)
+    _say_doubts(role=role)
     # every command refuses a mode that cannot run, before it does anything
     _ = settings.mode_row
     return settings
+
+
+def _say_doubts(*, role: bool) -> None:
+    """Says what is doubtful about names of settings: to whoever gave the command, or once in the log of a lone role."""
+    if os.environ.get("FOURFOLD_OWNER"):
+        # the command that started this role has said it
+        return
+    for doubt in doubts():
+        if role:
+            log.warning("settings", doubt=doubt)
+        else:
+            print(f"fourfold: {doubt}", file=sys.stderr)
 
 
 def seconds_of(text: str | float) -> float:

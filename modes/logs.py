@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from core.secrets import redacted
+
 #: Libraries that write many lines a second while a server is away.
 _NOISY: Final = ("aiokafka", "faust", "mode")
 
@@ -36,6 +38,13 @@ class OncePerSecond(logging.Filter):
         return True
 
 
+class _Redacting(structlog.stdlib.ProcessorFormatter):
+    """The last one to touch a line: libraries' words and tracebacks show no secret, either."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 def configure(level: str, form: str) -> None:
     """`form` is `console` or `json`; lines go to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -60,7 +69,7 @@ def configure(level: str, form: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
+    handler.setFormatter(_Redacting(foreign_pre_chain=shared, processor=renderer))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

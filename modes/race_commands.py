@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from modes.race.advice import Needs
 
 ALL: Final = "all"
+#: Where a race writes its report, and the report that comes with a checkout.
+OWN: Final = Path("race")
+SHIPPED: Final = Path(__file__).parent.parent / "docs" / "race"
 INTERRUPTED: Final = 130
 #: Shorter traffic shows how parts start, and nothing else.
 LEAST_S: Final = 8.0
@@ -66,7 +70,7 @@ def race(
         bool, typer.Option("--quick", help="Under two minutes: a little traffic, one round, no more.")
     ] = False,
     prices: Annotated[Path | None, typer.Option(help="TOML file of prices; its names are in the report.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of report.html, report.md and report.json.")] = Path("race"),
+    out: Annotated[Path, typer.Option(help="Folder of report.html, report.md and report.json.")] = OWN,
 ) -> None:
     """Run the modes one after another on the same traffic, watch each from outside, and write a report."""
     from modes.race import report
@@ -119,11 +123,17 @@ def race(
     raise typer.Exit(code)
 
 
-Report = Annotated[Path, typer.Option(help="A report of `fourfold race`: its folder, or report.json.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        help="A report of `fourfold race`: its folder, or report.json. Without it: race, or else the one that comes "
+        "with Fourfold."
+    ),
+]
 
 
 def advise(
-    report: Report = Path("race"),
+    report: Report = None,
     case: Annotated[str | None, typer.Option(help="One of the course's questions, named above.")] = None,
     freshness: Annotated[
         float | None, typer.Option(parser=seconds_of, metavar=TIME, help="How old an answer may be: 1s, 5m, 24h.")
@@ -145,9 +155,8 @@ def advise(
     is not given.
     """
     from modes.race import advice
-    from modes.race.report import read
 
-    document = read(report)
+    report, document = _found(report)
     if case is not None and case not in advice.CASES:
         raise ConfigurationError(f"--case {case!r}: there are {', '.join(advice.CASES)}")
     usual = advice.CASES[case] if case else advice.Needs()
@@ -164,7 +173,7 @@ def advise(
     found = advice.advise(document, needs)
     if as_json:
         checks = {mode: [check._asdict() for check in of] for mode, of in found.checks.items()}
-        print(json.dumps({"needs": asdict(needs), **asdict(found), "checks": checks}))
+        print(json.dumps({"report": str(report), "needs": asdict(needs), **asdict(found), "checks": checks}))
         return
     console = Console(highlight=False)
     limit = f", {needs.budget:,.0f} a month" if needs.budget else ""
@@ -182,7 +191,25 @@ def advise(
         console.print("what would change the advice:")
         for change in found.changes:
             console.print(f"  {change}")
-    console.print(f"figures: {report}, made {document['made']}, {document['plan']['rate']:,.0f} events/s", style="dim")
+    _say_figures(console, report, document)
+
+
+def _say_figures(console: Console, report: Path, document: Mapping[str, Any]) -> None:
+    console.print(
+        f"figures: {report}, made {document['made']}, {document['plan']['rate']:,.0f} events/s",
+        style="dim", markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _found(report: Path | None) -> tuple[Path, dict[str, Any]]:
+    """A report and where it is. Raises `ConfigurationError` where there is none, or it lacks what is read."""
+    from modes.race.report import read
+
+    if report is None:
+        report = OWN if OWN.exists() or not SHIPPED.exists() else SHIPPED
+        if report == SHIPPED:
+            print(f"no report in ./{OWN}: these are the figures of another machine, {SHIPPED}", file=sys.stderr)
+    return report, read(report)
 
 
 def _asked(usual: Needs) -> dict[str, Any]:
@@ -209,15 +236,14 @@ def capacity(
         float, typer.Option(parser=seconds_of, metavar=TIME, show_default="720h", help="How long what is kept is kept.")
     ] = 30 * 24 * 3600.0,
     replication: Annotated[int, typer.Option(help="Replicas in Kafka.", min=1, max=9)] = 3,
-    report: Report = Path("race"),
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Plan workers, partitions, memory and disks for a load, from the unit costs that a race has measured."""
     from modes.race.capacity import Load, plan
-    from modes.race.report import read
 
     usual = settings_of()
-    document = read(report)
+    report, document = _found(report)
     names = list(document["summary"]) if mode == ALL else [mode]
     if mode != ALL and mode not in MODES:
         raise ConfigurationError(f"--mode {mode!r}: there are {', '.join(MODES)} and {ALL}")
@@ -226,7 +252,11 @@ def capacity(
     if as_json:
         print(
             json.dumps(
-                {"load": asdict(load), "plans": [{**asdict(p), "lines": [x._asdict() for x in p.lines]} for p in plans]}
+                {
+                    "report": str(report),
+                    "load": asdict(load),
+                    "plans": [{**asdict(p), "lines": [x._asdict() for x in p.lines]} for p in plans],
+                }
             )
         )
         return
@@ -242,5 +272,8 @@ def capacity(
             amount = f"{line.amount:,.0f}" if line.amount == int(line.amount) else f"{line.amount:,.2f}"
             table.add_row(line.what, f"{amount} {line.unit}".strip(), line.formula)
         console.print(table)
+        for what in found.open:
+            console.print(f"not planned: {what}", markup=False)
         console.print(f"valid: {found.valid}", style="dim")
         console.print()
+    _say_figures(console, report, document)

@@ -6,17 +6,26 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.http.hosts import AllowedHosts, host_names
 from adapters.kafka.access import KafkaAccess
+from adapters.listening import Place
 from adapters.speed.jobs import view_of
 from core.errors import ConfigurationError
 from core.rules import Rules
+from core.secrets import hide, hide_address
 from modes.catalogue import Mode, Retention, mode_named
+from modes.env_file import EnvFile
+from modes.setting_names import PREFIX, misspelt
+
+ENV_FILE: Final = Path(".env")
+#: Keys of object stores that libraries read by themselves.
+_FOREIGN_SECRETS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -39,6 +48,12 @@ def _folder(name: str) -> str:
     return name
 
 
+def _named(path: Path) -> Path:
+    if path == Path():
+        raise ValueError("use the name of a folder, or leave the setting out")
+    return path
+
+
 _LONGEST_NAME: Final = 255
 Folder = Annotated[str, AfterValidator(_folder)]
 
@@ -58,7 +73,7 @@ HostNames = Annotated[str, AfterValidator(_host_names)]
 class Settings(BaseSettings):
     """Every setting with its default. Options of the command line override them."""
 
-    model_config = SettingsConfigDict(env_prefix="FOURFOLD_", env_file=".env", extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
 
     mode: str = Field("lambda", description="batch, streaming, lambda or kappa")
 
@@ -72,20 +87,28 @@ class Settings(BaseSettings):
     kafka_key_file: str = Field("", description="PEM file of the client's key")
     redis: str = Field("", description="Redis' address, redis:// or rediss://; empty: embedded", repr=False)
 
-    data_dir: Path = Field(Path(".fourfold"), description="data and logs of embedded servers")
+    data_dir: Annotated[Path, AfterValidator(_named)] = Field(
+        Path(".fourfold"), description="data and logs of embedded servers"
+    )
     kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
     redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
 
     lake: Folder = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
 
     namespace: str = Field(
-        "v1", pattern=r"^[A-Za-z0-9_.-]{1,32}$", description="name of the view; another one begins anew"
+        "v1",
+        pattern=r"^[A-Za-z0-9_.-]{1,32}$",
+        description="name of the view; another one begins anew",
+        json_schema_extra={"allowed": "use 1 to 32 letters, digits, _ . or -"},
     )
     logic: str = Field(
         "standard", description="what validation and fold decide, by name; price-only is wrong on purpose"
     )
     job: str = Field(
-        "", pattern=r"^[A-Za-z0-9_-]{0,16}$", description="in kappa: the one job version that is counted and answered"
+        "",
+        pattern=r"^[A-Za-z0-9_-]{0,16}$",
+        description="in kappa: the one job version that is counted and answered",
+        json_schema_extra={"allowed": "use up to 16 letters, digits, _ or -"},
     )
     group: str = Field("fourfold", min_length=1, description="how consumer groups begin; each view has one of its own")
     partitions: int = Field(4, ge=1, le=1000, description="partitions of each topic that is made")
@@ -125,7 +148,10 @@ class Settings(BaseSettings):
 
     dirt_duplicates: Share = Field(0.01, description="share of events sent twice")
     resend_seconds: str = Field(
-        "5-50", pattern=r"^[0-9]{1,4}-[0-9]{1,4}$", description="after how long one duplicate in seven comes, from-to"
+        "5-50",
+        pattern=r"^[0-9]{1,4}-[0-9]{1,4}$",
+        description="after how long one duplicate in seven comes, from-to",
+        json_schema_extra={"allowed": "use two whole numbers with - between them, from-to: 5-50"},
     )
     dirt_late: Share = Field(0.005, description="share of events more than a minute late")
     dirt_out_of_order: Share = Field(0.03, description="share of events out of order")
@@ -170,6 +196,16 @@ class Settings(BaseSettings):
         return AllowedHosts(host_names(self.api_hosts), (self.api_host, self.metrics_host))
 
     @property
+    def api(self) -> Place:
+        """Where the API listens."""
+        return Place(self.api_host, self.api_port, "the API", "FOURFOLD_API")
+
+    @property
+    def metrics(self) -> Place:
+        """Where metrics and health of a role are."""
+        return Place(self.metrics_host, self.metrics_port, "metrics", "FOURFOLD_METRICS")
+
+    @property
     def view(self) -> str:
         """The name of the speed view: each mode has one of its own, since modes count differently."""
         return f"{self.namespace}-{self.mode}"
@@ -212,19 +248,74 @@ class Settings(BaseSettings):
 def load(**overrides: object) -> Settings:
     """The settings, with options of the command line that are not None.
 
-    Raises `ConfigurationError` that names the first setting that is wrong.
+    Raises `ConfigurationError` that names the first setting that is wrong, and as `EnvFile.read`.
     """
+    file = EnvFile.read(ENV_FILE)
+    environment = _by_setting(os.environ)
+    in_file = {name: each for name, each in _by_setting(file.values).items() if name not in environment}
     given = {name: value for name, value in overrides.items() if value is not None}
+    _hide({name: text for name, (_, text) in [*in_file.items(), *environment.items()]} | given)
     try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f".env cannot be read ({error}): mend it or remove it") from None
+        return Settings(**{name: text for name, (_, text) in in_file.items()} | given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(map(str, first["loc"])).upper()
+        name = "_".join(map(str, first["loc"]))
+        where = ""
+        if name in in_file and name not in given:
+            where = f" ({ENV_FILE}, line {file.lines[in_file[name][0]]})"
         raise ConfigurationError(
-            f"FOURFOLD_{name} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+            f"{PREFIX}{name.upper()} is {first['input']!r}{where}: {_allowed(Settings.model_fields[name], first)}"
         ) from None
+
+
+def doubts() -> list[str]:
+    """What a person should know of names in the environment and in `.env`, each in one line. Raises as `EnvFile.read`."""
+    file = EnvFile.read(ENV_FILE)
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    in_environment = [f"environment: {words}" for words in misspelt(os.environ, known).values()]
+    in_file = [f"{ENV_FILE}, line {file.lines[name]}: {words}" for name, words in misspelt(file.values, known).items()]
+    return [*in_environment, *file.doubts, *in_file]
+
+
+def _by_setting(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Setting to its variable's name, in capitals or not, and value."""
+    named = ((name.lower().removeprefix(PREFIX.lower()), name, text) for name, text in variables.items())
+    return {
+        setting: (name, text)
+        for setting, name, text in named
+        if setting in Settings.model_fields and name.upper().startswith(PREFIX)
+    }
+
+
+def _hide(values: Mapping[str, object]) -> None:
+    """From here on no message shows a password."""
+    hide(str(values.get("kafka_password", "")), *(os.environ.get(name, "") for name in _FOREIGN_SECRETS))
+    for value in values.values():
+        if isinstance(value, str):
+            hide_address(value)
+
+
+def _allowed(field: FieldInfo, error: Any) -> str:
+    """What a setting may be, in words."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if field.annotation is bool:
+        return "use true or false"
+    if kind == "literal_error":
+        return f"use one of {', '.join(str(value) or 'nothing' for value in get_args(field.annotation))}"
+    if kind == "string_pattern_mismatch":
+        return str((field.json_schema_extra or {})["allowed"])  # type: ignore[index]
+    if field.annotation not in (int, float):
+        return f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    least, most = (
+        next((number for each in field.metadata if (number := getattr(each, name, None)) is not None), None)
+        for name in ("ge", "le")
+    )
+    number = "a whole number" if field.annotation is int else "a number"
+    if least is not None:
+        number += f" from {least:,} to {most:,}" if most is not None else f", {least:,} or more"
+    return f"use {number}" + (f", or leave the setting out for {field.default}" if error["input"] == "" else "")
 
 
 def usual_of(name: str) -> Any:
@@ -239,4 +330,5 @@ def environment(settings: Settings) -> Mapping[str, str]:
         value = getattr(settings, name)
         values[f"FOURFOLD_{name.upper()}"] = str(value.absolute()) if isinstance(value, Path) else str(value)
     # each role takes a free port of its own
-    return {**os.environ, **values, "FOURFOLD_METRICS_PORT": "0"}
+    others = {name: value for name, value in os.environ.items() if name.upper() not in values}
+    return {**others, **values, "FOURFOLD_METRICS_PORT": "0"}

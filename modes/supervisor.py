@@ -16,6 +16,8 @@ from typing import Final
 
 import structlog
 
+from core.secrets import redacted
+
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S: Final = 0.5
@@ -77,7 +79,7 @@ class Child:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         said = [line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)]
-        return next(reversed(said or lines), "")
+        return redacted(next(reversed(said or lines), ""))
 
 
 @dataclass(slots=True)

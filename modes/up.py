@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded.keeper import Keeper, KeptServer
+from adapters.listening import Place, TakenError
 from adapters.vitals import Vitals
 from core.errors import UnavailableError
+from core.secrets import without_password
 from modes import running
 from modes.crew import Crew
 from modes.running import reason_of
@@ -73,6 +76,9 @@ class Up:
         settings = self._settings
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
+        # what nobody can listen on is told before anything is started
+        api_port(settings)
+        replace(settings.metrics, port=0).free_port()
         stack.enter_context(running.only_one(settings.data_dir))
         vitals = Vitals()
         stack.enter_context(vitals.running(self._stop.set, bound_s=BOUND_S))
@@ -210,11 +216,14 @@ def title_of(settings: Settings) -> str:
 
 def api_of(settings: Settings) -> str:
     """The API's address for people."""
-    return f"http://{settings.api_host}:{settings.api_port}"
+    return settings.api.url
 
 
 def api_port(settings: Settings) -> int:
-    """The API's port; a free one where that is asked for, or where the usual one is taken by somebody else."""
+    """The API's port; a free one where that is asked for, or where somebody else has the usual one.
+
+    Raises `ConfigurationError` where nothing can listen at the API's host, or at a port that was asked for.
+    """
     with claimed_api_port(settings) as port:
         return port
 
@@ -226,26 +235,25 @@ def claimed_api_port(settings: Settings) -> Iterator[int]:
     It takes seconds until the API listens there. The UDP port of the same number says meanwhile that it is taken: the
     system gives that to one, and takes it back whenever that ends.
     """
+    place = settings.api
     if "api_port" in settings.model_fields_set and settings.api_port:
-        # asked for by name: the role says what is wrong
-        yield settings.api_port
+        # asked for by name
+        yield place.free_port()
         return
-    with socket.socket(type=socket.SOCK_DGRAM) as claim:
-        yield _claimed(settings.api_host, settings.api_port, claim)
+    family, address = place.resolved()
+    with socket.socket(family, socket.SOCK_DGRAM) as claim:
+        yield _claimed(place, address, claim)
 
 
-def _claimed(host: str, port: int, claim: socket.socket) -> int:
-    """A free port, this one if it is free; `claim` is bound to its number. Raises `UnavailableError` without one."""
-    for wanted in (port, *[0] * _TRIES):
-        with socket.socket() as probe:
-            # a port of a server that has just ended can be taken again
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _claimed(place: Place, address: Any, claim: socket.socket) -> int:
+    """A free port, that of the place if it is free; `claim` is bound to its number. Raises as `Place.listener`."""
+    for wanted in (place, *[replace(place, port=0)] * _TRIES):
+        with suppress(TakenError):
+            found = wanted.free_port()
             with suppress(OSError):
-                probe.bind((host, wanted))
-                found: int = probe.getsockname()[1]
-                claim.bind((host, found))
+                claim.bind((address[0], found, *address[2:]))
                 return found
-    raise UnavailableError(f"no port of {host} is free for the API: set FOURFOLD_API_HOST or FOURFOLD_API_PORT")
+    raise TakenError(f"no port of {place.plain_host} is free for the API: set FOURFOLD_API_PORT to one that is")
 
 
 def _batch_every(settings: Settings, duration_s: float | None) -> float:
@@ -274,9 +282,3 @@ def servers_of(kept: Sequence[KeptServer]) -> list[tuple[str, str]]:
 def _in_words(state: str, restarts: int, reason: str) -> str:
     often = f" (restarted {restarts}x)" if restarts else ""
     return f"{state}{often}: {safe(reason, REASON_WIDTH)}" if reason else f"{state}{often}"
-
-
-def without_password(address: str) -> str:
-    """A Redis address without its password."""
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"

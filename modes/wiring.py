@@ -35,7 +35,7 @@ from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
-from modes.settings import Settings
+from modes.settings import Settings, usual_of
 from producers.dirt import DirtShares
 from serving.auditor import Auditor
 from serving.merge import Merge
@@ -86,12 +86,16 @@ def located(settings: Settings) -> Settings:
             f"nothing runs in {settings.data_dir}: start with `fourfold up`, or set "
             "FOURFOLD_KAFKA and FOURFOLD_REDIS to servers of your own"
         )
-    return settings.model_copy(
-        update={
-            "kafka": settings.kafka or running.kafka,
-            "redis": settings.redis or running.redis,
-        }
-    )
+    return addressed(settings, running)
+
+
+def addressed(settings: Settings, addresses: Addresses) -> Settings:
+    """The settings with the addresses of embedded servers where none are set."""
+    update = {"redis": settings.redis or addresses.redis}
+    if not settings.kafka:
+        # whatever is set of TLS and SASL is for another Kafka
+        update |= {"kafka": addresses.kafka, "kafka_protocol": usual_of("kafka_protocol")}
+    return settings.model_copy(update=update)
 
 
 @contextmanager
@@ -126,8 +130,7 @@ def kept_servers(
     addresses = servers.start() if servers.used else Addresses("", "")
     try:
         with Keeper(servers, progress, given_up) as keeper:
-            update = {"kafka": settings.kafka or addresses.kafka, "redis": settings.redis or addresses.redis}
-            yield settings.model_copy(update=update), keeper
+            yield addressed(settings, addresses), keeper
     finally:
         servers.close()
 
@@ -181,7 +184,7 @@ def redis_client(settings: Settings, retries: int = 3) -> Redis:
             settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
         )
     except ValueError as error:
-        raise _bad_redis(error) from None
+        raise _bad_redis(settings, error) from None
 
 
 def check_redis(settings: Settings) -> None:
@@ -238,7 +241,7 @@ def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
     try:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
-        raise _bad_redis(error) from None
+        raise _bad_redis(settings, error) from None
     return GroupedSink(client, settings.speed_view, token)
 
 
@@ -343,7 +346,8 @@ def resend_span_ms(settings: Settings) -> tuple[int, int]:
     return first, last
 
 
-def _bad_redis(error: ValueError) -> ConfigurationError:
-    return ConfigurationError(
-        f"FOURFOLD_REDIS is no address of a Redis ({error}): use redis://host:port/0 or rediss://"
-    )
+def _bad_redis(settings: Settings, error: ValueError) -> ConfigurationError:
+    form = "use redis://host:port/0 or rediss://, an IPv6 host in brackets"
+    if "@" in settings.redis:
+        form += ", and in a password %2F %3F %23 %40 %25 for / ? # @ %"
+    return ConfigurationError(f"FOURFOLD_REDIS is no address of a Redis ({error}): {form}")

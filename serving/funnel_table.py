@@ -31,6 +31,18 @@ def _row(name: str, stage: Mapping[str, Any]) -> tuple[str, ...]:
     return (name, *counts, f"{stage['loss_percent']:.2f} %")
 
 
+def _losses(document: Mapping[str, Any]) -> str:
+    """What became of each record that is not left, and of late ones, which are."""
+    total, losses = document["total"], document["losses"]
+    reasons = ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in losses["rejected"].items())
+    rejected = sum(losses["rejected"].values())
+    late = "" if document["late"] is None else f"; late {document['late']:,}, which are counted all the same"
+    return (
+        f"lost {total['source'] - total['unique']:,}: rejected {rejected:,}{f' ({reasons})' if reasons else ''}, "
+        f"duplicates {losses['duplicates']:,}, each event counts once{late}"
+    )
+
+
 def _remarks(document: Mapping[str, Any]) -> list[tuple[str, bool]]:
     """What the counts were compared with, in words, and whether that is well."""
     figures = " / ".join(f"{document['profile_total'][name]:,}" for name in ("source", "valid", "unique"))
@@ -39,6 +51,7 @@ def _remarks(document: Mapping[str, Any]) -> list[tuple[str, bool]]:
         if document["as_profile"]
         else (f"NOT the profile's figures ({figures}) in hours {', '.join(map(str, document['hours_off']))}", False)
     ]
+    remarks.append((_losses(document), True))
     if document["missing"]:
         less = "fewer" if document["missing"] > 0 else "more"
         remarks.append((f"the raw table has {abs(document['missing']):,} rows {less} than the log", False))

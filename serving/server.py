@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from core.errors import ConfigurationError
+from adapters.listening import Place, joined
 from serving.connections import Limits, most_connections, protocol_with, sweep
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,9 @@ def serve(
     `ticked` is called ten times a second in the event loop. `limits`: of connections; None for the usual ones.
     Raises `ConfigurationError` where the address cannot be bound.
     """
-    with _listening(host, port) as listener, _seldom():
+    place = Place(host, port, "the API", "FOURFOLD_API")
+    # who knows the address may connect: requests wait until the server has started
+    with place.listener(_BACKLOG) as listener, _seldom():
         config = uvicorn.Config(
             api,
             log_config=None,
@@ -146,31 +148,6 @@ def _seldom() -> Iterator[None]:
         logger.removeFilter(seldom)
 
 
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _refusal(host, port, error) from error
-    with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            # who knows the address may connect: requests wait until the server has started
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise _refusal(host, port, error) from error
-        yield listener
-
-
-def _refusal(host: str, port: int, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"the API cannot be served at {host}:{port} ({error.strerror}): set FOURFOLD_API_PORT to another port, "
-        "or to 0 for a free one (FOURFOLD_API_HOST: to an address of this machine)"
-    )
-
-
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{host}:{port}"
+    return joined(host, port)

@@ -24,6 +24,13 @@ from tests.support.waiting import until
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what tests ask is on this machine; a download may need the proxy
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost,::1"]))
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        if os.environ[name].startswith("socks"):
+            # httpx refuses it before it looks where a request goes
+            del os.environ[name]
     config.pluginmanager.register(SpentTime(), "spent-time")
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import getproxies
 
 import msgspec
 
 from adapters.durable import write_whole
 from adapters.embedded.jar_lock import KAFKA, LOCK_FILE, LockedJar, read_lock
 from core.errors import ConfigurationError, UnavailableError
+from core.secrets import without_password
 
 PARALLEL_DOWNLOADS: Final = 4
 
@@ -135,7 +138,17 @@ def _fetch(jar: LockedJar, context: Any) -> int:
     except (OSError, RuntimeError) as error:
         # requests' errors are OSErrors; jgo says RuntimeError when no repository has the file.
         raise UnavailableError(
-            f"{jar.file_name} of Kafka {KAFKA} cannot be downloaded ({type(error).__name__}) to {target.parent}; "
-            "connect to the network, or copy a filled Maven repository there, and start again"
+            f"{jar.file_name} of Kafka {KAFKA} cannot be downloaded ({type(error).__name__}) to {target.parent}"
+            f"{_over_proxy()}; connect to the network, or copy a filled Maven repository there, and start again"
         ) from error
     return target.stat().st_size
+
+
+def _over_proxy() -> str:
+    """The proxy that the environment names for downloads, for a message; empty without one."""
+    found = getproxies()
+    for scheme in ("https", "all"):
+        if scheme in found:
+            name = next((name for name in os.environ if name.lower() == f"{scheme}_proxy"), "the system")
+            return f" over the proxy {without_password(found[scheme])} of {name}: check it"
+    return ""

@@ -19,6 +19,7 @@ from adapters.embedded.spawner import spawn
 from adapters.embedded.state import ServerRecord
 from adapters.embedded.version import Version
 from adapters.embedded.waiting import wait_until
+from adapters.listening import Place, TakenError
 from core.errors import ConfigurationError, UnavailableError
 
 READY_BOUND_S: Final = 90.0
@@ -295,11 +296,14 @@ class EmbeddedServer(ABC):
                     return record.ports
                 self._progress(f"{self.label}: {ports.user_of(taken[0])} has port {taken[0]}, so it gets another one")
             return ports.free_ports(self.port_count, str(self.home), avoid)
-        if not ports.is_free(self._fixed_port):
+        prefix = f"FOURFOLD_{self.name.upper()}"
+        try:
+            Place(ports.HOST, self._fixed_port, self.label, prefix).free_port()
+        except TakenError:
             raise UnavailableError(
-                f"{self.label} cannot listen on port {self._fixed_port} of {ports.HOST}: "
-                f"{ports.user_of(self._fixed_port)} has it; end that, or choose another port"
-            )
+                f"{self.label} cannot listen on port {self._fixed_port} of {ports.HOST}: {ports.user_of(self._fixed_port)} "
+                f"has it; end that, or choose another port with {prefix}_PORT, 0 for a free one"
+            ) from None
         return (
             self._fixed_port,
             *ports.free_ports(self.port_count - 1, str(self.home), avoid | {self._fixed_port}),

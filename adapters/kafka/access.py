@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.kafka.bootstrap import joined, parse_bootstrap
+from adapters.kafka.bootstrap import parse_bootstrap
+from adapters.listening import joined
 from core.errors import ConfigurationError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -24,7 +25,7 @@ class KafkaAccess:
     protocol: str = "PLAINTEXT"
     mechanism: str = "PLAIN"
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""

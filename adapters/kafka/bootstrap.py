@@ -30,11 +30,6 @@ def parse_bootstrap(text: str, protocol: str) -> tuple[tuple[str, int], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def joined(host: str, port: int) -> str:
-    """`host:port`, with brackets where the host is an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _address(text: str, protocol: str) -> tuple[str, int]:
     rest = _without_scheme(text, protocol)
     if "@" in rest:

@@ -13,9 +13,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from adapters.kafka.access import KafkaAccess
-from adapters.kafka.bootstrap import joined
 from adapters.kafka.probe import Listener, listener_at, reachable
 from adapters.kafka.trouble import said
+from adapters.listening import joined
 from core.errors import ConfigurationError, FourfoldError
 
 #: All of it together, about.

@@ -103,22 +103,25 @@ def _history(row: Mode, needs: Needs) -> Check:
     if not row.speed_expires:
         return Check("history", True, "it keeps all history")
     window_s = usual_of("window_hours") * HOUR_S
-    return Check(
-        "history", needs.history_s <= window_s, f"it answers for its window, {span(window_s)} unless set longer"
-    )
+    reaches = needs.history_s <= window_s
+    says = f"it answers for its window, {span(window_s)} unless set longer"
+    return Check("history", reaches, f"{says}; {span(needs.history_s)} is asked for" if reaches else says)
 
 
 def _repair(row: Mode, figures: Figures, needs: Needs) -> Check:
     if "unrepaired" not in figures:
         able = not row.speed_expires
-        return Check(
-            "repair", able or not needs.repair, f"after an error of logic: {row.repair} (not measured in this race)"
-        )
+        says = f"after an error of logic: {row.repair} (not measured in this race)"
+        if not able and not needs.repair:
+            says = f"history need not be repaired ({says})"
+        return Check("repair", able or not needs.repair, says)
     lost, seconds = figures["unrepaired"]["max"], figures["repair"]["max"]
-    says = f"an error of logic was repaired in {amount(seconds, 's')}"
-    if lost:
-        says = f"of what an error of logic had counted wrong, {amount(lost, '%')} was never repaired"
-    return Check("repair", not (needs.repair and lost), says)
+    if not lost:
+        return Check("repair", met=True, says=f"an error of logic was repaired in {amount(seconds, 's')}")
+    says = f"of what an error of logic had counted wrong, {amount(lost, '%')} was never repaired"
+    if needs.repair:
+        return Check("repair", met=False, says=says)
+    return Check("repair", met=True, says=f"history need not be repaired (it would not be: {says})")
 
 
 def _best(found: Mapping[str, Figures], checks: Mapping[str, Sequence[Check]], needs: Needs) -> str:

@@ -49,12 +49,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """`valid`: in which range the unit costs were measured, and how far this load is outside of it."""
+    """`valid`: in which range the unit costs were measured, and how far this load is outside of it.
+
+    `open`: what cannot be planned from this report, and why.
+    """
 
     mode: str
     lines: Sequence[Line]
     valid: str
     beyond: float
+    open: Sequence[str] = ()
 
 
 def plan(document: Mapping[str, Any], mode: str, load: Load, window_s: float) -> Capacity:
@@ -76,7 +80,7 @@ def plan(document: Mapping[str, Any], mode: str, load: Load, window_s: float) ->
             f"; this load is {beyond:.1f} times that, and it is assumed that cost goes on growing with the events and that "
             "partitions spread them evenly"
         )
-    return Capacity(mode, lines, valid, round(max(0.0, beyond), 2))
+    return Capacity(mode, lines, valid, round(max(0.0, beyond), 2), unit.open())
 
 
 class _Unit:
@@ -87,7 +91,8 @@ class _Unit:
         self._cpu: Mapping[str, float] = lap["cpu_s_per_million"]
         self._events = document["plan"]["events"]
         self._stored: Mapping[str, int] = lap["stored"]
-        self._cells = max(1, lap["speed_cells"])
+        #: None in reports of races that did not count them yet
+        self._cells: int | None = lap.get("speed_cells")
         self._peak: Mapping[str, int] = lap["peak_bytes"]
         self._levels: Sequence[Mapping[str, Any]] = lap.get("throughput", {}).get("levels", ())
         self._rate: float = document["plan"]["rate"]
@@ -138,19 +143,26 @@ class _Unit:
         ids = n * remembered_s * ID_BYTES / _GB
         kept_s, says = self._speed_state(load, window_s)
         minutes = max(1.0, kept_s * 1000 / MINUTE_MS)
-        each = self._stored["redis"] / self._cells if self._stored["redis"] else 0.0
+        of_workers = Line(
+            "memory of the workers", round(base * workers + ids, 2), "GB",
+            f"{workers} x {base:.2f} GB + {n:,.0f}/s x {remembered_s} s remembered x {ID_BYTES} B an id",
+        )  # fmt: skip
+        if self._cells is None:
+            return [of_workers]
+        each = self._stored["redis"] / max(1, self._cells)
         # at most: a minute has more epochs in a race, and each has a cell of its own
         redis = load.keys * minutes * each / _GB
-        return [
-            Line(
-                "memory of the workers", round(base * workers + ids, 2), "GB",
-                f"{workers} x {base:.2f} GB + {n:,.0f}/s x {remembered_s} s remembered x {ID_BYTES} B an id",
-            ),
-            Line(
-                "memory of Redis", round(redis, 2), "GB",
-                f"{load.keys:,} keys x {minutes:,.0f} min ({says}) x {each:.0f} B a cell, at most",
-            ),
-        ]  # fmt: skip
+        of_redis = Line(
+            "memory of Redis", round(redis, 2), "GB",
+            f"{load.keys:,} keys x {minutes:,.0f} min ({says}) x {each:.0f} B a cell, at most",
+        )  # fmt: skip
+        return [of_workers, of_redis]
+
+    def open(self) -> list[str]:
+        """What this report does not tell."""
+        if self._row.speed_view and self._cells is None:
+            return ["memory of Redis: this report's race did not count Redis' cells yet; `fourfold race` does"]
+        return []
 
     def storage(self, load: Load, window_s: float) -> list[Line]:
         """Kafka's disk, and Parquet."""

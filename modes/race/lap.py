@@ -31,7 +31,7 @@ from modes.race.throughput import Throughput
 from modes.race.usage import Usage
 from modes.settings import Settings
 from modes.up import api_port
-from modes.wiring import auditor, embedded, ends_source, merge, topics, wait_for_topics
+from modes.wiring import addressed, auditor, embedded, ends_source, merge, topics, wait_for_topics
 
 LOOK_EVERY_S: Final = 2.0
 #: Records of the first seconds, while parts still warm up, do not count for freshness.
@@ -83,7 +83,7 @@ class Lap:
             stack.callback(source.close)
             looks = Looks(source, stack.enter_context(auditor(settings)), ends_source(settings))
             usage = Usage(lambda: _pids(crew, servers))
-            poller = Poller(settings.api_host, settings.api_port)
+            poller = Poller(settings.api.near_host, settings.api_port)
             self._until_ready(crew, settings)
             for thread in (usage, poller):
                 thread.start()
@@ -103,7 +103,7 @@ class Lap:
         while time.monotonic() < end:
             crew.tick()
             crew.check()
-            connection = http.client.HTTPConnection(settings.api_host, settings.api_port, timeout=2)
+            connection = http.client.HTTPConnection(settings.api.near_host, settings.api_port, timeout=2)
             try:
                 connection.request("GET", path)
                 if connection.getresponse().status == 200:  # noqa: PLR2004 - HTTP's
@@ -207,7 +207,7 @@ def _look(look: Look, facts: LogFacts) -> dict[str, Any]:
 
 def _addressed(settings: Settings, servers: EmbeddedServers) -> Settings:
     addresses = _running(servers)
-    settings = settings.model_copy(update={"kafka": addresses.kafka, "redis": addresses.redis})
+    settings = addressed(settings, addresses)
     return settings.model_copy(update={"api_port": api_port(settings)})
 
 

@@ -78,7 +78,34 @@ def read(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file} is no report of a race ({error}): make one with `fourfold race`") from None
     if not isinstance(document, dict) or document.get("race") != VERSION:
         raise ConfigurationError(f"{file} is no report of a race of version {VERSION}: make one with `fourfold race`")
+    lacks = sorted(_lacks(document))
+    if lacks:
+        raise ConfigurationError(
+            f"{file} lacks {', '.join(lacks)}: another version wrote it, or somebody changed it; make one with `fourfold race`"
+        )
     return document
+
+
+def _lacks(document: Mapping[str, Any]) -> Iterator[str]:
+    """The names of figures that readers need, and that are not there."""
+    yield from (name for name, kind in _NEEDED.items() if not isinstance(document.get(name), kind))
+    for name, figures in _NEEDED_OF.items():
+        found = document.get(name)
+        each = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+        for one in each:
+            there = one if isinstance(one, dict) else {}
+            yield from (f"{name}.{figure}" for figure in figures if figure not in there)
+
+
+#: What `advise` and `capacity` read: of the document, and of each of its laps, modes and so on.
+_NEEDED: Final = {
+    "made": str, "plan": dict, "settings": dict, "prices": dict, "machine": dict, "laps": list, "summary": dict,
+}  # fmt: skip
+_NEEDED_OF: Final = {
+    "laps": ("mode", "cpu_s_per_million", "stored", "peak_bytes"),
+    "summary": ("freshness_p99", "accuracy", "month", "own_lines"),
+    "settings": ("batch_seconds",),
+}
 
 
 def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str], str]]]]:

@@ -79,6 +79,10 @@ def test_a_small_day(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
     assert told["exact"], told
     assert told["batch_view"]["agrees"] is True
     assert told["total"]["source"] == sum(h.records for h in small)
+    total, losses = told["total"], told["losses"]
+    assert sum(losses["rejected"].values()) == total["source"] - total["valid"]
+    assert losses["duplicates"] == total["valid"] - total["unique"]
+    assert told["late"] == 0
     # a stranger's record comes with the next day: the view has it, the funnel has not
     producer = Producer(settings.access.confluent())
     producer.produce("clicks", b"garbage")

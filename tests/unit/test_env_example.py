@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from modes.settings import Settings
+from modes.setting_names import COMPOSE_ONLY
+from modes.settings import Settings, doubts, load
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {f"FOURFOLD_{name.upper()}" for name in Settings.model_fields}
-#: What only docker-compose.yml reads.
-COMPOSE_ONLY = {"FOURFOLD_PUBLISHED_KAFKA_PORT", "FOURFOLD_PUBLISHED_REDIS_PORT", "FOURFOLD_PUBLISHED_API_PORT"}
 #: What compose decides itself by having servers of its own.
 NOT_IN_COMPOSE = re.compile(r"FOURFOLD_(KAFKA_\w+|REDIS_PORT|DATA_DIR|REPLICATION)$")
 
-EXAMPLE = (ROOT / ".env.example").read_text()
-COMPOSE = (ROOT / "docker-compose.yml").read_text()
+EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 ASSIGNMENT = re.compile(r"^#?(FOURFOLD_\w+)=(.*)$", re.MULTILINE)
 
 
-def read(env_file: Path | None) -> Settings:
-    return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings adds it
+def read(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> Settings:
+    """The settings where `.env` is this text, or is not there."""
+    monkeypatch.chdir(folder)
+    (folder / ".env").write_text(text, encoding="utf-8")
+    assert doubts() == []
+    return load()
 
 
 def test_each_setting_is_there_once_and_no_other() -> None:
@@ -38,17 +41,14 @@ def test_each_has_a_comment_above_it() -> None:
 
 
 @pytest.mark.parametrize("keep", ["as it is", "with every line in force"])
-def test_a_copy_gives_the_defaults(keep: str, tmp_path: Path) -> None:
+def test_a_copy_gives_the_defaults(keep: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = EXAMPLE if keep == "as it is" else ASSIGNMENT.sub(r"\1=\2", EXAMPLE)
-    copy = tmp_path / ".env"
-    copy.write_text(text)
-    assert read(copy) == read(None)
+    assert read(monkeypatch, tmp_path, text) == read(monkeypatch, tmp_path, "")
 
 
-def test_a_line_in_force_is_read(tmp_path: Path) -> None:
-    copy = tmp_path / ".env"
-    copy.write_text(EXAMPLE.replace("#FOURFOLD_RATE=500", "FOURFOLD_RATE=501"))
-    assert read(copy).rate == 501
+def test_a_line_in_force_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = EXAMPLE.replace("#FOURFOLD_RATE=500", "FOURFOLD_RATE=501")
+    assert read(monkeypatch, tmp_path, text).rate == 501
 
 
 def test_compose_passes_on_every_setting_that_concerns_it() -> None:

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from adapters.health_probe import healthy
 from adapters.http.headers import SECURITY_HEADERS
 from adapters.http.hosts import AllowedHosts
+from adapters.listening import Place
 from adapters.telemetry import Telemetry
 from core.errors import ConfigurationError
 from tests.support.waiting import until
@@ -85,7 +87,10 @@ def test_a_port_that_is_taken_is_refused_with_the_remedy(role: Role) -> None:
 
 
 def test_a_host_that_is_not_here_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="metrics cannot be served at"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^FOURFOLD_METRICS_HOST is '203\.0\.113\.1', which is not an address of this machine: ",
+    ):
         Telemetry("203.0.113.1", 0, CollectorRegistry(), lambda: True)
 
 
@@ -243,3 +248,22 @@ def test_who_is_one_too_many_is_told_and_later_all_is_well(bounded: Bounded) -> 
         bounded.open()
     until(lambda: get(bounded.telemetry, "/healthz")[0] == 503, within_s=5, what="the limit")
     until(lambda: get(bounded.telemetry, "/healthz")[0] == 200, within_s=10, what="room again")
+
+
+def test_the_probe_of_a_container_sees_health_and_no_proxy(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    host, port = role.telemetry.address.split(":")
+    assert healthy(host, int(port))
+    assert healthy("0.0.0.0", int(port))
+    with Place("127.0.0.1", 0, "", "").listener() as silent:
+        other = silent.getsockname()[1]
+    assert not healthy(host, other)
+
+
+def test_metrics_are_served_over_ipv6() -> None:
+    telemetry = Telemetry("::1", 0, CollectorRegistry(), lambda: True)
+    try:
+        assert telemetry.address.startswith("[::1]:")
+        assert healthy("::1", int(telemetry.address.rpartition(":")[2]))
+    finally:
+        telemetry.close()

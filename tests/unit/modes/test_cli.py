@@ -55,7 +55,7 @@ def test_a_wrong_setting_is_refused_before_anything_is_done(
     monkeypatch.setenv("FOURFOLD_PARTITIONS", "0")
     code, out, err = main(monkeypatch, capsys, command)
     assert (code, out) == (2, "")
-    assert err == "fourfold: FOURFOLD_PARTITIONS is '0': input should be greater than or equal to 1\n"
+    assert err == "fourfold: FOURFOLD_PARTITIONS is '0': use a whole number from 1 to 1,000\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,3 +143,28 @@ def test_the_real_process_says_it_the_same_way(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"fourfold: FOURFOLD_MODE is 'zeta', but there are {', '.join(MODES)}: use one of them\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("API_HOST", "no.such.host.invalid", "is no name or address that is known here"),
+        ("API_HOST", "203.0.113.7", "is not an address of this machine"),
+        ("METRICS_HOST", "::1:9100x", "is no name or address that is known here"),
+        ("METRICS_HOST", "203.0.113.7", "is not an address of this machine"),
+    ],
+)
+def test_up_refuses_a_host_that_is_none_before_it_starts_anything(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(f"FOURFOLD_{name}", value)
+    code, out, err = main(monkeypatch, capsys, "up", "--plain", "--duration", "1")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fourfold: FOURFOLD_{name} is {value!r}, which {said}")
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 from core.errors import ConfigurationError
 from core.rules import Rules
 from modes.catalogue import MODES
-from modes.settings import Settings, load
+from modes.settings import Settings, doubts, environment, load
 from modes.wiring import speed_reader, speed_sink
 
 
@@ -90,12 +90,32 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_it(name: str, value: ob
 
 def test_a_wrong_value_in_the_environment_is_refused_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOURFOLD_WORKERS", "many")
-    assert refused().startswith("FOURFOLD_WORKERS is 'many': ")
+    assert refused() == "FOURFOLD_WORKERS is 'many': use a whole number from 1 to 64"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("seed", "seven", "use a whole number"),
+        ("seed", "", "use a whole number, or leave the setting out for 7"),
+        ("audit", "perhaps", "use true or false"),
+        ("log_level", "loud", "use one of debug, info, warning, error"),
+        ("profile", "x", "use one of nothing, module-01"),
+        ("dirt_late", "2", "use a number from 0 to 1"),
+        ("namespace", "two words", "use 1 to 32 letters, digits, _ . or -"),
+        ("job", "a b", "use up to 16 letters, digits, _ or -"),
+        ("resend_seconds", "5", "use two whole numbers with - between them, from-to: 5-50"),
+        ("data_dir", "", "use the name of a folder, or leave the setting out"),
+    ],
+)
+def test_what_is_allowed_is_said_in_words(monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str) -> None:
+    monkeypatch.setenv(f"FOURFOLD_{name.upper()}", value)
+    assert refused().endswith(f": {allowed}")
 
 
 def test_a_wrong_value_in_the_file_is_refused_the_same_way() -> None:
-    Path(".env").write_text("FOURFOLD_RATE=fast\n")
-    assert refused().startswith("FOURFOLD_RATE is 'fast': ")
+    Path(".env").write_text("\n# the rate\nFOURFOLD_RATE=fast\n")
+    assert refused() == "FOURFOLD_RATE is 'fast' (.env, line 3): use a number, 0 or more"
 
 
 def test_a_file_that_is_no_text_is_refused_in_one_line() -> None:
@@ -109,6 +129,22 @@ def test_options_override_the_environment_which_overrides_the_file(monkeypatch: 
     monkeypatch.setenv("FOURFOLD_WORKERS", "2")
     settings = load(workers=3, run=None)
     assert (settings.rate, settings.seed, settings.workers, settings.run) == (1, 2, 3, "")
+
+
+def test_roles_get_each_setting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("fourfold_workers", "3")
+    settings = load()
+    assert settings.workers == 3
+    assert [name for name in environment(settings) if name.upper() == "FOURFOLD_WORKERS"] == ["FOURFOLD_WORKERS"]
+
+
+def test_names_that_are_none_are_doubts_with_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOURFOLD_KAFKA_USER", "somebody")
+    Path(".env").write_text("FOURFOLD_RATE=1\nFOURFOLD_MOD=kappa\nHOME_MADE=x\n")
+    assert doubts() == [
+        "environment: FOURFOLD_KAFKA_USER is not a setting; did you mean FOURFOLD_KAFKA_USERNAME?",
+        ".env, line 2: FOURFOLD_MOD is not a setting; did you mean FOURFOLD_MODE?",
+    ]
 
 
 def test_every_setting_has_a_default_and_a_description() -> None:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from core.errors import UnavailableError
+from core.errors import ConfigurationError
 from modes.settings import Settings
 from modes.up import api_port, claimed_api_port
 
@@ -38,12 +38,12 @@ def test_a_port_on_which_somebody_listens_is_not_taken(usual: Settings) -> None:
         assert api_port(usual) not in (usual.api_port, 0)
 
 
-def test_a_port_that_is_asked_for_is_left_to_the_role(usual: Settings) -> None:
+def test_a_port_that_is_asked_for_is_taken_where_nobody_listens(usual: Settings) -> None:
     asked = Settings(api_port=usual.api_port, _env_file=None)  # type: ignore[call-arg]
     with claimed_api_port(usual), claimed_api_port(asked) as port:
         assert port == usual.api_port
 
 
 def test_a_host_that_is_not_here_is_said(usual: Settings) -> None:
-    with pytest.raises(UnavailableError, match="FOURFOLD_API_HOST"):
+    with pytest.raises(ConfigurationError, match="FOURFOLD_API_HOST"):
         api_port(usual.model_copy(update={"api_host": "192.0.2.1"}))

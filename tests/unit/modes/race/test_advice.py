@@ -98,3 +98,14 @@ def test_a_report_without_a_lap_is_said() -> None:
 )
 def test_lengths_of_time(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_what_is_not_asked_for_is_no_reason_that_speaks_against_itself() -> None:
+    drill = {"repair_seconds": 30.0, "sales_counted_wrong": 10, "sales_never_repaired": 10}
+    laps = [lap("streaming", repair=drill), lap("kappa", repair=drill | {"sales_never_repaired": 0})]
+    found = advise(document(*laps), Needs(freshness_s=1, accuracy="good", history_s=HOUR_S, repair=False))
+    assert found.mode == "streaming"
+    (repair,) = (reason for reason in found.reasons if reason.startswith("repair: "))
+    assert repair.startswith("repair: history need not be repaired (it would not be: ")
+    (history,) = (reason for reason in found.reasons if reason.startswith("history: "))
+    assert history.endswith("; 1 hour is asked for")

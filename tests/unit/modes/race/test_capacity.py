@@ -72,3 +72,14 @@ def test_what_cannot_be_planned_is_said() -> None:
         plan(measured("kappa"), "batch", LOAD, WINDOW_S)
     with pytest.raises(ConfigurationError, match="1,000,000"):
         plan(measured("kappa"), "kappa", Load(2_000_000, 10, 3600), WINDOW_S)
+
+
+def test_a_report_of_an_older_form_is_planned_from_without_what_it_lacks() -> None:
+    old = document(
+        *({name: figure for name, figure in each.items() if name != "speed_cells"} for each in document()["laps"])
+    )
+    found = plan(old, "lambda", LOAD, WINDOW_S)
+    assert "memory of Redis" not in amounts(found)
+    assert "memory of the workers" in amounts(found)
+    assert found.open == ["memory of Redis: this report's race did not count Redis' cells yet; `fourfold race` does"]
+    assert plan(document(), "lambda", LOAD, WINDOW_S).open == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from modes import race_commands
 from modes.cli import app
 from modes.race.report import write
 from tests.support.race_document import document
@@ -68,3 +70,39 @@ def test_capacity_for_people_and_machines(report: Path) -> None:
     found = json.loads(run([*load, "--mode", "kappa", "--json"]).output)
     assert [plan["mode"] for plan in found["plans"]] == ["kappa"]
     assert found["plans"][0]["beyond"] == 500.0
+
+
+def test_without_a_report_the_one_that_comes_with_fourfold_is_used_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, report: Path
+) -> None:
+    monkeypatch.chdir(tmp_path / "race")
+    for command in (["advise", "--case", "daily-sales-reports"], ["capacity", "--events-per-second", "1000"]):
+        done = run(command)
+        assert done.exit_code == 0, done.exception
+        assert "no report in ./race: these are the figures of another machine, " in done.stderr
+        assert f"figures: {race_commands.SHIPPED}, made 20" in done.stdout
+    # one's own comes first
+    monkeypatch.chdir(tmp_path)
+    done = run(["advise", "--freshness", "1s"])
+    assert done.stderr == ""
+    assert "figures: race, made 2026-01-31" in done.stdout
+    monkeypatch.setattr(race_commands, "SHIPPED", tmp_path / "nowhere")
+    monkeypatch.chdir(tmp_path / "race")
+    assert "make one with `fourfold race`" in str(run(["advise", "--freshness", "1s"]).exception)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda found: found.pop("summary"), "lacks summary: "),
+        (lambda found: found["laps"][0].pop("stored"), "lacks laps.stored: "),
+        (lambda found: found["summary"]["batch"].pop("month"), "lacks summary.month: "),
+        (lambda found: found.update(laps=None), "lacks laps: "),
+    ],
+)
+def test_a_report_that_lacks_a_figure_is_refused_by_its_name(report: Path, change: Any, says: str) -> None:
+    changed = document()
+    change(changed)
+    (report / "report.json").write_text(json.dumps(changed), encoding="utf-8")
+    for command in (["advise", "--freshness", "1s"], ["capacity", "--events-per-second", "1000"]):
+        assert says in str(run([*command, "--report", report]).exception)
