@@ -13,6 +13,12 @@ def main() -> None:
     it is loaded and once more at the end, would be a third of the time that a command takes to start.
     """
     gc.disable()
+    from modes.streams import with_streams
+
+    with_streams(_run)
+
+
+def _run() -> None:
     from modes.cli import main as run
 
     gc.freeze()

@@ -201,6 +201,11 @@ class LiveAuditor(threading.Thread):
         return self._beats
 
     @property
+    def audits(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def kafka_seen(self) -> bool:
         """Whether it can tell if Kafka is away."""
         return self._asked and self._failure is None
