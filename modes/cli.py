@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -37,6 +38,7 @@ from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
     all_embedded,
     auditor,
+    ends_source,
     job_registry,
     live_truth,
     located,
@@ -48,13 +50,16 @@ from modes.wiring import (
 )
 from modes.workers import Workers
 from serving.console import err, moves, out
-from serving.live import Live, Picture, counts_document
-from serving.parts import standing
+from serving.live import Live, Picture, Unaudited, counts_document
+from serving.parts import parts_of, standing
 from serving.plain import line, money, opening, safe
 from serving.progress import progress
 from serving.screen import Screen
 from serving.status_text import servers_table, status_text
 from serving.terminal import draw
+
+#: Whoever looks from outside sees in so many seconds what moves.
+SEEN_S: Final = 1.0
 
 app = typer.Typer(
     name="fourfold",
@@ -165,7 +170,6 @@ def watch(
     every: Annotated[
         float, typer.Option(parser=seconds_of, metavar=TIME, help="From one line to the next: 2s.")
     ] = LINE_EVERY_S,
-    dashboard: Annotated[str, typer.Option(help="The dashboard's address, for the first line.")] = "",
 ) -> None:
     """Show live counts of what runs."""
     settings = settings_of()
@@ -173,10 +177,13 @@ def watch(
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     known = running.read(settings.data_dir) or {}
-    dashboard = dashboard or (f"{known['api']}/" if known.get("api") else "")
+    address = known.get("api") or settings.api_address
+    dashboard = f"{address.rstrip('/')}/" if address else ""
     flat = plain or not moves(sys.stdout)
-    if flat and dashboard:
-        # of containers: before anything is there
+    if not (settings.kafka and settings.redis):
+        settings = located(settings)
+    if flat:
+        # servers that are set may not be there yet
         print("\n".join(opening(settings.mode, dashboard)), flush=True)
     settings = located(settings)
     with ExitStack() as stack:
@@ -278,18 +285,20 @@ def status(as_json: Json = False) -> None:
             "kafka": settings.kafka,
             "redis": without_password(settings.redis),
             "lake": str(settings.lake_dir) if settings.mode_row.archive else None,
-            "api": found.get("api") if found else None,
+            "api": found.get("api") if found else settings.api_address or None,
         },
         "roles": found["roles"] if found else [],
         "servers": found.get("servers", []) if found else [],
         "lag": None,
         "versions": [manifest.version for manifest in view_store(settings).versions()],
+        "parts": [],
         "namespace": settings.view,
         "trouble": [],
     }
     try:
         source = _counts(settings)["provenance"]
         document["lag"] = source["lag"]
+        document["parts"] = [] if found else _seen(settings)
         document["trouble"] += source["states"]
     except FourfoldError as error:
         document["trouble"].append(str(error))
@@ -297,6 +306,18 @@ def status(as_json: Json = False) -> None:
         print(json.dumps(document))
         return
     out().print(status_text(document))
+
+
+def _seen(settings: Settings) -> list[dict[str, Any]]:
+    """The parts of the mode as they look from here, whoever runs them."""
+    with ExitStack() as stack:
+        source = merge(settings)
+        stack.callback(source.close)
+        live = Live(source, Unaudited(ends_source(settings)))
+        live.look()
+        time.sleep(SEEN_S)
+        parts = parts_of(moment_of(settings, live.look()))
+    return [part._asdict() for part in parts if part.name != Role.SERVE]
 
 
 @embedded_app.command(name="start")

@@ -220,7 +220,7 @@ def title_of(settings: Settings) -> str:
 
 def api_of(settings: Settings) -> str:
     """The API's address for people."""
-    return f"http://{settings.api_host}:{settings.api_port}"
+    return settings.api_address.rstrip("/") or f"http://{settings.api_host}:{settings.api_port}"
 
 
 def api_port(settings: Settings) -> int:

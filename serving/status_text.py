@@ -26,6 +26,11 @@ def status_text(document: Mapping[str, Any]) -> RenderableType:
         parts += [Text(), _processes(processes)]
     if not document["roles"]:
         parts.append(Text("  no roles started by `fourfold up` here"))
+    if document["parts"]:
+        seen = Table(Column("seen from here"), Column("state"), Column("what", folds=True), indent=2)
+        for part in document["parts"]:
+            seen.add(part["name"], part["state"], part["says"])
+        parts += [Text(), seen]
     if document["lag"]:
         lag = Table(Column("partition"), Column("lag", right=True), indent=2)
         for partition, records in document["lag"].items():
