@@ -20,6 +20,12 @@ def main() -> None:
     _speak_utf8()
     gc.disable()
     sys.excepthook = show
+    from modes.streams import with_streams
+
+    with_streams(_run)
+
+
+def _run() -> None:
     from modes.cli import main as run
 
     gc.freeze()

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from adapters.lake.manifest import Manifest
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
@@ -19,7 +16,10 @@ from modes.catalogue import Role
 from modes.invocation import ACT, LOOK, ROLES, TIME, Json, seconds_of, settings_of
 from modes.settings import Settings
 from modes.wiring import ENGINES, located, raw_table, speed_reader, view_store
+from serving.batch_version_table import batch_versions_table
+from serving.console import out
 from serving.plain import safe
+from serving.progress import progress
 from serving.quality_table import quality_table
 
 Engine = Annotated[str, typer.Option(help=f"What recomputes: {', '.join(ENGINES)}.")]
@@ -93,7 +93,7 @@ def recompute(
     settings = located(settings)
     from modes.roles.batch import recompute as role
 
-    with Console(stderr=True).status("recomputing"):
+    with progress("recomputing"):
         report = role(settings, engine, full=full or engine != ENGINES[0], accept_loss=accept_loss)
     if report.version is None:
         print("nothing new since the current version: no epoch has ended (--full recomputes all the same)")
@@ -108,36 +108,13 @@ def versions(as_json: Json = False) -> None:
     settings = settings_of()
     store = view_store(settings)
     current, kept = store.pointer(), store.versions()
+    documents = [_document(version, settings, current) for version in kept]
     if as_json:
-        print(json.dumps({"current": current or None, "versions": [_document(v, settings, current) for v in kept]}))
-        return
-    if not kept:
+        print(json.dumps({"current": current or None, "versions": documents}))
+    elif kept:
+        out().print(batch_versions_table(documents))
+    else:
         print("no versions yet: the batch role makes them (`fourfold batch --once`)")
-        return
-    table = Table(box=None, header_style="dim")
-    for name, justify in (
-        ("version", "right"),
-        ("created", "left"),
-        ("covers until", "left"),
-        ("accepted", "right"),
-        ("duplicates", "right"),
-        ("engine", "left"),
-        ("quality", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for version in kept:
-        document = _document(version, settings, current)
-        report = version.quality
-        table.add_row(
-            f"{'→ ' if document['current'] else ''}{version.version}",
-            _short(document["created"]),
-            _short(document["cut_time"]),
-            f"{document['accepted']:,}",
-            f"{document['duplicates']:,}",
-            f"{version.engine}{', full' if version.full else ''}",
-            f"{report['passed']} of {report['total']}" if report else "-",
-        )
-    Console(highlight=False).print(table)
 
 
 def rollback(version: Annotated[int, typer.Argument(help="The version to go back to.")]) -> None:
@@ -179,7 +156,7 @@ def quality(
     elif as_json:
         print(json.dumps({"version": manifest.version, **manifest.quality}))
     else:
-        Console(highlight=False).print(quality_table(manifest.quality, f"quality of version {manifest.version}"))
+        out().print(quality_table(manifest.quality, f"quality of version {manifest.version}"))
 
 
 def trace(
@@ -189,7 +166,7 @@ def trace(
     """Where one event went: its records, their verdicts, the cells they count in."""
     from modes.trace import trace as find
 
-    with Console(stderr=True).status("reading the archive and the log"):
+    with progress("reading the archive and the log"):
         found = find(located(settings_of()), event_id)
     if found is None:
         raise FourfoldError(f"no record in the log or in the archive has the id {safe(event_id, 64)}")
@@ -198,7 +175,7 @@ def trace(
     else:
         from serving.trace_text import trace_text
 
-        Console(highlight=False).print(trace_text(found))
+        out().print(trace_text(found))
 
 
 def day(
@@ -212,23 +189,18 @@ def day(
     from modes.day import day as play
     from modes.roles.batch import recompute as role
 
-    with Console(stderr=True).status("starting") as status:
-
-        def told(text: str) -> None:
-            status.update(escape(text))
-
-        with apart(usual, "day", told) as settings:
-            document = play(
-                settings,
-                recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
-                progress=told,
-            )
+    with progress("starting") as tell, apart(usual, "day", tell) as settings:
+        document = play(
+            settings,
+            recompute=lambda chosen: role(chosen, ENGINES[0], full=False, accept_loss=False),
+            progress=tell,
+        )
     if as_json:
         print(json.dumps(document))
     else:
         from serving.funnel_table import funnel_table
 
-        Console(highlight=False).print(funnel_table(document))
+        out().print(funnel_table(document))
     raise typer.Exit(0 if document["exact"] else 1)
 
 
@@ -244,19 +216,14 @@ def compare(
     from batch.compare import EtlElt
 
     folder = settings.lake_dir / "compare"
-    with Console(stderr=True).status("starting") as status:
-        comparison = EtlElt(raw_table(settings), folder, settings.rules, settings.batch_processes).run(status.update)
+    with progress("starting") as tell:
+        comparison = EtlElt(raw_table(settings), folder, settings.rules, settings.batch_processes).run(tell)
     if as_json:
         print(json.dumps(comparison.as_json()))
     else:
         from serving.compare_table import compare_table
 
-        Console(highlight=False).print(compare_table(comparison.as_json()))
-
-
-def _short(text: str) -> str:
-    """A time without year and fraction: `11-25 04:44:30`."""
-    return text[5:19].replace("T", " ")
+        out().print(compare_table(comparison.as_json()))
 
 
 def _engine(name: str) -> str:

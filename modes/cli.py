@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.live import Live as Screen
+from rich.text import Text
 
 from adapters.embedded import launch
 from core.errors import ConfigurationError, FourfoldError
@@ -24,7 +26,6 @@ from modes import (
     dead_letter_commands,
     drill_commands,
     mode_commands,
-    output,
     race_commands,
     replay_commands,
     running,
@@ -33,12 +34,14 @@ from modes.catalogue import Role
 from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.up import TICK_S, Up, title_of
+from modes.up import LINE_EVERY_S, TICK_S, Up, moment_of, title_of
 from modes.verdict import answer_of, judge, verdict_lines
 from modes.wiring import (
     all_embedded,
     auditor,
+    ends_source,
     job_registry,
+    live_truth,
     located,
     merge,
     provenance,
@@ -47,10 +50,17 @@ from modes.wiring import (
     wait_for_topics,
 )
 from modes.workers import Workers
-from serving.auditor import LiveAuditor
-from serving.live import Live, counts_document
-from serving.plain import line, money, safe
+from serving.console import err, moves, out
+from serving.live import Live, Picture, Unaudited, counts_document
+from serving.parts import parts_of, standing
+from serving.plain import line, money, opening, safe
+from serving.progress import progress
+from serving.screen import Screen
+from serving.status_text import servers_table, status_text
 from serving.terminal import draw
+
+#: Whoever looks from outside sees in so many seconds what moves.
+SEEN_S: Final = 1.0
 
 app = typer.Typer(
     name="fourfold",
@@ -86,9 +96,8 @@ def up(
 ) -> None:
     """Start everything that the mode needs and show live counts."""
     settings = settings_of(rate=rate, seed=seed, workers=workers)
-    flat = plain or duration is not None or not sys.stdout.isatty()
-    console = Console(highlight=False)
-    raise typer.Exit(Up(settings, console, plain=flat, duration_s=duration).run())
+    flat = plain or duration is not None or not moves(sys.stdout)
+    raise typer.Exit(Up(settings, out(), plain=flat, duration_s=duration).run())
 
 
 @app.command(name="topics", rich_help_panel=ROLES)
@@ -159,34 +168,45 @@ def _process_many(settings: Settings) -> int:
 @app.command(rich_help_panel=ROLES)
 def watch(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a moving view.")] = False,
-    every: Annotated[float, typer.Option(parser=seconds_of, metavar=TIME, help="From one line to the next: 2s.")] = 2.0,
+    every: Annotated[
+        float, typer.Option(parser=seconds_of, metavar=TIME, help="From one line to the next: 2s.")
+    ] = LINE_EVERY_S,
 ) -> None:
     """Show live counts of what runs."""
-    settings = located(settings_of())
-    flat = plain or not sys.stdout.isatty()
+    settings = settings_of()
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    source = merge(settings)
-    follower = LiveAuditor(lambda: auditor(settings))
-    follower.start()
-    live = Live(source, follower)
-    title = title_of(settings)
-    try:
+    known = running.read(settings.data_dir) or {}
+    address = known.get("api") or settings.api_address
+    dashboard = f"{address.rstrip('/')}/" if address else ""
+    flat = plain or not moves(sys.stdout)
+    if not (settings.kafka and settings.redis):
+        settings = located(settings)
+    if flat:
+        # servers that are set may not be there yet
+        print("\n".join(opening(settings.mode, dashboard)), flush=True)
+    settings = located(settings)
+    with ExitStack() as stack:
+        truth = stack.enter_context(live_truth(settings))
+        source = merge(settings)
+        stack.callback(source.close)
+        live = Live(source, truth)
         if flat:
             while not stop.wait(every):
-                print(line(live.look(), settings.mode), flush=True)
-        else:
-            with Screen(auto_refresh=False, transient=True) as screen:
-                while not stop.wait(TICK_S):
-                    known = running.read(settings.data_dir) or {}
-                    states = [(r["name"], r["state"]) for r in known.get("roles", [])]
-                    hint = "Ctrl-C ends the watch"
-                    view = draw(live.look(), title, states, hint, height=screen.console.height)
-                    screen.update(view, refresh=True)
-    finally:
-        follower.stop()
-        source.close()
+                picture = live.look()
+                print(line(picture, settings.mode, standing(moment_of(settings, picture))), flush=True)
+            return
+        screen = stack.enter_context(Screen(out()))
+        hint = "Ctrl-C ends the watch" + (f".  Dashboard {dashboard}" if dashboard else "")
+        while not stop.wait(TICK_S):
+            known = running.read(settings.data_dir) or {}
+            states = [(r["name"], r["state"]) for r in known.get("roles", [])]
+            _show(screen, live.look(), title_of(settings), states, hint)
+
+
+def _show(screen: Screen, picture: Picture, title: str, states: Sequence[tuple[str, str]], hint: str) -> None:
+    screen.show(lambda width, height: draw(picture, title, states, hint, width=width, height=height))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -231,8 +251,8 @@ def _log_ends(settings: Settings) -> Any:
 def verify(as_json: Json = False) -> None:
     """Compare the counts with the truth ledger, cell by cell. Exit code 1 if they differ or lack records."""
     settings = located(settings_of())
-    with Console(stderr=True).status("reading the log") as status:
-        answer, verdict = judge(settings, status.update)
+    with progress("reading the log") as tell:
+        answer, verdict = judge(settings, tell)
     if as_json:
         print(json.dumps(verdict.as_json()))
     else:
@@ -266,55 +286,54 @@ def status(as_json: Json = False) -> None:
             "kafka": settings.kafka,
             "redis": without_password(settings.redis),
             "lake": str(settings.lake_dir) if settings.mode_row.archive else None,
-            "api": found.get("api") if found else None,
+            "api": found.get("api") if found else settings.api_address or None,
         },
         "roles": found["roles"] if found else [],
         "servers": found.get("servers", []) if found else [],
         "lag": None,
         "versions": [manifest.version for manifest in view_store(settings).versions()],
+        "parts": [],
         "namespace": settings.view,
         "trouble": [],
     }
     try:
         source = _counts(settings)["provenance"]
         document["lag"] = source["lag"]
+        document["parts"] = [] if found else _seen(settings)
         document["trouble"] += source["states"]
     except FourfoldError as error:
         document["trouble"].append(str(error))
     if as_json:
         print(json.dumps(document))
         return
-    print(f"mode {document['mode']}, view {settings.view}")
-    for name, address in document["addresses"].items():
-        print(f"  {name:6} {address or '-'}")
-    for process in document["servers"] + document["roles"]:
-        print(
-            f"  {process['name']:10} {process['state']:8} pid {process['pid']}  restarts {process['restarts']}  "
-            f"{process['log']}"
-        )
-        if process.get("reason"):
-            print(f"    {safe(process['reason'], 200)}")
-    if not document["roles"]:
-        print("  no roles started by `fourfold up` here")
-    for partition, lag in (document["lag"] or {}).items():
-        print(f"  lag {partition:10} {lag:,}")
-    for trouble in document["trouble"]:
-        print(f"  trouble: {trouble}")
+    out().print(status_text(document))
+
+
+def _seen(settings: Settings) -> list[dict[str, Any]]:
+    """The parts of the mode as they look from here, whoever runs them."""
+    with ExitStack() as stack:
+        source = merge(settings)
+        stack.callback(source.close)
+        live = Live(source, Unaudited(ends_source(settings)))
+        live.look()
+        time.sleep(SEEN_S)
+        parts = parts_of(moment_of(settings, live.look()))
+    return [part._asdict() for part in parts if part.name != Role.SERVE]
 
 
 @embedded_app.command(name="start")
 def embedded_start() -> None:
     """Start Kafka and Redis; they go on when this command ends."""
     settings = settings_of()
-    console = Console(stderr=True, highlight=False, markup=False)
-    servers = all_embedded(settings, console.print)
+    say = _sayer()
+    servers = all_embedded(settings, say)
     addresses = servers.start(detached=True)
     for server, address in ((servers.kafka, settings.kafka), (servers.redis, settings.redis)):
         if address and not server.serves(address):
             name = f"FOURFOLD_{server.name.upper()}"
-            console.print(f"{name} names another {server.label}, which all other commands use")
+            say(f"{name} names another {server.label}, which all other commands use")
         if (record := server.record()) and record.owner is not None:
-            console.print(f"{server.label} belongs to process {record.owner.pid} and ends with it")
+            say(f"{server.label} belongs to process {record.owner.pid} and ends with it")
     print(f"FOURFOLD_KAFKA={addresses.kafka}")
     print(f"FOURFOLD_REDIS={addresses.redis}")
 
@@ -334,20 +353,19 @@ def embedded_status(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([asdict(server) for server in found], default=str))
         return
-    for server in found:
-        health = "healthy" if server.healthy else "stopped" if server.pid is None else "not answering"
-        memory = f"{server.memory_bytes / 1e6:.0f} MB" if server.memory_bytes else "-"
-        print(
-            f"{server.name:6} {server.version:8} {health:14} {server.address or '-':28} "
-            f"pid {server.pid or '-'}  {memory}  {server.log}"
-        )
+    out().print(servers_table(found))
 
 
 @embedded_app.command(name="prepare")
 def embedded_prepare() -> None:
     """Download what the embedded servers need and make their start-up caches."""
-    console = Console(stderr=True, highlight=False)
-    all_embedded(settings_of(), console.print).prepare()
+    all_embedded(settings_of(), _sayer()).prepare()
+
+
+def _sayer() -> Callable[[str], None]:
+    """Writes lines to standard error, each whole."""
+    console = err()
+    return lambda words: console.print(Text(words))
 
 
 batch_commands.register(app)
@@ -363,7 +381,6 @@ def main() -> None:
     owner = os.environ.get("FOURFOLD_OWNER")
     if owner:
         launch.die_with(int(owner))
-    output.settle()
     try:
         app()
     except FourfoldError as error:

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
@@ -28,6 +25,8 @@ from modes.wiring import located, topics
 from producers.redriver import redrive as send_repaired
 from producers.repair import repair
 from producers.repair_rules import read_repair_rules
+from serving.console import out
+from serving.dead_letter_table import before_after, fixes_table, letters_table, value_text
 from serving.plain import safe
 
 letters_app = typer.Typer(help="Rejected records: look at them, put them right, send them back.")
@@ -74,19 +73,8 @@ def deadletters(
         }
         print(json.dumps(document))
         return
-    table = Table(box=None, header_style="dim", expand=False)
-    for name in ("record", "appended", "state", "reason", "detail", "bytes"):
-        table.add_column(name, overflow="fold" if name == "detail" else "ellipsis", no_wrap=name != "detail")
-    for letter in shown:
-        table.add_row(
-            f"{letter.source}:{letter.offset}",
-            to_text(letter.append_ms),
-            states[letter],
-            safe(letter.reason),
-            Text(safe(letter.detail, 60)),
-            Text(safe(_text(letter.value), 40)),
-        )
-    Console(highlight=False, markup=False).print(table)
+    if shown:
+        out().print(letters_table((letter, states[letter]) for letter in shown))
     left_out = f"; {foreign:,} records of somebody else left out" if foreign else ""
     last = f", the last {len(shown)} shown" if len(shown) < len(letters) else ""
     print(f"{len(letters):,} dead letters{last}{left_out}")
@@ -123,11 +111,12 @@ def fix(
     if as_json:
         print(json.dumps(_fix_document(repairs, left, gone, kept=not dry_run)))
         return
-    console = Console(highlight=False, markup=False)
+    console = out()
     if dry_run:
         for letter, found in repairs[:_EXAMPLES]:
-            console.print(_before_after(letter, found))
-    console.print(_fix_table(repairs, left))
+            console.print(before_after(letter, found))
+            console.print()
+    console.print(fixes_table(repairs, left))
     verb = "would be repaired" if dry_run else "are repaired"
     print(f"{len(repairs):,} letters {verb}, {len(left):,} stay dead, {gone:,} went back into the stream before")
     if repairs and not dry_run:
@@ -204,40 +193,12 @@ def _fix_document(
 ) -> Mapping[str, Any]:
     return {
         "kept": kept,
-        "repaired": [{**_where(letter), "fix": found.fix, "value": _text(found.value)} for letter, found in repairs],
+        "repaired": [
+            {**_where(letter), "fix": found.fix, "value": value_text(found.value)} for letter, found in repairs
+        ],
         "dead": [{**_where(letter), "why": why} for letter, why in left],
         "redriven_before": gone,
     }
-
-
-def _fix_table(repairs: Sequence[tuple[FoundLetter, Repair]], left: Sequence[tuple[FoundLetter, str]]) -> Table:
-    repaired = Counter(letter.reason for letter, _ in repairs)
-    dead = Counter(letter.reason for letter, _ in left)
-    why = {letter.reason: text for letter, text in reversed(left)}
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("reason", no_wrap=True)
-    table.add_column("repaired", justify="right")
-    table.add_column("stay dead", justify="right")
-    table.add_column("the first of them", overflow="fold")
-    for reason in sorted({*repaired, *dead}):
-        table.add_row(safe(reason), f"{repaired[reason]:,}", f"{dead[reason]:,}", Text(safe(why.get(reason, ""), 90)))
-    return table
-
-
-def _before_after(letter: FoundLetter, found: Repair) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
-    table.add_row("record", Text(f"{letter.source}:{letter.offset}, {safe(letter.reason)}: {safe(letter.detail, 90)}"))
-    table.add_row("before", Text(safe(_text(letter.value), 600)))
-    table.add_row("after", Text(safe(_text(found.value), 600)))
-    table.add_row("by", Text(f"{safe(found.fix)}, to {found.topic}"))
-    table.add_row()
-    return table
-
-
-def _text(value: bytes | None) -> str:
-    return "null" if value is None else value[:_SHOWN_BYTES].decode("utf-8", "replace")
 
 
 def _base64(letter: FoundLetter) -> str | None:

@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from core.errors import ConfigurationError
 from modes.apart import apart
@@ -14,7 +13,9 @@ from modes.bugfix import BugfixDrill
 from modes.catalogue import MODES
 from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
 from modes.settings import Settings
+from serving.console import out
 from serving.drill_table import drill_table, drills_table
+from serving.progress import progress
 
 drill_app = typer.Typer(no_args_is_help=True, help="Exercises: what a mode does when something goes wrong.")
 
@@ -48,23 +49,19 @@ def bugfix(
     for name in names:
         if name not in MODES:
             raise ConfigurationError(f"--mode {name!r}: there are {', '.join(MODES)} and {ALL}")
-    console = Console(stderr=True, highlight=False)
-    documents = [_bugfix(usual, name, history, rate, console) for name in names]
+    documents = [_bugfix(usual, name, history, rate) for name in names]
     if as_json:
         print(json.dumps({"drill": "bugfix", "rate": rate, "modes": documents}))
         return
-    out = Console(highlight=False)
+    console = out()
     for document in documents:
-        out.print(drill_table(document))
-        out.print()
+        console.print(drill_table(document))
+        console.print()
     if len(documents) > 1:
-        out.print(drills_table(documents))
+        console.print(drills_table(documents))
 
 
-def _bugfix(usual: Settings, mode: str, history_s: float, rate: float, console: Console) -> dict[str, Any]:
+def _bugfix(usual: Settings, mode: str, history_s: float, rate: float) -> dict[str, Any]:
     """The drill in servers, a lake and views that nobody else uses."""
-    with (
-        console.status(f"{mode}: starting") as said,
-        apart(usual, "drill", mode=mode, rate=rate) as settings,
-    ):
-        return BugfixDrill(settings, history_s, lambda text: said.update(f"{mode}: {text}")).run()
+    with progress(f"{mode}: starting") as tell, apart(usual, "drill", mode=mode, rate=rate) as settings:
+        return BugfixDrill(settings, history_s, lambda text: tell(f"{mode}: {text}")).run()

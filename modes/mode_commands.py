@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from modes import running
 from modes.catalogue import MODES, mode_named
 from modes.invocation import LOOK, Json, settings_of
+from serving.console import out
+from serving.table import Column, Table
 
 
 def register(app: typer.Typer) -> None:
@@ -28,15 +28,15 @@ def modes(as_json: Json = False) -> None:
         print(json.dumps({"configured": chosen, "modes": [row.as_json() for row in MODES.values()]}))
         return
     # rows of the catalogue as columns: read from top to bottom on any screen
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in MODES:
-        table.add_column(f"[bold]{name} ←[/bold]" if name == chosen else name)
+    last = list(MODES)[-1]
+    columns = [Column(f"{name} ←" if name == chosen else name, folds=True, with_next=name != last) for name in MODES]
+    table = Table(Column("mode"), *columns)
     documents = [row.as_json() for row in MODES.values()]
     for field in documents[0]:
         if field != "name":
-            table.add_row(f"[dim]{field.replace('_', ' ')}[/dim]", *(_words(document[field]) for document in documents))
-    Console(highlight=False).print(table)
+            words = (_words(document[field]) for document in documents)
+            table.add(Text(field.replace("_", " "), "dim"), *words)
+    out().print(table)
     print(f"FOURFOLD_MODE chooses: now {chosen}")
 
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from core.errors import ConfigurationError
 from modes.catalogue import MODES
 from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
+from serving.capacity_table import capacity_table
+from serving.console import err
+from serving.console import out as output
 
 if TYPE_CHECKING:
     from modes.race.advice import Needs
@@ -29,6 +32,7 @@ SHIPPED: Final = Path(__file__).parent.parent / "docs" / "race"
 INTERRUPTED: Final = 130
 #: Shorter traffic shows how parts start, and nothing else.
 LEAST_S: Final = 8.0
+_MINUTE_S: Final = 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -90,21 +94,22 @@ def race(
             f"{plan.events:,} events at {plan.rate:,.0f}/s last {plan.seconds:.1f} s: at least {LEAST_S:g} s are needed"
         )
     run = Race(plan, usual, read_prices(prices), ["fourfold", *sys.argv[1:]])
-    console = Console(stderr=True, highlight=False)
+    console = err()
     code = 0
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with console.status("starting") as said:
+    with console.status("starting") as moving:
         told = ""
 
         def progress(mode: str, number: int, text: str) -> None:
             nonlocal told
             of = f", round {number} of {plan.repeat}" if plan.repeat > 1 else ""
             left = max(0.0, plan.estimate_s() - (time.monotonic() - began))
-            if not console.is_terminal and told != (told := f"{mode}{of}"):
+            if not console.is_interactive and told != (told := f"{mode}{of}"):
                 # a log of a race: a line for each lap
                 console.print(f"{told}: about {left / 60:.0f} min left")
-            said.update(f"{mode}{of}: {text} · about {left / 60:.0f} min left" if left >= 60 else f"{mode}{of}: {text}")  # noqa: PLR2004
+            minutes = f" · about {left / 60:.0f} min left" if left >= _MINUTE_S else ""
+            moving.update(Text(f"{mode}{of}: {text}{minutes}"))
 
         try:
             run.run(progress)
@@ -113,13 +118,13 @@ def race(
         finally:
             document = run.document()
             files = report.write(document, out)
-    plain = Console(highlight=False)
+    screen = output()
     if document["laps"]:
-        plain.print(report.table(document))
+        screen.print(report.table(document))
     for each in document["missing"]:
-        plain.print(f"missing: {each}", style="dim")
+        screen.print(Text(f"missing: {each}", "dim"))
     for file in files:
-        plain.print(f"{file}", markup=False, soft_wrap=True)
+        print(file)
     raise typer.Exit(code)
 
 
@@ -175,7 +180,7 @@ def advise(
         checks = {mode: [check._asdict() for check in of] for mode, of in found.checks.items()}
         print(json.dumps({"report": str(report), "needs": asdict(needs), **asdict(found), "checks": checks}))
         return
-    console = Console(highlight=False)
+    console = output()
     limit = f", {needs.budget:,.0f} a month" if needs.budget else ""
     console.print(
         f"asked for: answers at most {advice.span(needs.freshness_s)} old, {needs.accuracy}, {advice.span(needs.history_s)} of "
@@ -260,18 +265,11 @@ def capacity(
             )
         )
         return
-    console = Console(highlight=False)
+    console = output()
     for found in plans:
-        table = Table(
-            title=found.mode, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
+        console.print(
+            capacity_table(found.mode, ((line.what, line.amount, line.unit, line.formula) for line in found.lines))
         )
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(style="dim", overflow="fold")
-        for line in found.lines:
-            amount = f"{line.amount:,.0f}" if line.amount == int(line.amount) else f"{line.amount:,.2f}"
-            table.add_row(line.what, f"{amount} {line.unit}".strip(), line.formula)
-        console.print(table)
         for what in found.open:
             console.print(f"not planned: {what}", markup=False)
         console.print(f"valid: {found.valid}", style="dim")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from modes.invocation import ACT, Json, settings_of
+from modes.replay import Progress as Replayed
 from modes.replay import Replay
 from modes.wiring import located
+from serving.console import err, out
+from serving.progress import progress
 from serving.version_table import diff_table, versions_table
 
 replay_app = typer.Typer(
@@ -35,21 +39,11 @@ def start(
     """Count the whole log again under another name, while the version that answers goes on."""
     with Replay(located(settings_of())) as replay:
         replay.start(name, logic)
-        screen = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>5.1f} %"),
-            TextColumn("{task.fields[words]}"),
-            console=Console(stderr=True),
-        )
         look = None
         try:
-            with screen:
-                task = screen.add_task(f"{name} ({logic})", words="starting")
+            with _bar(f"{name} ({logic})") as show:
                 for look in replay.follow(name):
-                    left = "" if look.left_s is None else f", {look.left_s:,.0f} s left"
-                    words = f"{look.counted:,} of {look.total:,}, {look.rate:,.0f}/s{left}"
-                    screen.update(task, total=look.total, completed=look.counted, words=words)
+                    show(look)
         except KeyboardInterrupt:
             print(f"{name} goes on by itself; see it with `fourfold replay status`")
             raise typer.Exit(130) from None
@@ -70,7 +64,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"versions": versions}))
     elif versions:
-        Console(highlight=False).print(versions_table(versions))
+        out().print(versions_table(versions))
     else:
         print("no version of the job runs yet: start with `fourfold up` (or `fourfold process`)")
 
@@ -89,7 +83,7 @@ def diff(
     if as_json:
         print(json.dumps({"before": before, "after": after, **document}))
     else:
-        Console(highlight=False).print(diff_table(before, after, document))
+        out().print(diff_table(before, after, document))
     raise typer.Exit(0 if found.equal else 1)
 
 
@@ -121,3 +115,22 @@ def retire(name: Name) -> None:
     with Replay(located(settings_of())) as replay:
         replay.retire(name)
     print(f"{name} is retired: its view is gone")
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[Replayed], None]]:
+    """A bar where one can move, else lines."""
+    console = err()
+    if not console.is_interactive:
+        with progress(title) as tell:
+            yield lambda look: tell(f"{title}: {_words(look)}")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[words]}"))
+    with Progress(*columns, console=console) as screen:
+        task = screen.add_task(title, words="starting")
+        yield lambda look: screen.update(task, total=look.total, completed=look.counted, words=_words(look))
+
+
+def _words(look: Replayed) -> str:
+    left = "" if look.left_s is None else f", {look.left_s:,.0f} s left"
+    return f"{look.counted / max(1, look.total):.1%}, {look.counted:,} of {look.total:,}, {look.rate:,.0f}/s{left}"

@@ -133,6 +133,7 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="where the API is served")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
+    api_address: str = Field("", description="where people find the API; empty: where it is served")
 
     api_hosts: HostNames = Field(
         "", description="further names by which API and metrics may be asked, separated by commas; * for all"

@@ -12,9 +12,6 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
-from rich.console import Console
-from rich.live import Live as Screen
-
 from adapters.embedded.keeper import Keeper, KeptServer
 from adapters.listening import Place, TakenError
 from adapters.vitals import Vitals
@@ -26,11 +23,13 @@ from modes.running import reason_of
 from modes.settings import Settings
 from modes.supervisor import Child, Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import auditor, check_redis, kept_servers, merge, wait_for_topics
+from modes.wiring import check_redis, kept_servers, live_truth, merge, wait_for_topics
 from serving.answer import Answer
-from serving.auditor import LiveAuditor
+from serving.console import StreamConsole
 from serving.live import Live, Picture
-from serving.plain import line, money, safe
+from serving.parts import Moment, standing
+from serving.plain import line, money, opening, safe
+from serving.screen import Screen
 from serving.terminal import draw
 from serving.verify import Verdict
 
@@ -51,12 +50,13 @@ REASON_WIDTH = 160
 class Up:
     """One run of everything that the mode needs."""
 
-    def __init__(self, settings: Settings, console: Console, *, plain: bool, duration_s: float | None) -> None:
+    def __init__(self, settings: Settings, console: StreamConsole, *, plain: bool, duration_s: float | None) -> None:
         self._settings = settings
         self._console = console
         self._plain = plain
         self._duration_s = duration_s
         self._stop = threading.Event()
+        self._unread = False
         self._began = time.monotonic()
 
     def run(self) -> int:
@@ -84,7 +84,7 @@ class Up:
         stack.enter_context(vitals.running(self._stop.set, bound_s=BOUND_S))
         settings, keeper = stack.enter_context(kept_servers(settings, self._say))
         if self._stop.is_set():
-            return 130
+            return 1 if self._unread else 130
         check_redis(settings)
         wait_for_topics(settings)
         settings = settings.model_copy(update={"api_port": stack.enter_context(claimed_api_port(settings))})
@@ -95,30 +95,34 @@ class Up:
             batch_every=_batch_every(settings, bounded),
         )
         stack.enter_context(crew).start()
-        follower = LiveAuditor(lambda: auditor(settings))
-        follower.start()
-        stack.callback(follower.stop)
+        watching = stack.enter_context(ExitStack())
+        truth = watching.enter_context(live_truth(settings))
         source = merge(settings)
         stack.callback(source.close)
-        live = Live(source, follower)
+        live = Live(source, truth)
         self._say(
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
-        self._say(f"dashboard: {api_of(settings)}/")
+        for words in (
+            opening(settings.mode, f"{api_of(settings)}/") if self._plain else (f"dashboard: {api_of(settings)}/",)
+        ):
+            self._say(words)
         picture = self._watch(crew, keeper, live)
         vitals.check()
         interrupted = self._stop.is_set()
         crew.supervisor.stop()
+        if self._unread:
+            return 1
         if interrupted and self._duration_s is None:
             self._console.print(f"stopped. {line(picture, settings.mode)}", highlight=False)
             self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
             return 130
-        follower.stop()
+        watching.close()
         return self._conclude(settings, keeper)
 
     def _watch(self, crew: Crew, keeper: Keeper, live: Live) -> Picture:
         settings, producer = crew.settings, crew.producer
-        show, close = self._screen(settings)
+        show, close = self._shown(settings)
         picture = Picture()
         began, end = time.monotonic(), None
         try:
@@ -155,9 +159,7 @@ class Up:
             f"the view is still {picture.lag or '?'} records behind after {CATCH_UP_S:g} s: see the logs in {logs}"
         )
 
-    def _screen(
-        self, settings: Settings
-    ) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
+    def _shown(self, settings: Settings) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
         if self._plain:
             next_line = 0.0
 
@@ -166,18 +168,18 @@ class Up:
                 if time.monotonic() >= next_line:
                     next_line = time.monotonic() + LINE_EVERY_S
                     down = [f"{name} {state}" for name, state in roles if state not in ("up", "done")]
-                    print(line(picture, settings.mode) + (f"  [{', '.join(down)}]" if down else ""), flush=True)
+                    print(line(picture, settings.mode, [*down, *standing(moment_of(settings, picture))]), flush=True)
 
             return show_line, lambda: None
-        screen = Screen(console=self._console, auto_refresh=False, transient=True, screen=False)
-        screen.start()
+        screen = Screen(self._console)
         hint = f"Ctrl-C stops everything; counts are kept.  Dashboard {api_of(settings)}/"
 
         def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
-            view = draw(picture, title_of(settings), roles, hint, height=self._console.height)
-            screen.update(view, refresh=True)
+            screen.show(
+                lambda width, height: draw(picture, title_of(settings), roles, hint, width=width, height=height)
+            )
 
-        return show, screen.stop
+        return show, screen.close
 
     def _conclude(self, settings: Settings, keeper: Keeper) -> int:
         """Verifies what is in the store, with the servers still up, or up again."""
@@ -203,10 +205,21 @@ class Up:
                 keeper.check()
 
     def _say(self, message: str) -> None:
-        self._console.print(message, style="dim", markup=False, highlight=False)
+        try:
+            self._console.print(message, style="dim", markup=False)
+        except BrokenPipeError:
+            # in whichever thread: nobody reads on
+            self._unread = True
+            self._stop.set()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
+
+
+def moment_of(settings: Settings, picture: Picture) -> Moment:
+    """What there is to say of the parts of the mode."""
+    row = settings.mode_row
+    return Moment(row.roles, picture, settings.batch_seconds if row.batch_view else 0.0)
 
 
 def title_of(settings: Settings) -> str:
@@ -216,7 +229,7 @@ def title_of(settings: Settings) -> str:
 
 def api_of(settings: Settings) -> str:
     """The API's address for people."""
-    return settings.api.url
+    return settings.api_address.rstrip("/") or settings.api.url
 
 
 def api_port(settings: Settings) -> int:

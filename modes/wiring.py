@@ -37,7 +37,9 @@ from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
 from modes.settings import Settings, usual_of
 from producers.dirt import DirtShares
-from serving.auditor import Auditor
+from serving.auditor import Auditor, LiveAuditor
+from serving.live import TruthSource, Unaudited
+from serving.log_ends import LogEnds
 from serving.merge import Merge
 from serving.provenance import Provenance
 
@@ -305,6 +307,21 @@ def provenance(settings: Settings) -> Provenance:
 def auditor(settings: Settings) -> Auditor:
     """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
     return Auditor(settings.access, topics(settings).partitions, settings.rules)
+
+
+@contextmanager
+def live_truth(settings: Settings) -> Iterator[TruthSource]:
+    """Who follows the log for a live view: the auditor, or, where that is switched off, who knows the log's ends alone."""
+    if not settings.audit:
+        with LogEnds(ends_source(settings)) as ends:
+            yield Unaudited(ends.newest)
+        return
+    follower = LiveAuditor(lambda: auditor(settings))
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()
 
 
 def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:

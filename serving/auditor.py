@@ -43,7 +43,10 @@ class Auditor:
     def _open(self) -> None:
         rules = self._rules
         self.ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
-        self._reader = LogReader(self._access, self._partitions())
+        sources = self._partitions()
+        if not sources:
+            raise UnavailableError("the topics are not there yet")
+        self._reader = LogReader(self._access, sources)
         for source, (start, _) in self._reader.bounds().items():
             self.ledger.begins(source, start)
         self._ends: dict[PartitionKey, int] = {}
@@ -149,6 +152,7 @@ class LiveAuditor(threading.Thread):
         self._auditor: Auditor | None = None
         self._away = True
         self._asked = False
+        self._why = ""
         self._failure: BaseException | None = None
         self._beats = 0
         self._ended = threading.Event()
@@ -164,8 +168,9 @@ class LiveAuditor(threading.Thread):
             self._beats += 1
             try:
                 self._once()
-            except UnavailableError:
+            except UnavailableError as error:
                 self._away = self._asked = True
+                self._why = str(error).split(": ", 1)[0]
                 self._ended.wait(FIRST_PAUSE_S)
             except BaseException as error:  # noqa: BLE001 - said in `trouble`, raised by `check`
                 self._failed(error)
@@ -201,6 +206,11 @@ class LiveAuditor(threading.Thread):
         return self._beats
 
     @property
+    def audits(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def kafka_seen(self) -> bool:
         """Whether it can tell if Kafka is away."""
         return self._asked and self._failure is None
@@ -213,7 +223,7 @@ class LiveAuditor(threading.Thread):
             return f"the auditor failed ({words}): nothing is audited"
         if not self._asked:
             return "the auditor is starting"
-        return "Kafka does not answer" if self._away else ""
+        return (self._why or "Kafka does not answer") if self._away else ""
 
     def _follow(self, auditor: Auditor) -> None:
         asked = float("-inf")
@@ -229,7 +239,7 @@ class LiveAuditor(threading.Thread):
             with self._lock:
                 auditor.advance(0.02)
             self._beats += 1
-            self._failure = None
+            self._failure, self._why = None, ""
             self._ended.wait(0.01)
 
     def _look_for_partitions(self, auditor: Auditor) -> bool:

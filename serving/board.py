@@ -64,7 +64,6 @@ class Board:
         self._live = Live(_Ticked(ticker, users), truth, clock, wall)
         self._clock = clock
         self._wall = wall
-        self._arrived, self._counted = Meter(), Meter()
         self._slow_at = float("-inf")
         self._slow: dict[str, Any] = {}
         self._rates: dict[str, Meter] = {}
@@ -73,23 +72,14 @@ class Board:
     def document(self, watchers: int) -> dict[str, Any]:
         """All of it now. While there is no answer, the last one with the trouble said."""
         now = self._clock()
-        ends = self._truth.log_ends()
         picture = self._live.look()
         answer = picture.answer
-        records = None if ends is None else sum(ends.values())
-        arriving = self._arrived.rate(now, records) if records is not None else 0.0
-        if answer is not None:
-            self._counted.rate(now, sum(answer.vector.values()))
         if now - self._slow_at >= SLOW_EVERY_S:
             self._slow_at = now
             self._slow = self._slowly(answer)
         moment = Moment(
             roles=self._settings.mode["roles"],
             picture=picture,
-            arriving=arriving,
-            quiet_s=self._arrived.still_s(now),
-            still_s=self._counted.still_s(now),
-            records=records,
             batch_s=self._settings.batch_s,
             watchers=watchers,
             processes=self._settings.processes(),
@@ -102,7 +92,7 @@ class Board:
             "epoch_ms": self._provenance.rules.epoch_ms,
             "parts": [part._asdict() for part in parts],
             "faults": self._faults(faults_of(moment, parts)),
-            "arriving": round(arriving, 1),
+            "arriving": round(picture.arriving, 1),
             **self._counts(picture, answer),
             **self._slow,
         }

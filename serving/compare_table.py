@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from serving.plain import safe
+from serving.table import Column, Table
 
 _TITLES: Final = {"etl": "ETL: validate, then load", "elt": "ELT: load, then validate"}
 #: Of an answer that stands for what raw rows can tell.
@@ -30,22 +29,20 @@ def compare_table(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _steps(document: Mapping[str, Any], title: str) -> Table:
-    table = _table(title, "", "seconds", "CPU s", "MB stored")
-    for number, way in enumerate(("etl", "elt")):
-        if number:
-            table.add_section()
-        table.add_row(Text(_TITLES[way], style="bold"))
+    table = _table(title, "step", "seconds", "CPU s", "MB stored")
+    for way in ("etl", "elt"):
+        table.heading(_TITLES[way])
         for step in document[way]["steps"]:
-            table.add_row(f"  {step['name']}", *_effort(step), _megabytes(step["stored_bytes"]))
+            table.add(f"  {step['name']}", *_effort(step), _megabytes(step["stored_bytes"]))
         total = document[way]["total"]
-        table.add_row("  until the answer", *_effort(total), _megabytes(total["stored_bytes"]), style="bold")
+        table.add("  until the answer", *_effort(total), _megabytes(total["stored_bytes"]), style="bold")
     return table
 
 
 def _raw_access(document: Mapping[str, Any]) -> Table:
-    table = _table("asked afterwards, of the raw rows", "seconds", "ELT: ask", "ETL: load again")
+    table = _table("asked afterwards, of the raw rows: seconds", "question", "ELT: ask", "ETL: load again")
     for asked in document["raw_access"]:
-        table.add_row(asked["question"], *(_effort(effort)[0] for effort in (asked["elt"], asked["etl"]["load_again"])))
+        table.add(asked["question"], *(_effort(effort)[0] for effort in (asked["elt"], asked["etl"]["load_again"])))
     return table
 
 
@@ -58,11 +55,7 @@ def _answers(document: Mapping[str, Any]) -> Iterator[Text]:
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    return Table(Column(first, folds=True), *(Column(name, right=True) for name in numbers), title=title)
 
 
 def _effort(effort: Mapping[str, Any]) -> tuple[str, str]:

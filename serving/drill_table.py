@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from serving.plain import money, safe
+from serving.plain import money
+from serving.table import Column, Table
 
 #: Rows between two events, at most.
 _BETWEEN: Final = 5
@@ -19,15 +18,15 @@ _BETWEEN: Final = 5
 
 def drill_table(document: Mapping[str, Any]) -> RenderableType:
     """Draws one mode's document of `fourfold drill bugfix --json`: looks, and events as lines between them."""
-    return Group(
-        Text(f"bug-fix drill: {document['mode']}", style="bold"),
-        Text(
-            f"{'seconds':>8}{'answered EUR':>16}{'true EUR':>16}{'error':>10}{'wrong cells':>14}  answered from", "dim"
-        ),
-        *_lines(document),
-        Text(),
-        *map(Text, drill_words(document)),
-    )
+    names = ("seconds", "answered EUR", "true EUR", "error", "wrong cells")
+    columns = [Column(name, right=True) for name in names]
+    table = Table(*columns, Column("answered from", folds=True), title=f"bug-fix drill: {document['mode']}")
+    for entry in _entries(document):
+        if "what" in entry:
+            table.heading(f"{entry['seconds']:7.1f}  {entry['what']}")
+        else:
+            table.add(*_cells(entry))
+    return Group(table, Text(), *map(Text, drill_words(document)))
 
 
 def drill_words(document: Mapping[str, Any]) -> list[str]:
@@ -49,14 +48,12 @@ def drill_words(document: Mapping[str, Any]) -> list[str]:
 
 def drills_table(documents: Sequence[Mapping[str, Any]]) -> Table:
     """The modes beside each other."""
-    table = Table(title="the same error in each mode", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("mode", no_wrap=True)
-    for name in ("wrong for, s", "repair took, s", "sales counted wrong", "right now"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("repair", overflow="fold")
+    names = ("wrong for, s", "repair took, s", "sales counted wrong", "right now")
+    columns = [Column(name, right=True) for name in names]
+    table = Table(Column("mode"), *columns, Column("repair", folds=True), title="the same error in each mode")
     for document in documents:
         counted, repaired = document["sales_counted_wrong"], document["sales_repaired"]
-        table.add_row(
+        table.add(
             document["mode"],
             f"{document['wrong_seconds']:.1f}",
             f"{document['repair_seconds']:.1f}",
@@ -67,19 +64,25 @@ def drills_table(documents: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _lines(document: Mapping[str, Any]) -> Iterator[Text]:
+def _entries(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Events, and looks between them, in the order of time."""
     looks, events = document["looks"], document["events"]
     marks = [event["seconds"] for event in events]
-    entries = [(event["seconds"], 0, Text(f"{event['seconds']:8.1f}  {event['what']}", "bold")) for event in events]
+    entries = [(event["seconds"], 0, event) for event in events]
     for start, end in pairwise([0.0, *marks]):
         between = [look for look in looks if start < look["seconds"] < end]
-        entries += [(look["seconds"], 1, _line(look)) for look in between[:: max(1, len(between) // _BETWEEN)]]
-    entries += [(look["seconds"], 1, _line(look)) for look in looks if look["seconds"] >= marks[-1]]
-    return (text for _, _, text in sorted(entries, key=lambda entry: entry[:2]))
+        entries += [(look["seconds"], 1, look) for look in between[:: max(1, len(between) // _BETWEEN)]]
+    entries += [(look["seconds"], 1, look) for look in looks if look["seconds"] >= marks[-1]]
+    return (entry for _, _, entry in sorted(entries, key=lambda entry: entry[:2]))
 
 
-def _line(look: Mapping[str, Any]) -> Text:
-    wrong = look["wrong_cells"]
-    text = Text(f"{look['seconds']:8.1f}{money(look['revenue_cents']):>16}{money(look['true_revenue_cents']):>16}")
-    text.append(f"{look['error']:>10.2%}{wrong:>14,}", style="red" if wrong else "green")
-    return text.append(f"  {safe(look['from'], 40)}", style="dim")
+def _cells(look: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    style = "red" if look["wrong_cells"] else "green"
+    return (
+        f"{look['seconds']:.1f}",
+        money(look["revenue_cents"]),
+        money(look["true_revenue_cents"]),
+        Text(f"{look['error']:.2%}", style),
+        Text(f"{look['wrong_cells']:,}", style),
+        look["from"],
+    )

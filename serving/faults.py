@@ -151,9 +151,9 @@ def faults_of(moment: Moment, parts: Sequence[Part]) -> list[Fault]:
 def _lasts(moment: Moment, part: Part) -> bool:
     """Whether what a part looks like is worth a word."""
     if part.name == "process" and part.state == DOWN:
-        return moment.still_s >= STANDSTILL_S
+        return moment.picture.still_s >= STANDSTILL_S
     if part.name == "produce":
-        return part.state == QUIET and moment.quiet_s >= LULL_S
+        return part.state == QUIET and moment.picture.quiet_s >= LULL_S
     return (part.name, part.state) in _SEEN
 
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from serving.plain import safe
+from serving.table import Column, Table
 
 
 def funnel_table(document: Mapping[str, Any]) -> RenderableType:
     """Draws the document of `fourfold day --json`."""
     title = f"day {document['profile']}, run {document['run']}, {document['seconds']:.0f} s"
-    table = Table(title=Text(safe(title, 80)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("hour", "source", "after validation", "after transformation", "loss"):
-        table.add_column(name, justify="right", no_wrap=True)
+    names = ("hour", "source", "after validation", "after transformation", "loss")
+    table = Table(*(Column(name, right=True) for name in names), title=title)
     for row in document["hours"]:
-        table.add_row(*_row(f"{row['hour']:02}", row))
-    table.add_section()
-    table.add_row(*_row("day", document["total"]), style="bold")
+        table.add(*_row(f"{row['hour']:02}", row))
+    table.add(*_row("day", document["total"]), style="bold")
     return Group(table, *(Text(words, style="green" if good else "bold red") for words, good in _remarks(document)))
 
 

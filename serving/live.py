@@ -39,6 +39,8 @@ class Audit(StrEnum):
     #: there is nothing counted that could be wrong
     NOTHING = "nothing"
     PENDING = "pending"
+    #: nobody compares: it is switched off
+    NOBODY = "nobody"
     #: there is no answer
     UNKNOWN = "unknown"
 
@@ -54,6 +56,10 @@ class TruthSource(Protocol):
 
     def trouble(self) -> str:
         """Why it does not know, in words; empty where it does, or where nobody can say."""
+
+    @property
+    def audits(self) -> bool:
+        """Whether it compares with the truth at all."""
 
     @property
     def kafka_seen(self) -> bool:
@@ -78,6 +84,11 @@ class Unaudited:
     def trouble(self) -> str:
         """See `TruthSource.trouble`."""
         return ""
+
+    @property
+    def audits(self) -> bool:
+        """See `TruthSource.audits`."""
+        return False
 
     @property
     def kafka_seen(self) -> bool:
@@ -108,6 +119,13 @@ class Picture:
     users: Users = NOBODY
     error: int | None = None
     beyond: int | None = None
+    #: whether anybody compares with the truth
+    audited: bool = True
+    #: records in the log, None where Kafka is away; those that arrive a second; seconds since any did, and since any was counted
+    records: int | None = None
+    arriving: float = 0.0
+    quiet_s: float = 0.0
+    still_s: float = 0.0
     floor: int = 0
     #: the batch view's version, the events that come from it, and its age; None without one
     version: int | None = None
@@ -130,6 +148,8 @@ class Picture:
             return Audit.OFF
         if self.answer is not None and not any(self.answer.vector.values()):
             return Audit.NOTHING
+        if not self.audited:
+            return Audit.NOBODY
         if self.error is None:
             return Audit.PENDING
         return Audit.BEHIND if self.behind or self.lag is None else Audit.EXACT
@@ -176,13 +196,14 @@ class Live:
             answer = self._source.answer()
             users = self._users(answer)
         except UnavailableError as error:
-            return self._without_answer(str(error).split(": ", 1)[0], trouble)
+            return self._without_answer(str(error).split(": ", 1)[0], trouble, ends)
         self._away_since = None
         self._last = self._picture(answer, ends, users, tuple(trouble))
         return self._last
 
-    def _without_answer(self, why: str, trouble: Sequence[str]) -> Picture:
+    def _without_answer(self, why: str, trouble: Sequence[str], ends: Mapping[PartitionKey, int] | None) -> Picture:
         now = self._clock()
+        arriving = self._arriving(ends)
         if self._away_since is None:
             self._away_since = now
         last = self._last
@@ -195,6 +216,11 @@ class Live:
             age_s=None if last.answer is None else self._age(last.answer),
             error=None,
             beyond=None,
+            audited=self._truth.audits,
+            records=None if ends is None else sum(ends.values()),
+            arriving=arriving,
+            quiet_s=self._arrived.still_s(now),
+            still_s=self._meter.still_s(now),
             batch_age_s=self._batch_age(batch) if batch else None,
             states=(),
             trouble=(why, *trouble),
@@ -218,9 +244,10 @@ class Live:
         error, beyond = self._audit(answer)
         counters = answer.counters
         lag, behind = None, False
+        now, arriving = self._clock(), self._arriving(ends)
+        rate = self._meter.rate(now, sum(vector.values()))
         if ends is not None:
             lag = sum(max(0, end - vector.get(source, 0)) for source, end in ends.items())
-            arriving = self._arrived.rate(self._clock(), sum(ends.values()))
             behind = lag > max(BEHIND_RECORDS, BEHIND_S * arriving)
         batch = answer.batch
         return Picture(
@@ -230,13 +257,18 @@ class Live:
             rejected=rejected(counters),
             duplicates=counters.get(DUPLICATES, 0),
             late=counters.get(LATE, 0),
-            rate=self._meter.rate(self._clock(), sum(vector.values())),
+            rate=rate,
             lag=lag,
             behind=behind,
             age_s=self._age(answer),
             users=users,
             error=error,
             beyond=beyond,
+            audited=self._truth.audits,
+            records=None if ends is None else sum(ends.values()),
+            arriving=arriving,
+            quiet_s=self._arrived.still_s(now),
+            still_s=self._meter.still_s(now),
             floor=answer.floor,
             version=None if batch is None else batch.manifest.version,
             from_batch=0 if batch is None else events(batch.totals),
@@ -245,6 +277,10 @@ class Live:
             trouble=trouble,
             answer=answer,
         )
+
+    def _arriving(self, ends: Mapping[PartitionKey, int] | None) -> float:
+        """Records that arrive a second."""
+        return 0.0 if ends is None else self._arrived.rate(self._clock(), sum(ends.values()))
 
     def _audit(self, answer: Answer) -> tuple[int | None, int | None]:
         truth = self._truth.truth(answer)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from serving.live import Picture
+from serving.live import Audit, Picture
 from serving.provenance import STALE_AFTER
 from serving.supervised import not_well, part_of
 
@@ -27,18 +27,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is known now. `roles`: of the mode. `arriving`: records a second at the log's end.
-
-    `quiet_s`, `still_s`: since anything arrived, and was counted. `records`: in the log, None where
-    Kafka is away. `processes`: (name, state) of each where somebody supervises them here.
-    """
+    """What is known now. `roles`: of the mode. `processes`: (name, state) of each where somebody supervises them here."""
 
     roles: Sequence[str]
     picture: Picture
-    arriving: float = 0.0
-    quiet_s: float = 0.0
-    still_s: float = 0.0
-    records: int | None = None
     batch_s: float = 0.0
     watchers: int = 0
     processes: Sequence[Mapping[str, Any]] = field(default_factory=list)
@@ -59,20 +51,27 @@ def parts_of(moment: Moment) -> list[Part]:
     return [_as_supervised(part, moment.processes) for part in found]
 
 
+def standing(moment: Moment) -> list[str]:
+    """Parts that are absent or stand still, for a line of text; without what the picture says in its own words."""
+    said = {"kafka", "redis", "lake"} | ({"batch"} if moment.picture.version is None else set())
+    idle = (part for part in parts_of(moment) if part.state in (QUIET, SLOW, DOWN) and part.name not in said)
+    return [f"{part.name}: {part.says}" for part in idle]
+
+
 def _producers(moment: Moment) -> Part:
-    if moment.records is None:
+    if moment.picture.records is None:
         return Part("produce", UNKNOWN, "cannot be seen")
-    if moment.quiet_s > QUIET_S:
+    if moment.picture.quiet_s > QUIET_S:
         return Part("produce", QUIET, "nothing arrives")
-    return Part("produce", OK, f"{moment.arriving:,.0f} events/s")
+    return Part("produce", OK, f"{moment.picture.arriving:,.0f} events/s")
 
 
 def _kafka(moment: Moment) -> Part:
-    if moment.records is None and not moment.kafka_seen:
+    if moment.picture.records is None and not moment.kafka_seen:
         return Part("kafka", UNKNOWN, "cannot be seen")
-    if moment.records is None:
+    if moment.picture.records is None:
         return Part("kafka", DOWN, "does not answer")
-    return Part("kafka", OK, f"{moment.records:,} records")
+    return Part("kafka", OK, f"{moment.picture.records:,} records")
 
 
 def _workers(moment: Moment, *, redis_away: bool) -> Part:
@@ -82,11 +81,13 @@ def _workers(moment: Moment, *, redis_away: bool) -> Part:
         return Part("process", UNKNOWN, "cannot be seen")
     if lag is None:
         # what is in the log is not known, so nobody can say that all of it is counted
-        waits = moment.records is None and moment.kafka_seen
+        waits = picture.records is None and moment.kafka_seen
         return Part("process", QUIET if waits else UNKNOWN, "wait for Kafka" if waits else "lag unknown")
-    if lag and moment.still_s >= STILL_S:
+    if lag and picture.audit is Audit.NOTHING:
+        return Part("process", QUIET, f"nothing counted yet, {lag:,} behind")
+    if lag and picture.still_s >= STILL_S:
         return Part("process", DOWN, f"still, {lag:,} behind")
-    if lag and lag > max(1000.0, 2 * moment.arriving):
+    if lag and lag > max(1000.0, 2 * picture.arriving):
         return Part("process", SLOW, f"{lag:,} behind, {picture.rate:,.0f}/s")
     return Part("process", OK, f"{picture.rate:,.0f}/s, lag {lag:,}")
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Final
 
 from serving.live import Audit, Picture
 
 
-def safe(text: str, width: int = 40) -> str:
-    """Text from an event, harmless on a terminal: no control characters, no more than `width`.
+def harmless(text: str) -> str:
+    """Text from an event without what a terminal could obey.
 
     Characters of the categories C* (control, format, surrogate, private) and those that end a line
     or a paragraph become `·`.
     """
-    shown = "".join("·" if unicodedata.category(c).startswith(("C", "Zl", "Zp")) else c for c in text[: width + 1])
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("·" if unicodedata.category(c).startswith(("C", "Zl", "Zp")) else c for c in text)
+
+
+def safe(text: str, width: int = 40) -> str:
+    """Harmless text of no more than `width` characters."""
+    shown = harmless(text[: width + 1])
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
@@ -37,18 +46,21 @@ def seconds(age_s: float | None) -> str:
 def error_text(picture: Picture) -> str:
     """The live error in words."""
     match picture.audit:
-        case Audit.UNKNOWN:
-            return "unknown"
         case Audit.OFF:
             return f"OFF BY {picture.error:,}"
-        case Audit.NOTHING:
-            return "nothing counted yet"
-        case Audit.PENDING:
-            return "being audited"
         case Audit.BEHIND:
             return "0 so far, " + ("lag unknown" if picture.lag is None else f"behind by {picture.lag:,}")
-        case Audit.EXACT:
-            return "0 (exact)"
+        case audit:
+            return _ERRORS[audit]
+
+
+_ERRORS: Final = {
+    Audit.UNKNOWN: "unknown",
+    Audit.NOTHING: "starting, nothing counted yet",
+    Audit.PENDING: "being audited",
+    Audit.NOBODY: "not audited (FOURFOLD_AUDIT=false)",
+    Audit.EXACT: "0 (exact)",
+}
 
 
 def lag_text(picture: Picture) -> str:
@@ -69,8 +81,20 @@ def trouble_of(picture: Picture) -> tuple[str, ...]:
     return (f"no answer for {seconds(picture.away_s)}, counts are the last that were known", *said)
 
 
-def line(picture: Picture, mode: str) -> str:
-    """One compact line. `mode`: by its name."""
+def opening(mode: str, address: str) -> tuple[str, ...]:
+    """What comes before the first line: where people look, and what a line means. `address`: of the dashboard, or empty."""
+    where = f"; dashboard: {address}" if address else ""
+    return (
+        f"fourfold counts clicks and sales in the mode {mode}{where}",
+        "each line: all that is counted so far; events/s: counted a second; lag: records in the log that are not counted yet;",
+        "  age: since the newest counted record was appended; rejected, duplicates, late: of all so far;",
+        "  error: how far the counts are from the truth; batch: version of the batch view, events in it;",
+        "  in brackets: what is absent or stands still",
+    )
+
+
+def line(picture: Picture, mode: str, standing: Sequence[str] = ()) -> str:
+    """One compact line. `mode`: by its name. `standing`: parts that do not run, or do nothing, in words."""
     t = picture.totals
     text = (
         f"clicks {t.clicks:,}  sales {t.sales:,}  revenue {money(t.revenue_cents)} EUR  "
@@ -81,5 +105,5 @@ def line(picture: Picture, mode: str) -> str:
     )
     if picture.version is not None:
         text += f"  batch v{picture.version} {picture.from_batch:,} events"
-    said = trouble_of(picture)
+    said = (*trouble_of(picture), *standing)
     return f"{text}  [{'; '.join(said)}]" if said else text

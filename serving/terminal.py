@@ -1,49 +1,114 @@
-"""The terminal view: a picture drawn with rich, the same size at each tick."""
+"""The terminal view: a picture drawn with rich, at the same places at each tick."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from core.cells import Cell
 from core.verdict import Reason
+from serving.fields import Fields
 from serving.live import Audit, Picture
-from serving.plain import error_text, lag_text, money, rate_text, safe, seconds, trouble_of
+from serving.plain import error_text, harmless, lag_text, money, rate_text, seconds, trouble_of
+from serving.table import Column, Table
 
-#: Lines of the view that are not rows of the tables by campaign and product.
-_OTHER_LINES: Final = 18
-_FEWEST_ROWS, _MOST_ROWS = 3, 12
+_MOST_ROWS: Final = 12
+#: Narrower terminals show one thing below the other.
+_BESIDE: Final = 76
+#: So many characters of a campaign's or a product's name, at least and at most.
+_SHORT_NAME, _NAME = 12, 24
 
 
 def draw(
-    picture: Picture, title: str, roles: Sequence[tuple[str, str]], hint: str, *, height: int = 25
+    picture: Picture, title: str, roles: Sequence[tuple[str, str]], hint: str, *, width: int = 100, height: int = 25
 ) -> RenderableType:
-    """The whole view. `roles`: (name, state) of each process; `hint`: the last line.
+    """The whole view.
 
-    `height`: lines of the terminal; the tables take what the rest leaves.
+    Args:
+        picture: The numbers.
+        title: Of the frame.
+        roles: (name, state) of each process.
+        hint: The last line.
+        width: Columns of the terminal.
+        height: Lines of the terminal; tables and counters take what the rest leaves.
     """
-    rows = max(_FEWEST_ROWS, min(_MOST_ROWS, height - _OTHER_LINES))
-    tables = Table.grid(expand=True, padding=(0, 1))
-    tables.add_column(ratio=1)
-    tables.add_column(ratio=1)
-    tables.add_row(
-        _ranking("campaign", picture.by.get("campaign", {}), rows),
-        _ranking("product", picture.by.get("product", {}), rows),
-    )
-    below = Table.grid(expand=True, padding=(0, 1))
-    below.add_column(ratio=1)
-    below.add_column(ratio=1)
-    below.add_row(_quality(picture), _state(picture, roles))
-    return Group(_heading(picture, title), tables, below, Text(hint, style="dim", no_wrap=True, overflow="ellipsis"))
+    return _View(picture, title, roles, hint, width, height)
 
 
-def _heading(picture: Picture, title: str) -> Panel:
-    numbers = Table.grid(expand=True, padding=(0, 1))
+class _View:
+    def __init__(
+        self, picture: Picture, title: str, roles: Sequence[tuple[str, str]], hint: str, width: int, height: int
+    ) -> None:
+        self._picture = picture
+        self._heading = _heading(picture, title, width)
+        self._state = _state(picture, roles)
+        self._hint = Text(hint, style="dim")
+        self._beside = width >= _BESIDE
+        self._width, self._height = width, height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What fits, the least important left out: rows of the tables first, then how many were rejected of each kind."""
+
+        def lines(*parts: RenderableType) -> int:
+            return sum(len(console.render_lines(part, options, pad=False)) for part in parts)
+
+        name = self._name_beside()
+        first, second = (lines(*self._rankings(rows, name)) for rows in (1, 2))
+        always = lines(self._heading, self._hint)
+        for below in self._choices():
+            room = self._height - 1 - always - lines(*below)
+            if room >= first:
+                rows = min(_MOST_ROWS, 1 + (room - first) // (second - first))
+                yield Group(self._heading, *self._rankings(rows, name), *below, self._hint)
+                return
+        sums = _sums(self._picture)
+        below = [self._state, sums] if always + lines(self._state, sums) < self._height else [sums]
+        yield Group(self._heading, *below, self._hint)
+
+    def _choices(self) -> list[list[RenderableType]]:
+        """What is below the tables, from the most to the least."""
+        rejected = (_panel(_quality(self._picture), _rejected(self._picture)), _sums(self._picture))
+        if self._beside:
+            state = _panel(self._state, "state")
+            return [[_side_by_side(rejected[0], state)], [state, rejected[1]]]
+        return [[self._state, each] for each in rejected]
+
+    def _name_beside(self) -> int:
+        """How long names may be with the two tables side by side; 0 where they are one below the other."""
+        if not self._beside:
+            return 0
+        over = max(table.natural_width() for table in self._tables(_MOST_ROWS, _NAME)) - (self._width // 2 - 2)
+        name = _NAME - max(0, over)
+        return name if name >= _SHORT_NAME else 0
+
+    def _rankings(self, rows: int, name: int) -> list[RenderableType]:
+        tables = self._tables(rows, name or _NAME)
+        return [_side_by_side(*tables)] if name else [*tables]
+
+    def _tables(self, rows: int, name: int) -> list[Table]:
+        by = self._picture.by
+        return [_ranking(dimension, by.get(dimension, {}), rows, name) for dimension in ("campaign", "product")]
+
+
+def _side_by_side(left: RenderableType, right: RenderableType) -> Grid:
+    grid = Grid.grid(expand=True, padding=(0, 1))
+    grid.add_column(ratio=1)
+    grid.add_column(ratio=1)
+    grid.add_row(left, right)
+    return grid
+
+
+def _panel(content: RenderableType, title: str) -> Panel:
+    return Panel(content, title=Text(title), title_align="left", border_style="blue")
+
+
+def _heading(picture: Picture, title: str, width: int) -> RenderableType:
     entries = (
         ("clicks", f"{picture.totals.clicks:,}"),
         ("sales", f"{picture.totals.sales:,}"),
@@ -51,60 +116,70 @@ def _heading(picture: Picture, title: str) -> Panel:
         ("events/s", rate_text(picture)),
         ("users, 15 min", f"{'' if picture.users.exact else '≈'}{picture.users.number:,}"),
     )
+    if max(len(text) for entry in entries for text in entry) > (width - 4) // len(entries) - 2:
+        fields = Fields([(name, Text(value, "bold cyan")) for name, value in entries])
+        return Group(Text(title, "bold blue"), fields)
+    numbers = Grid.grid(expand=True, padding=(0, 1))
     for _ in entries:
         numbers.add_column(justify="center", ratio=1)
     numbers.add_row(*(Text(value, style="bold cyan") for _, value in entries))
     numbers.add_row(*(Text(name, style="dim") for name, _ in entries))
-    return Panel(numbers, title=Text(title), title_align="left", border_style="blue")
+    return _panel(numbers, title)
 
 
-def _ranking(dimension: str, cells: Mapping[str, Cell], rows: int) -> Table:
-    table = Table(expand=True, box=None, padding=(0, 1), header_style="dim")
-    table.add_column(dimension, ratio=1, no_wrap=True)
-    for name in ("clicks", "sales", "EUR"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _ranking(dimension: str, cells: Mapping[str, Cell], rows: int, name: int) -> Table:
+    columns = (Column(each, right=True) for each in ("clicks", "sales", "EUR"))
+    table = Table(Column(f"{dimension:{name}}"), *columns)
     shown = list(cells.items())[:rows]
     for value, cell in shown:
-        table.add_row(Text(safe(value, 24)), f"{cell.clicks:,}", f"{cell.sales:,}", f"{cell.revenue_cents // 100:,}")
+        # wide signs take two columns
+        text = Text(harmless(value[: name + 1]))
+        text.truncate(name, overflow="ellipsis")
+        table.add(text, f"{cell.clicks:,}", f"{cell.sales:,}", f"{cell.revenue_cents // 100:,}")
     for _ in range(rows - len(shown)):
-        table.add_row("", "", "", "")
+        table.add("", "", "", "")
     return table
 
 
-def _quality(picture: Picture) -> Panel:
-    table = Table.grid(expand=True, padding=(0, 1))
+def _rejected(picture: Picture) -> str:
+    return f"rejected {sum(picture.rejected.values()):,}"
+
+
+def _sums(picture: Picture) -> Text:
+    """How many records were rejected, in one line."""
+    return Text(f"{_rejected(picture)}, duplicates {picture.duplicates:,}, late {picture.late:,}")
+
+
+def _quality(picture: Picture) -> RenderableType:
+    pairs = [(reason.replace("_", " "), picture.rejected.get(reason, 0)) for reason in Reason]
+    pairs += [("duplicates", picture.duplicates), ("late", picture.late)]
+    half = -(-len(pairs) // 2)
+    grid = Grid.grid(expand=True, padding=(0, 1))
     for _ in range(2):
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", ratio=1, no_wrap=True)
-    pairs = [(reason.replace("_", " "), f"{picture.rejected.get(reason, 0):,}") for reason in Reason]
-    pairs += [("duplicates", f"{picture.duplicates:,}"), ("late", f"{picture.late:,}")]
-    if len(pairs) % 2:
-        pairs.append(("", ""))
-    half = len(pairs) // 2
-    for left, right in zip(pairs[:half], pairs[half:], strict=True):
-        table.add_row(*left, *right)
-    total = sum(picture.rejected.values())
-    return Panel(table, title=f"rejected {total:,}", title_align="left", border_style="blue")
+        grid.add_column(no_wrap=True)
+        grid.add_column(justify="right", ratio=1, no_wrap=True)
+    for left, right in zip_longest(pairs[:half], pairs[half:]):
+        cells = [(name, f"{number:,}") for name, number in filter(None, (left, right))]
+        grid.add_row(*(text for pair in cells for text in pair))
+    return grid
 
 
-def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Panel:
-    table = Table.grid(expand=True, padding=(0, 1))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(ratio=1)
+def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Fields:
+    fields = Fields()
     style = {Audit.EXACT: "green", Audit.OFF: "bold red"}.get(picture.audit, "yellow")
-    table.add_row("live error", Text(error_text(picture), style=style))
+    fields.add("live error", Text(error_text(picture), style=style))
     beyond = "-" if picture.beyond is None else f"{picture.beyond:,} duplicates not recognised"
-    table.add_row("vs the ideal", beyond)
-    table.add_row("lag", f"{lag_text(picture)} records" if picture.lag is not None else "unknown")
-    table.add_row("freshness", f"{seconds(picture.age_s)} since the last append")
-    table.add_row("batch view", _batch(picture))
+    fields.add("vs the ideal", beyond)
+    fields.add("lag", f"{lag_text(picture)} records" if picture.lag is not None else "unknown")
+    fields.add("freshness", f"{seconds(picture.age_s)} since the last append")
+    fields.add("batch view", _batch(picture))
     states = Text("  ").join(
         Text(name, style="green") if state == "up" else Text(f"{name} {state}", style="yellow") for name, state in roles
     )
-    table.add_row("roles", states if roles else "-")
+    fields.add("roles", states if roles else "-")
     trouble = "; ".join(trouble_of(picture))
-    table.add_row("trouble", Text(trouble or "none", style="bold red" if trouble else "green"))
-    return Panel(table, title="state", title_align="left", border_style="blue")
+    fields.add("trouble", Text(trouble or "none", style="bold red" if trouble else "green"))
+    return fields
 
 
 def _batch(picture: Picture) -> str:

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from rich import box
-from rich.table import Table
 
 from core.errors import ConfigurationError
 from modes.race.chart import lines
 from modes.race.race import VERSION
 from modes.race.summary import BY_NAME, Column
+from serving import table as tables
 
 #: What a reader asks, and the columns that answer.
 SECTIONS: Final = (
@@ -228,16 +227,14 @@ def levels(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
-def table(document: Mapping[str, Any]) -> Table:
+def table(document: Mapping[str, Any]) -> tables.Table:
     """The summary for a terminal."""
     modes = list(document["summary"])
-    out = Table(title="the race", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    out.add_column("", no_wrap=True)
-    for mode in modes:
-        out.add_column(mode, justify="right", no_wrap=True)
+    columns = [tables.Column(mode, right=True, with_next=mode != modes[-1]) for mode in modes]
+    out = tables.Table(tables.Column("measured"), *columns, title="the race")
     for title, rows in sections(document):
-        out.add_row(f"[bold]{title.partition(':')[0]}[/bold]")
+        out.heading(title.partition(":")[0])
         for name, figures, _ in rows:
             # a narrow terminal: units of rates are known
-            out.add_row(f" {name}", *[figure.split(" (")[0].removesuffix(" events/s") for figure in figures])
+            out.add(f" {name}", *[figure.split(" (")[0].removesuffix(" events/s") for figure in figures])
     return out

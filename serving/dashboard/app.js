@@ -73,6 +73,7 @@ const AUDITS = {
   behind: ({ lag }) => [`no difference so far, ${lag === null ? "lag unknown" : `${count(lag)} behind`}`, "slow"],
   nothing: () => ["nothing counted yet", "unknown"],
   pending: () => ["being audited", "unknown"],
+  nobody: () => ["not audited: FOURFOLD_AUDIT=false", "unknown"],
   unknown: () => ["unknown", "unknown"],
 };
 

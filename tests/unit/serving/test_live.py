@@ -38,6 +38,7 @@ class World:
         self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 0}
         self.why = ""
         self.kafka_seen = True
+        self.audits = True
         self.told: tuple[Truth, Truth] | None = None
         self.users_asked: list[list[int]] = []
         self.live = Live(self, self, lambda: self.now, lambda: self.wall)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from serving.live import Picture
@@ -16,7 +18,9 @@ def states(moment: Moment) -> dict[str, str]:
 
 
 def moment(roles=LAMBDA, picture=WELL, **more) -> Moment:
-    return Moment(roles, picture, **{"arriving": 2000.0, "records": 1000, "batch_s": 10.0, **more})
+    numbers = {name: more.pop(name) for name in ("records", "quiet_s", "still_s") if name in more}
+    picture = replace(picture, **{"arriving": 2000.0, "records": 1000, **numbers})
+    return Moment(roles, picture, **{"batch_s": 10.0, **more})
 
 
 @pytest.mark.parametrize(
