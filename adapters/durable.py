@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
+from typing import Final
+
+#: There is no room: it passes when somebody makes some.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Nobody may write there, or not in this way.
+REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTSUP})
+#: The errors of a disk that a person puts right; others that have these numbers are no `OSError`.
+OF_THE_DISK: Final = FULL | REFUSED | {errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ESTALE}
 
 
 def sync(path: Path) -> None:
@@ -13,6 +23,17 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def refusal_to_write(folder: Path) -> str:
+    """Why no file can be written in `folder`, which is made where it is missing; empty where one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def write_whole(path: Path, content: bytes) -> None:

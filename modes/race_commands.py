@@ -16,7 +16,8 @@ from rich.table import Table
 
 from core.errors import ConfigurationError
 from modes.catalogue import MODES
-from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
+from modes.invocation import ACT, PATH, TIME, Json, seconds_of, settings_of
+from modes.paths import path_of
 
 if TYPE_CHECKING:
     from modes.race.advice import Needs
@@ -65,8 +66,13 @@ def race(
     quick: Annotated[
         bool, typer.Option("--quick", help="Under two minutes: a little traffic, one round, no more.")
     ] = False,
-    prices: Annotated[Path | None, typer.Option(help="TOML file of prices; its names are in the report.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of report.html, report.md and report.json.")] = Path("race"),
+    prices: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar=PATH, help="TOML file of prices; its names are in the report."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(parser=path_of, metavar=PATH, help="Folder of report.html, report.md and report.json.")
+    ] = Path("race"),
 ) -> None:
     """Run the modes one after another on the same traffic, watch each from outside, and write a report."""
     from modes.race import report
@@ -119,7 +125,9 @@ def race(
     raise typer.Exit(code)
 
 
-Report = Annotated[Path, typer.Option(help="A report of `fourfold race`: its folder, or report.json.")]
+Report = Annotated[
+    Path, typer.Option(parser=path_of, metavar=PATH, help="A report of `fourfold race`: its folder, or report.json.")
+]
 
 
 def advise(

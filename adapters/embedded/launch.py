@@ -29,8 +29,6 @@ def become(owner: int, home: str, command: list[str]) -> None:
     if owner:
         die_with(owner)
     os.chdir(home)
-    # Java reads the locale to decode the names of files; in the C locale it cannot name a directory like "Büro".
-    os.environ["LC_ALL"] = "C.UTF-8"
     os.execv(command[0], command)  # noqa: S606 - a command built by this package, no shell
 
 
