@@ -12,6 +12,7 @@ from typing import Any, Final
 from adapters.effort import Effort, effort_of
 from adapters.lake.plain_path import plain
 from adapters.lake.raw_table import RawTable
+from adapters.lake.trouble import DamagedRawError, reading, writing
 from batch import elt, etl
 from batch.scratch import Scratch
 from batch.sql import RULES, connect, count_cells, read_parquet, run_sql
@@ -125,7 +126,8 @@ class EtlElt:
     def run(self, progress: Callable[[str], None] = lambda _: None) -> Comparison:
         """Both ways, one after the other. `progress` hears what is done next.
 
-        Raises `UnavailableError` where nothing is archived, `InexactError` where the ways differ.
+        Raises `UnavailableError` where nothing is archived, `InexactError` where the ways differ, `LakeError` where a file
+        is damaged, or nothing can be written.
         """
         firsts = self._raw.firsts()
         spans = [(s, firsts[s], end) for s, end in sorted(self._raw.positions().items()) if firsts[s] < end]
@@ -134,7 +136,12 @@ class EtlElt:
         # otherwise the way that comes second would find in memory what the first one had to fetch
         progress("reading the raw files once")
         for file in chain.from_iterable(self._raw.files().values()):
-            Path(file).read_bytes()
+            with reading(Path(file), DamagedRawError):
+                Path(file).read_bytes()
+        with writing(self._folder):
+            return self._compare(spans, progress)
+
+    def _compare(self, spans: Sequence[Span], progress: Callable[[str], None]) -> Comparison:
         self._folder.mkdir(parents=True, exist_ok=True)
         with Scratch(plain(self._folder)) as scratch:
             places = _Places(scratch.path)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.raw_table import RawTable
+from adapters.lake.trouble import DamagedViewError, reading
 from batch.coverage import rows_of
 from batch.id_files import count_ids
 from core.cells import DIMENSIONS
@@ -31,7 +32,10 @@ class Completeness:
         self._events: dict[str, dict[str, int]] = {}
 
     def __call__(self, manifest: Manifest) -> None:
-        """Raises `InexactError` where rows below the cut are in no counter, or accepted events in no cell."""
+        """Raises `InexactError` where rows below the cut are in no counter, or accepted events in no cell.
+
+        Raises `DamagedViewError` where a file of the version cannot be read.
+        """
         rows = self._raw.rows_below(manifest.cut.vector)
         self._check_partitions(manifest, rows)
         self._check_total(manifest, "records are counted", sum(_records(manifest.counters)), sum(rows.values()))
@@ -82,7 +86,8 @@ def _records(counters: Mapping[str, int]) -> list[int]:
 
 
 def _events(file: Path) -> dict[str, int]:
-    table = pq.ParquetFile(file).read(columns=["dimension", "clicks", "sales"])
+    with reading(file, DamagedViewError):
+        table = pq.ParquetFile(file).read(columns=["dimension", "clicks", "sales"])
     sums = table.group_by("dimension").aggregate([("clicks", "sum"), ("sales", "sum")])
     events = pc.add(sums["clicks_sum"], sums["sales_sum"])
     return dict(zip(sums["dimension"].to_pylist(), events.to_pylist(), strict=True))

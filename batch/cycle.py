@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import structlog
+
 from adapters.lake.manifest import Manifest
+from adapters.lake.trouble import DamagedViewError, in_words
 from adapters.lake.views import ViewStore
 from adapters.speed.port import SpeedFloor
 from batch.archive import Archive
 from core.cut import Cut
-from core.errors import FourfoldError, UnavailableError
+from core.errors import FourfoldError
+
+log = structlog.get_logger(__name__)
 
 #: Raw rows are gathered into larger files after so many versions.
 TIDY_EVERY = 10
@@ -83,17 +88,13 @@ class Cycle:
         """Runs one cycle. `full`: from all raw rows, also where nothing is new.
 
         Raises `QualityError` where the rules forbid the publication, `PublishedBeforeError` where
-        another process published meanwhile, `UnavailableError` where a server is away, and
+        another process published meanwhile, `UnavailableError` where a server is away, `LakeError` where the lake is full,
+        read-only or damaged, and
         `InexactError` where the cut, the archive or what the engine made is not sound: the old
         version stays. Readers of the views are told of a failure, whatever it is.
         """
         try:
-            report = self._run(full=full)
-        except OSError as error:
-            # no space, no right, a file system that is gone: the next cycle may find it put right
-            trouble = UnavailableError(f"the lake cannot be read or written: {error}")
-            self._tell(trouble)
-            raise trouble from error
+            report = self._run_told(full=full)
         except Exception as error:
             self._tell(error)
             raise
@@ -104,6 +105,29 @@ class Cycle:
         reason = str(error) if isinstance(error, FourfoldError) else f"{type(error).__name__}: {error}"
         self._views.tell_failure(reason, int(self._wall() * 1000))
 
+    def _run_told(self, *, full: bool) -> CycleReport:
+        try:
+            return self._run(full=full)
+        except OSError as error:
+            # of the folder of views, where it spills, too: the raw table tells its own
+            raise in_words(error, self._views.folder) from error
+
+    def _previous(self) -> Manifest | None:
+        """The current version; None also where it cannot be read, and is replaced."""
+        try:
+            self._views.mend_current_file()
+            return self._views.current()
+        except DamagedViewError as error:
+            log.warning("the current version cannot be read: all is counted again", reason=str(error))
+            return None
+
+    def _make(self, cut: Cut, previous: Manifest | None, *, full: bool) -> Manifest:
+        manifest = self._engine.run(
+            cut, previous, version=self._views.next_number(), created_ms=int(self._wall() * 1000), full=full
+        )
+        self._complete(manifest)
+        return manifest
+
     def _run(self, *, full: bool) -> CycleReport:
         laps: dict[str, float] = {}
         began = self._clock()
@@ -113,7 +137,7 @@ class Cycle:
             laps[name], began = round(self._clock() - began, 3), self._clock()
 
         self._views.make()
-        previous = self._views.current()
+        previous = self._previous()
         cut = self._find_cut()
         if previous is not None and cut.epoch <= previous.cut.epoch:
             if not full:
@@ -122,11 +146,14 @@ class Cycle:
         lap("cut")
         archived = self._archive.run(cut.vector).records
         lap("archive")
-        manifest = self._engine.run(
-            cut, previous, version=self._views.next_number(), created_ms=int(self._wall() * 1000), full=full
-        )
+        try:
+            manifest = self._make(cut, previous, full=full)
+        except DamagedViewError as error:
+            if full or previous is None:
+                raise
+            log.warning("the version before cannot be gone on from: all is counted again", reason=str(error))
+            manifest = self._make(cut, previous, full=True)
         lap("recompute")
-        self._complete(manifest)
         report, forbidding = self._quality(manifest)
         if forbidding:
             raise QualityError(

@@ -9,16 +9,16 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from adapters.lake.day_cells import SCHEMA as CELLS
+from adapters.lake.day_cells import USERS
+from adapters.lake.parquet import table_of
+from adapters.lake.trouble import DamagedViewError
 from batch.parquet_file import write_parquet
 from batch.spill import DayPart
 from batch.sums import CELL_SUMS, DIMENSION_CODES, USER_SUMS, add_up
 from core.cells import MEASURES
 
-#: The distinct users of each minute, sorted by both.
-USERS: Final = pa.schema([("minute", pa.int32()), ("user", pa.string())])
 _FIRST_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,7 +73,7 @@ def _cells(task: DayTask) -> pa.Table | None:
     if not len(sums):
         return None
     if task.old_cells is not None:
-        old = pq.read_table(task.old_cells, schema=CELLS)
+        old = table_of(task.old_cells, CELLS, DamagedViewError)
         codes = pc.index_in(old["dimension"], value_set=pa.array(DIMENSION_CODES)).cast(pa.int8())
         sums = add_up(pa.concat_tables([sums, old.set_column(1, "dimension", codes)]))
     names = pa.DictionaryArray.from_arrays(sums["dimension"].combine_chunks(), DIMENSION_CODES).cast(pa.string())
@@ -85,7 +85,7 @@ def _users(task: DayTask) -> pa.Table | None:
     if not len(sums):
         return None
     if task.old_users is not None:
-        old = pq.read_table(task.old_users, schema=USERS)
+        old = table_of(task.old_users, USERS, DamagedViewError)
         ones = pa.array([1] * len(old), pa.int64())
         sums = add_up(pa.concat_tables([sums, pa.table([*old.columns, ones], USER_SUMS)]))
     return pa.table([sums["minute"], sums["value"]], USERS)

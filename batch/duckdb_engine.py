@@ -20,10 +20,11 @@ import duckdb
 import pyarrow as pa
 
 from adapters.lake.day_cells import SCHEMA as CELLS
+from adapters.lake.day_cells import USERS
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.raw_table import RawTable
 from batch.coverage import Coverage, clocks_apart, not_zero
-from batch.day_files import USERS, date_of
+from batch.day_files import date_of
 from batch.id_files import sorted_by_hash
 from batch.id_hash import id_hashes
 from batch.parquet_file import write_parquet
@@ -81,7 +82,7 @@ class DuckdbRecompute:
         """Writes the files of a version, which is not published yet. Errors as in `batch.recompute`, and `SqlError`."""
         coverage = Coverage(self._raw, cut)
         run = f"{version:06}-{uuid.uuid4().hex[:8]}"
-        with Scratch(self._folder) as scratch, connect(scratch.path, self._threads) as database:
+        with Scratch(self._folder) as scratch, connect(scratch.path, self._threads, self._raw.check_files) as database:
             open_raw(database, self._raw.files(), cut)
             run_sql(database, RULES + EVENTS, self._rules)
             count_cells(database, self._rules)

@@ -10,9 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adapters.lake.columns import Column, schema_of
+from adapters.lake.parquet import rows_of
+from adapters.lake.trouble import DamagedViewError, reading
 from batch.id_hash import Hashes
 
-IDS: Final = pa.schema([("hash", pa.uint64()), ("id", pa.string())])
+IDS: Final = schema_of(
+    Column("hash", pa.uint64(), "a hash of the id, by which files are sorted"),
+    Column("id", pa.string(), "the id of an accepted event"),
+)
 _GROUP_ROWS: Final = 1 << 18
 
 
@@ -46,7 +52,7 @@ def ids_between(files: Sequence[Path], low: int, high: int) -> pa.Table:
 
 def count_ids(files: Sequence[Path]) -> int:
     """How many rows they have together."""
-    return sum(pq.read_metadata(file).num_rows for file in files)
+    return sum(rows_of(file, DamagedViewError) for file in files)
 
 
 def sorted_by_hash(ids: pa.Table) -> pa.Table:
@@ -56,7 +62,8 @@ def sorted_by_hash(ids: pa.Table) -> pa.Table:
 
 def _groups(files: Sequence[Path], low: int, high: int) -> Iterator[tuple[pq.ParquetFile, int]]:
     for path in files:
-        with pq.ParquetFile(path) as file:
+        # what the caller reads of a group, it reads inside of this
+        with reading(path, DamagedViewError), pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 statistics = file.metadata.row_group(group).column(0).statistics
                 if statistics.min <= high and statistics.max >= low:

@@ -13,6 +13,7 @@ from batch.quality import check
 from batch.quality_frames import SAMPLE_ROWS, RawPart, hours_frame, sample_frames, totals_frame
 from batch.quality_rules import Rule
 from core.cells import Cell, CellKey
+from core.errors import ConfigurationError, UnavailableError
 
 
 class QualityGate:
@@ -26,14 +27,29 @@ class QualityGate:
         self._folder = folder
         self._rules = rules
         self._wall = wall
+        self._readable = False
 
     def __call__(self, manifest: Manifest) -> tuple[Mapping[str, Any], list[str]]:
-        """The report as JSON, and the failed checks that forbid the publication. Raises `ConfigurationError`."""
+        """The report as JSON, and the failed checks that forbid the publication.
+
+        Raises `ConfigurationError` where the rules never could be read, `UnavailableError` where they could before.
+        """
         frames = sample_frames(self._newest(manifest))
         frames["hours"] = hours_frame(self._minutes(manifest))
         frames["totals"] = totals_frame(manifest.counters)
-        report = check(self._rules(), frames, now_ms=int(self._wall() * 1000))
+        report = check(self._read_rules(), frames, now_ms=int(self._wall() * 1000))
         return report.as_json(), [failed.text() for failed in report.blocking]
+
+    def _read_rules(self) -> Sequence[Rule]:
+        try:
+            rules = self._rules()
+        except ConfigurationError as error:
+            if not self._readable:
+                raise
+            # whoever edits it is not done, or will be told
+            raise UnavailableError(f"{error}; nothing is published until then") from error
+        self._readable = True
+        return rules
 
     def _newest(self, manifest: Manifest) -> Iterator[RawPart]:
         vector = manifest.cut.vector

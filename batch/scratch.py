@@ -40,8 +40,8 @@ class Scratch:
 def _remove_if_left(folder: Path) -> None:
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR)
-    except FileNotFoundError:
-        # about to be locked, or about to go
+    except (FileNotFoundError, NotADirectoryError):
+        # about to be locked, or about to go; or a file of somebody else
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

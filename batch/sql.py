@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files as resources
 from itertools import chain
@@ -40,10 +40,12 @@ class SqlError(FourfoldError):
 
 
 @contextmanager
-def connect(scratch: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    scratch: Path, threads: int, check_files: Callable[[], object] = lambda: None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A new database in memory; what it has no room for is put into `scratch`.
 
-    Raises `SqlError` for what DuckDB says inside.
+    Raises `SqlError` for what DuckDB says inside, unless `check_files` raises what is wrong with the files that it read.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": threads,
@@ -55,6 +57,7 @@ def connect(scratch: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(config=config) as database:
             yield database
     except duckdb.Error as error:
+        check_files()
         said = str(error).partition("\n")[0]
         raise SqlError(f"DuckDB cannot count the raw table: {said}; `--engine pandas` may") from error
 

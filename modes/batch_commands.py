@@ -13,7 +13,8 @@ from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.rfc3339 import to_text
 from modes.apart import apart
 from modes.catalogue import Role
-from modes.invocation import ACT, LOOK, ROLES, TIME, Json, seconds_of, settings_of
+from modes.invocation import ACT, LOOK, PATH, ROLES, TIME, Json, seconds_of, settings_of
+from modes.paths import path_of
 from modes.settings import Settings
 from modes.wiring import ENGINES, located, raw_table, speed_reader, view_store
 from serving.batch_version_table import batch_versions_table
@@ -132,7 +133,10 @@ def rollback(version: Annotated[int, typer.Argument(help="The version to go back
 def quality(
     as_json: Json = False,
     version: Annotated[int | None, typer.Option(help="Of an earlier version.")] = None,
-    parquet: Annotated[str | None, typer.Option(help="Write the table of checks to this Parquet file.")] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar=PATH, help="Write the table of checks to this Parquet file."),
+    ] = None,
 ) -> None:
     """The quality report of the batch view."""
     settings = settings_of()
@@ -148,7 +152,7 @@ def quality(
 
         try:
             # by a handle: pandas takes some names for an address, or for somebody's home
-            with Path(parquet).open("wb") as file:
+            with parquet.open("wb") as file:
                 Report.from_json(manifest.quality).frame().to_parquet(file)
         except OSError as error:
             raise ConfigurationError(f"{parquet} cannot be written: {error.strerror or error}") from error

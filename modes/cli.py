@@ -31,7 +31,8 @@ from modes import (
     running,
 )
 from modes.catalogue import Role
-from modes.invocation import LOOK, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
+from modes.invocation import LOOK, PATH, ROLES, RUN, TIME, Json, seconds_of, settings_of, state
+from modes.paths import path_of
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
 from modes.up import LINE_EVERY_S, TICK_S, Up, moment_of, title_of
@@ -262,15 +263,20 @@ def verify(as_json: Json = False) -> None:
 
 @app.command(rich_help_panel=LOOK)
 def contract(
-    write: Annotated[Path | None, typer.Option(help="Folder to write the documents to.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar=PATH, help="Folder to write the documents to.")
+    ] = None,
 ) -> None:
     """JSON Schema of the events and AsyncAPI of the topics, generated from the code."""
     if write is None:
         print(documents()["asyncapi.json"], end="")
         return
-    write.mkdir(parents=True, exist_ok=True)
     for name, text in documents().items():
-        (write / name).write_text(text)
+        try:
+            write.mkdir(parents=True, exist_ok=True)
+            (write / name).write_text(text)
+        except OSError as error:
+            raise ConfigurationError(f"{write} cannot be written: {error.strerror or error}") from error
         print(write / name)
 
 

@@ -20,7 +20,8 @@ from core.clocks import suspicion, typical_ahead_s
 from core.events import DEAD_LETTERS, REPAIRS
 from core.rfc3339 import to_text
 from core.verdict import Reason
-from modes.invocation import ACT, Json, settings_of
+from modes.invocation import ACT, PATH, Json, settings_of
+from modes.paths import path_of
 from modes.wiring import located, topics
 from producers.redriver import redrive as send_repaired
 from producers.repair import repair
@@ -84,7 +85,12 @@ def deadletters(
 
 @letters_app.command()
 def fix(
-    rule: Annotated[Path, typer.Option(help="TOML file of repair rules; producers/repair_rules.toml is an example.")],
+    rule: Annotated[
+        Path,
+        typer.Option(
+            parser=path_of, metavar=PATH, help="TOML file of repair rules; producers/repair_rules.toml is an example."
+        ),
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, keep nothing.")] = False,
     as_json: Json = False,
 ) -> None:

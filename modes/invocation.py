@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 RUN, LOOK, ACT, ROLES = "Run", "Look", "Act and measure", "Roles, one by one"
 #: How a time is shown in a command's help.
 TIME = "TIME"
+#: How a folder or file is shown there.
+PATH = "PATH"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 

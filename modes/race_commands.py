@@ -17,7 +17,8 @@ from rich.text import Text
 
 from core.errors import ConfigurationError
 from modes.catalogue import MODES
-from modes.invocation import ACT, TIME, Json, seconds_of, settings_of
+from modes.invocation import ACT, PATH, TIME, Json, seconds_of, settings_of
+from modes.paths import path_of
 from serving.capacity_table import capacity_table
 from serving.console import err
 from serving.console import out as output
@@ -73,8 +74,13 @@ def race(
     quick: Annotated[
         bool, typer.Option("--quick", help="Under two minutes: a little traffic, one round, no more.")
     ] = False,
-    prices: Annotated[Path | None, typer.Option(help="TOML file of prices; its names are in the report.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of report.html, report.md and report.json.")] = OWN,
+    prices: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar=PATH, help="TOML file of prices; its names are in the report."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(parser=path_of, metavar=PATH, help="Folder of report.html, report.md and report.json.")
+    ] = OWN,
 ) -> None:
     """Run the modes one after another on the same traffic, watch each from outside, and write a report."""
     from modes.race import report
@@ -131,8 +137,10 @@ def race(
 Report = Annotated[
     Path | None,
     typer.Option(
+        parser=path_of,
+        metavar=PATH,
         help="A report of `fourfold race`: its folder, or report.json. Without it: race, or else the one that comes "
-        "with Fourfold."
+        "with Fourfold.",
     ),
 ]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +20,7 @@ from core.rules import Rules
 from core.secrets import hide, hide_address
 from modes.catalogue import Mode, Retention, mode_named
 from modes.env_file import EnvFile
+from modes.paths import expanded
 from modes.setting_names import PREFIX, misspelt
 
 ENV_FILE: Final = Path(".env")
@@ -39,23 +39,10 @@ def _own_or_tenth(seconds: float) -> float:
 OwnOrTenth = Annotated[float, Field(ge=0), AfterValidator(_own_or_tenth)]
 
 
-def _folder(name: str) -> str:
-    """A folder's name that a file system takes."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
-        raise ValueError("a folder is needed, not an address: mount the store and name the folder")
-    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(name).parts):
-        raise ValueError(f"a folder's name has at most {_LONGEST_NAME} bytes")
-    return name
-
-
-def _named(path: Path) -> Path:
-    if path == Path():
-        raise ValueError("use the name of a folder, or leave the setting out")
-    return path
-
-
-_LONGEST_NAME: Final = 255
-Folder = Annotated[str, AfterValidator(_folder)]
+_DATA_DIR: Final = Path(".fourfold")
+#: Of a file or a folder; empty where none is named.
+PathText = Annotated[str, AfterValidator(expanded)]
+DataDir = Annotated[Path, BeforeValidator(lambda path: expanded(path) or _DATA_DIR)]
 
 
 def _host_names(names: str) -> str:
@@ -82,18 +69,16 @@ class Settings(BaseSettings):
     kafka_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_username: str = Field("", description="user name for SASL")
     kafka_password: str = Field("", description="password for SASL", repr=False)
-    kafka_ca_file: str = Field("", description="PEM file of the authority that Kafka's TLS uses")
-    kafka_cert_file: str = Field("", description="PEM file of the client's certificate")
-    kafka_key_file: str = Field("", description="PEM file of the client's key")
+    kafka_ca_file: PathText = Field("", description="PEM file of the authority that Kafka's TLS uses")
+    kafka_cert_file: PathText = Field("", description="PEM file of the client's certificate")
+    kafka_key_file: PathText = Field("", description="PEM file of the client's key")
     redis: str = Field("", description="Redis' address, redis:// or rediss://; empty: embedded", repr=False)
 
-    data_dir: Annotated[Path, AfterValidator(_named)] = Field(
-        Path(".fourfold"), description="data and logs of embedded servers"
-    )
+    data_dir: DataDir = Field(_DATA_DIR, description="data and logs of embedded servers")
     kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
     redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
 
-    lake: Folder = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
+    lake: PathText = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
 
     namespace: str = Field(
         "v1",
@@ -129,7 +114,7 @@ class Settings(BaseSettings):
         2, ge=0, le=3600, description="how far clocks of brokers may be apart; a cut is older by it"
     )
     batch_processes: int = Field(2, ge=1, le=64, description="processes of a recompute")
-    quality_rules: str = Field("", description="file of quality rules; empty: those that come with Fourfold")
+    quality_rules: PathText = Field("", description="file of quality rules; empty: those that come with Fourfold")
 
     api_host: str = Field("127.0.0.1", description="where the API is served")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")

@@ -48,8 +48,11 @@ class LockedJar:
         return repository.joinpath(*self.group.split("."), self.artifact, self.version, self.file_name)
 
     def matches(self, file: Path) -> bool:
-        """Whether a file exists and has this content."""
-        return file.exists() and sha256_of(file) == self.sha256
+        """Whether a file is there, can be read and has this content."""
+        try:
+            return sha256_of(file) == self.sha256
+        except OSError:
+            return False
 
 
 def sha256_of(file: Path) -> str:

@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 import msgspec
 
-from adapters.durable import write_whole
+from adapters.durable import OF_THE_DISK, refusal_to_write, write_whole
 from adapters.embedded.jar_lock import KAFKA, LOCK_FILE, LockedJar, read_lock
 from core.errors import ConfigurationError, UnavailableError
 from core.secrets import without_password
@@ -39,13 +39,17 @@ class Jars:
     """The jars that the lock names.
 
     repository: a Maven repository, by default the user's own (as Maven and jgo find it), so that a second clone of
-    the project downloads nothing. cache: a directory for what was verified already.
+    the project downloads nothing. spare: takes its place where that one lacks jars and cannot be written, or where the
+    user has no home. cache: a directory for what was verified already.
     """
 
-    def __init__(self, cache: Path, progress: Callable[[str], None], repository: Path | None = None) -> None:
+    def __init__(
+        self, cache: Path, progress: Callable[[str], None], repository: Path | None = None, spare: Path | None = None
+    ) -> None:
         self._cache = cache
         self._progress = progress
         self._repository = repository
+        self._spare = spare
 
     def class_path(self) -> tuple[Path, ...]:
         """Paths of all jars, each with the content that the lock names. Offline and in milliseconds if there already.
@@ -60,9 +64,13 @@ class Jars:
         return found
 
     def _ensure(self, jars: Sequence[LockedJar]) -> tuple[Path, ...]:
-        context = _maven_context(self._repository)
+        context = _maven_context(self._repository, self._spare)
+        missing = _missing(jars, context.repo_cache)
+        if missing and self._spare is not None and (refusal := refusal_to_write(context.repo_cache)):
+            self._progress(f"{context.repo_cache} cannot be written ({refusal}): jars are kept in {self._spare}")
+            context = _maven_context(self._spare, self._spare)
+            missing = _missing(jars, context.repo_cache)
         repository: Path = context.repo_cache
-        missing = [jar for jar in jars if not jar.matches(jar.path_in(repository))]
         if missing:
             self._progress(f"Kafka {KAFKA}: downloading {len(missing)} of {len(jars)} jars to {repository}")
             self._download(missing, context)
@@ -83,7 +91,7 @@ class Jars:
                 raise
 
     def _note(self) -> Path:
-        key = hashlib.sha256(LOCK_FILE.read_bytes() + str(self._repository).encode()).hexdigest()
+        key = hashlib.sha256(LOCK_FILE.read_bytes() + os.fsencode(str(self._repository))).hexdigest()
         return self._cache / f"kafka-{KAFKA}-{key[:16]}.json"
 
     def _remembered(self) -> tuple[Path, ...] | None:
@@ -103,7 +111,11 @@ class Jars:
             self._progress(f"{self._cache} cannot be written ({error.strerror}): the jars are verified at each start")
 
 
-def _maven_context(repository: Path | None) -> Any:
+def _missing(jars: Sequence[LockedJar], repository: Path) -> list[LockedJar]:
+    return [jar for jar in jars if not jar.matches(jar.path_in(repository))]
+
+
+def _maven_context(repository: Path | None, spare: Path | None) -> Any:
     try:
         from jgo.config import GlobalSettings  # noqa: PLC0415 - an optional dependency, slow to import
         from jgo.maven import MavenContext  # noqa: PLC0415
@@ -112,7 +124,15 @@ def _maven_context(repository: Path | None) -> Any:
             "the embedded Kafka needs the package `jgo`, which is not installed; "
             "install `fourfold[embedded]`, or set the address of a Kafka"
         ) from error
-    settings = GlobalSettings.load()
+    try:
+        settings = GlobalSettings.load()
+    except RuntimeError as error:
+        # it looks into the user's home, and there is none
+        own = os.environ.get("M2_REPO")
+        repository = repository or (Path(own) if own else spare)
+        if repository is None:
+            raise ConfigurationError("this user has no home for a Maven repository: set HOME, or M2_REPO") from error
+        settings = GlobalSettings(cache_dir=repository, repo_cache=repository)
     context = MavenContext(repo_cache=repository or settings.repo_cache)
     context.remote_repos = {**settings.repositories, **context.remote_repos}
     return context
@@ -136,7 +156,12 @@ def _fetch(jar: LockedJar, context: Any) -> int:
                 )
             file.replace(target)
     except (OSError, RuntimeError) as error:
-        # requests' errors are OSErrors; jgo says RuntimeError when no repository has the file.
+        # requests' errors are OSErrors without a number; jgo says RuntimeError when no repository has the file.
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            raise UnavailableError(
+                f"{jar.file_name} of Kafka {KAFKA} cannot be kept in {target.parent} ({error.strerror}): free some space "
+                "there or make it writable, or set M2_REPO to another folder"
+            ) from error
         raise UnavailableError(
             f"{jar.file_name} of Kafka {KAFKA} cannot be downloaded ({type(error).__name__}) to {target.parent}"
             f"{_over_proxy()}; connect to the network, or copy a filled Maven repository there, and start again"

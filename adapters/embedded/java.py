@@ -46,7 +46,7 @@ class Java:
     def command(self, main: str, arguments: Sequence[str], options: Sequence[str] = ()) -> list[str]:
         """The command line that runs the class `main`. Raises ConfigurationError if there is no runtime."""
         cached = self.startup_cache()
-        warm = [f"-XX:AOTCache={cached}"] if cached.exists() else []
+        warm = [f"-XX:AOTCache={cached}"] if os.access(cached, os.R_OK) else []
         class_path = os.pathsep.join(map(str, self.class_path))
         return [str(executable()), *_TUNING, *_QUIET, *warm, *options, "-cp", class_path, main, *arguments]
 

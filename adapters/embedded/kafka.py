@@ -21,6 +21,7 @@ from adapters.embedded.java import Java
 from adapters.embedded.kafka_config import DATA, logging_properties, server_properties
 from adapters.embedded.process import ProcessIdentity
 from adapters.embedded.server import EmbeddedServer, Progress
+from adapters.embedded.surroundings import server_environment
 from adapters.embedded.version import Version
 from core.errors import UnavailableError
 
@@ -42,13 +43,18 @@ class EmbeddedKafka(EmbeddedServer):
         progress: Progress,
         *,
         cache: Path,
+        spare: Path | None = None,
         java_options: Sequence[str] = (),
     ) -> None:
-        """cache: directory for what all data directories of a user share. java_options: added to the server's."""
+        """Nothing is touched yet.
+
+        cache: directory for what all data directories of a user share. spare: for jars where the user's Maven repository
+        takes none, by default in the data directory. java_options: added to the server's.
+        """
         super().__init__(directory, port, progress)
         # Only what the JVM itself says: the broker's log rolls over by itself.
         self.console = directory.logs / "kafka.console.log"
-        self._jars = Jars(cache, progress)
+        self._jars = Jars(cache, progress, spare=spare or directory.root / "maven")
         self._cache = cache
         self._options = tuple(java_options)
 
@@ -103,7 +109,9 @@ class EmbeddedKafka(EmbeddedServer):
         )
         before = log_tail.size(self.console)
         with self.console.open("ab") as console:
-            result = subprocess.run(command, cwd=self.home, stdout=console, stderr=console, check=False)  # noqa: S603
+            result = subprocess.run(  # noqa: S603 - a command built by this package, no shell
+                command, cwd=self.home, env=server_environment(), stdout=console, stderr=console, check=False
+            )
         if result.returncode:
             complaint = log_tail.last_complaint([(self.console, before)]) or f"exit code {result.returncode}"
             raise UnavailableError(

@@ -329,8 +329,16 @@ class EmbeddedServer(ABC):
             )
 
     def writer(self) -> Version | None:
-        """Version of the program that last wrote the data, None for no data."""
-        return Version.parse(self._marker().read_text()) if self._marker().exists() else None
+        """Version of the program that last wrote the data, None for no data. Raises ConfigurationError if it is unreadable."""
+        try:
+            return Version.parse(self._marker().read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"{self._marker()} does not say which {self.label} wrote the data there ({error}): write its version into "
+                f"it, as 1.2.3, or remove {self.home}, and {self.label} starts without data"
+            ) from error
 
     def _rotate(self) -> None:
         """Keep the log from growing for ever: the program itself rolls nothing over."""

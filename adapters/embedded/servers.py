@@ -46,18 +46,19 @@ class EmbeddedServers:
         redis_port: int | None = None,
         with_kafka: bool = True,
         with_redis: bool = True,
-        cache: Path = DEFAULT_CACHE,
+        cache: Path | None = None,
         progress: Progress = _silent,
     ) -> None:
         """Nothing is touched yet.
 
         kafka_port, redis_port: None means free ones, kept from start to start.
         with_kafka, with_redis: False leaves that server out, where another one is used instead.
-        cache: directory shared by all data directories of a user. progress: gets one line for each thing that happens.
+        cache: directory shared by all data directories of a user, by default `DEFAULT_CACHE`; of a user without a home,
+        in this one. progress: gets one line for each thing that happens.
         """
         self._directory = DataDirectory(directory)
         self._progress = progress
-        self._cache = cache.expanduser()
+        self._cache = cache or _cache_of_user() or self._directory.root / "cache"
         self.kafka = EmbeddedKafka(self._directory, kafka_port, progress, cache=self._cache)
         self.redis = EmbeddedRedis(self._directory, redis_port, progress)
         self._used: dict[EmbeddedServer, bool] = {self.kafka: with_kafka, self.redis: with_redis}
@@ -74,10 +75,11 @@ class EmbeddedServers:
     def prepare(self) -> None:
         """Do once per machine what makes starts quick: download the jars, make Kafka's start-up cache.
 
-        It takes about 20 s, and each start then 1.5 s instead of 3.5 s. Not needed for a start.
+        It takes about 20 s, and each start then 1.5 s instead of 3.5 s. Not needed for a start, so a cache that cannot
+        be written is said, and nothing more.
         Raises UnavailableError and ConfigurationError as `start`.
         """
-        train(self._cache, self._progress)
+        train(self._cache, self._directory.root / "maven", self._progress)
 
     def start(self, *, detached: bool = False) -> Addresses:
         """Start what does not run yet, wait until all answer. Servers that run already are used as they are.
@@ -177,6 +179,14 @@ class EmbeddedServers:
     @property
     def _servers(self) -> list[EmbeddedServer]:
         return [server for server, used in self._used.items() if used]
+
+
+def _cache_of_user() -> Path | None:
+    """None for a user without a home."""
+    try:
+        return DEFAULT_CACHE.expanduser()
+    except RuntimeError:
+        return None
 
 
 def _stop(servers: Sequence[EmbeddedServer], bound_s: float, *, by_owner: bool = False) -> None:

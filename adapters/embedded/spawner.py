@@ -10,6 +10,7 @@ from pathlib import Path
 
 from adapters.embedded import launch
 from adapters.embedded.process import ProcessIdentity
+from adapters.embedded.surroundings import server_environment
 
 
 @functools.cache
@@ -34,5 +35,5 @@ def spawn(command: list[str], *, home: Path, console: Path, owned: bool) -> Proc
         (os.POSIX_SPAWN_OPEN, 1, str(console), output, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    start = functools.partial(os.posix_spawn, sys.executable, script, os.environ, file_actions=files)
+    start = functools.partial(os.posix_spawn, sys.executable, script, server_environment(), file_actions=files)
     return ProcessIdentity.of(_thread().submit(start).result())

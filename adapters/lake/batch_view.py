@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from adapters.lake.day_cells import DayCells, add_up
+from adapters.lake.day_cells import USERS, DayCells, add_up
 from adapters.lake.manifest import Manifest
+from adapters.lake.parquet import table_of
+from adapters.lake.trouble import DamagedViewError
 from adapters.lake.views import Failing, ViewStore
 from core.cells import Cell, Cells
 from core.cut import Cut
@@ -56,11 +58,11 @@ class BatchView:
         return {m: c for day in self._days_of(start, end) for m, c in day.series(key, start, end).items()}
 
     def users(self, start: int, end: int) -> set[str]:
-        """The users of minutes `start` (included) to `end` (left out), exact."""
+        """The users of minutes `start` (included) to `end` (left out), exact. Raises `DamagedViewError`."""
         found: set[str] = set()
         for date, name in self.manifest.users.items():
             if start < _first_minute(date) + _MINUTES_A_DAY and end > _first_minute(date):
-                table = pq.read_table(self._data / name)
+                table = table_of(self._data / name, USERS, DamagedViewError)
                 within = pc.and_(pc.greater_equal(table["minute"], start), pc.less(table["minute"], end))
                 found.update(table.filter(within)["user"].unique().to_pylist())
         return found
@@ -74,29 +76,44 @@ class BatchView:
 
 
 class BatchViews:
-    """Gives the current version, loading what changed since the last one. For any number of threads."""
+    """Gives the current version, loading what changed since the last one. For any number of threads.
+
+    While the current version cannot be read, the one that was read before it goes on answering.
+    """
 
     def __init__(self, store: ViewStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._view: BatchView | None = None
         self._files: dict[str, DayCells] = {}
+        self._unreadable: Failing | None = None
 
     def current(self) -> BatchView | None:
-        """The current version; None before the first one. Raises `UnavailableError`."""
+        """The current version; None before the first one. Raises `UnavailableError` where none was read before."""
         with self._lock:
             try:
-                number = self._store.pointer()
-                if self._view is None or self._view.manifest.version != number:
+                number = self._pointer()
+                if self._view is None or self._view.manifest.version != number or self._unreadable is not None:
                     manifest = self._store.current()
                     self._view = None if manifest is None else self._load(manifest)
-            except (OSError, ValueError) as error:
-                raise UnavailableError(f"the batch view cannot be read: {error}") from error
+                self._unreadable = None
+            except (UnavailableError, OSError, ValueError) as error:
+                said = str(error) if isinstance(error, UnavailableError) else f"the batch view cannot be read: {error}"
+                if self._view is None:
+                    raise UnavailableError(said) from error
+                since_ms = int(time.time() * 1000) if self._unreadable is None else self._unreadable.since_ms
+                self._unreadable = Failing(since_ms, said)
             return self._view
 
     def failing(self) -> Failing | None:
-        """Why there is no newer version; None where the last batch cycle went well."""
-        return self._store.failing()
+        """Why there is no newer version; None where the last batch cycle went well, and its version can be read."""
+        return self._unreadable or self._store.failing()
+
+    def _pointer(self) -> int:
+        number = self._store.pointer()
+        if not number and self._view is not None:
+            raise UnavailableError(f"{self._store.folder} has no current version any more: did somebody remove it?")
+        return number
 
     def _load(self, manifest: Manifest) -> BatchView:
         data = self._store.data

@@ -9,19 +9,25 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from adapters.lake.columns import MEASURE_COLUMNS, Column, schema_of
+from adapters.lake.parquet import table_of
+from adapters.lake.trouble import DamagedViewError
 from core.cells import LARGEST, MEASURES, Cell, CellKey, Cells
 
 Ints = npt.NDArray[np.int64]
 
-SCHEMA: Final = pa.schema(
-    [
-        ("minute", pa.int32()),
-        ("dimension", pa.string()),
-        ("value", pa.string()),
-        *((measure, pa.int64()) for measure in MEASURES),
-    ]
+MINUTE: Final = Column("minute", pa.int32(), "minute of event time", "minutes since 1970-01-01 00:00 UTC")
+DIMENSION: Final = Column(
+    "dimension", pa.string(), "what is counted by: campaign, product, country, or all, which has each event, too"
+)
+VALUE: Final = Column("value", pa.string(), "which campaign, product or country (ISO 3166); empty for all")
+SCHEMA: Final = schema_of(MINUTE, DIMENSION, VALUE, *(MEASURE_COLUMNS[measure] for measure in MEASURES))
+
+
+#: The distinct users of each minute, sorted by both.
+USERS: Final = schema_of(
+    MINUTE, Column("user", pa.string(), "a user with an accepted event in this minute; each once a minute")
 )
 
 
@@ -29,8 +35,8 @@ class DayCells:
     """Read once, never changed."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: a file of `SCHEMA`, sorted by minute."""
-        table = pq.read_table(path, schema=SCHEMA, memory_map=False)
+        """`path`: a file of `SCHEMA`, sorted by minute. Raises `DamagedViewError`."""
+        table = table_of(path, SCHEMA, DamagedViewError)
         self._minutes: Ints = table["minute"].to_numpy().astype(np.int64)
         self._numbers: Ints = np.column_stack([table[m].to_numpy() for m in MEASURES]).reshape(-1, len(MEASURES))
         self._largest = int(self._numbers.max(initial=0))

@@ -58,6 +58,11 @@ def plain_root(folder: Path, inside: Iterable[str]) -> Path:
     return root
 
 
+def aside(folder: Path) -> Path:
+    """A name in our folder for temporary files, of `folder` alone: for what cannot be written there. Raises as `plain`."""
+    return _shelf(folder.absolute()) / f"{_digest(folder.absolute())}.note"
+
+
 def _is_plain(folder: Path) -> bool:
     return all(_PLAIN.fullmatch(name) for name in (str(folder), os.path.realpath(folder)))
 

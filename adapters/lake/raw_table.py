@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -15,22 +18,25 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from adapters.durable import refuse_without_links
+from adapters.lake.columns import Column, schema_of
+from adapters.lake.delta_log import refuse_empty, still_there, why_unreadable
+from adapters.lake.parquet import rows_of
 from adapters.lake.plain_path import plain_root
+from adapters.lake.trouble import LIBRARY_ERRORS, DamagedRawError, LakeError, number_of, reading, writing
 from core.contract import UNSTAMPED_MS
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.events import TOPICS
 from core.position import PartitionKey
 
 #: `append_ms` is the broker's append time, 0 where it did not stamp the record. The truth header is not here: no layer may read it.
-SCHEMA: Final = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-        ("append_ms", pa.int64()),
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-    ]
+SCHEMA: Final = schema_of(
+    Column("topic", pa.string(), "the topic of Kafka"),
+    Column("partition", pa.int32(), "its partition"),
+    Column("offset", pa.int64(), "the record's offset there"),
+    Column("append_ms", pa.int64(), "when the broker appended it; 0: it did not say", "milliseconds since 1970, UTC"),
+    Column("key", pa.binary(), "the record's key, as it came"),
+    Column("value", pa.binary(), "the record's value, as it came; null where it had none"),
 )
 SCANNED: Final = ["offset", "append_ms", "key", "value"]
 SCAN_ROWS: Final = 65_536
@@ -39,6 +45,8 @@ COMPACT_BYTES: Final = 16 * 2**20
 #: Readers may hold a snapshot, and writers files that are not committed yet, for so long.
 KEEP_HOURS: Final = 1
 _LOG: Final = "_delta_log"
+#: How Delta names its data files.
+_WRITTEN: Final = re.compile(r"part-\d+-[0-9a-f-]{36}-c\d+\.\w+\.parquet")
 _WRITER: Final = WriterProperties(compression="ZSTD")
 _CONFIGURATION: Final = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": "offset,append_ms"}
 
@@ -109,7 +117,8 @@ class RawTable:
 
         `moves`: old and new next offset; a partition may move without rows. The old one of a
         partition that is new here is its first offset. `lost`: how many offsets of a move are lost.
-        Raises `ConcurrentArchiveError` where the table is not at the old offsets, or changed meanwhile.
+        Raises `ConcurrentArchiveError` where the table is not at the old offsets, or changed meanwhile, `LakeError` where
+        it is damaged or cannot be written, `ConfigurationError` on a file system without hard links.
         """
         table = self._open() or self._create()
         archived = _numbers(table, "archive")
@@ -141,7 +150,8 @@ class RawTable:
         held: list[pa.Table] = []
         for file, following in zip_longest(files, files[1:]):
             # not `read_table`: it takes the folders' names for columns
-            read = pq.ParquetFile(file.path).read(columns=SCANNED)
+            with reading(Path(file.path), DamagedRawError):
+                read = pq.ParquetFile(file.path).read(columns=SCANNED)
             table = _in_order(pa.concat_tables([*held, read]))
             whole_until = min(end, following.first) if following else end
             low, high = np.searchsorted(table["offset"].to_numpy(), [start, max(start, whole_until)])
@@ -166,9 +176,18 @@ class RawTable:
             if file.last < end:
                 found[file.source] += file.rows
             elif file.first < end:
-                offsets = pq.ParquetFile(file.path).read(columns=["offset"])["offset"].to_numpy()
+                with reading(Path(file.path), DamagedRawError):
+                    offsets = pq.ParquetFile(file.path).read(columns=["offset"])["offset"].to_numpy()
                 found[file.source] += int((offsets < end).sum())
         return found
+
+    def check_files(self) -> None:
+        """Raises `DamagedRawError` where a data file is missing, or has another number of rows than was written."""
+        for file in self._data_files():
+            path = Path(file.path)
+            rows = rows_of(path, DamagedRawError)
+            if rows != file.rows:
+                raise DamagedRawError.of(path, f"it has {rows:,} of {file.rows:,} rows")
 
     def version(self) -> int:
         """The number of the last commit; -1 before the first one."""
@@ -176,65 +195,105 @@ class RawTable:
         return -1 if table is None else table.version()
 
     def compact(self) -> None:
-        """Gathers small files. Raises `ConcurrentArchiveError` where another process changed the same ones."""
+        """Gathers small files.
+
+        Raises `ConcurrentArchiveError` where another process changed the same ones, `LakeError` as `append`.
+        """
         table = self._open()
         if table is None:
             return
-        try:
-            table.optimize.compact(target_size=COMPACT_BYTES, writer_properties=_WRITER)
-        except CommitFailedError as error:
-            raise ConcurrentArchiveError(f"{self.path} was changed while it was compacted: {error}") from error
-        except DeltaError as error:
-            raise UnavailableError(f"{self.path} cannot be written: {error}") from error
+        with self._telling():
+            try:
+                table.optimize.compact(target_size=COMPACT_BYTES, writer_properties=_WRITER)
+            except CommitFailedError as error:
+                if number_of(error):
+                    raise
+                raise ConcurrentArchiveError(f"{self.path} was changed while it was compacted: {error}") from error
+            except DeltaError:
+                # it names no file that it cannot read
+                self.check_files()
+                raise
 
     def vacuum(self, *, alone: bool = False) -> int:
-        """Removes files that do not count; how many.
+        """Removes files that do not count, of those that Delta wrote; how many. Raises `LakeError`.
 
         `alone`: nobody reads or writes the table now, so that young and half-written files go too.
         """
         table = self._open()
         if table is None:
             return 0
-        gone = table.vacuum(
-            retention_hours=0 if alone else KEEP_HOURS, dry_run=False, enforce_retention_duration=False, full=True
-        )
-        # names of a writer that was killed while it wrote; Delta does not know them
-        torn = list(self.path.glob("*/*/*.parquet#*")) if alone else []
-        for file in torn:
-            file.unlink()
-        return len(gone) + len(torn)
+        with self._telling():
+            found = table.vacuum(
+                retention_hours=0 if alone else KEEP_HOURS, dry_run=True, enforce_retention_duration=False, full=True
+            )
+            # what has another name is somebody else's, and may be all that is left of a file
+            gone = [self.path / name for name in map(unquote, found) if _WRITTEN.fullmatch(Path(name).name)]
+            # names of a writer that was killed while it wrote; Delta does not know them
+            gone += self.path.glob("*/*/*.parquet#*") if alone else []
+            for file in gone:
+                file.unlink(missing_ok=True)
+        return len(gone)
 
     def _open(self) -> DeltaTable | None:
         """The table as it is now; None where there is none yet."""
         if not (self.path / _LOG).is_dir():
             return None
         root = self._root()
-        if self._handle is None:
-            try:
+        try:
+            if self._handle is not None and not still_there(self.path / _LOG, self._handle.version()):
+                # somebody went back to an earlier commit
+                self._handle = None
+            known = -1 if self._handle is None else self._handle.version()
+            if self._handle is None:
                 self._handle = DeltaTable(root)
-            except TableNotFoundError:
-                return None
-        else:
-            self._handle.update_incremental()
+            else:
+                self._handle.update_incremental()
+            if self._handle.version() > known:
+                refuse_empty(self.path / _LOG, known)
+        except TableNotFoundError:
+            return None
+        except LIBRARY_ERRORS as error:
+            self._handle = None
+            raise why_unreadable(self.path / _LOG, error) from error
+        except LakeError:
+            self._handle = None
+            raise
         return self._handle
 
     def _create(self) -> DeltaTable:
-        self.path.mkdir(parents=True, exist_ok=True)
-        root = self._root()
-        try:
-            self._handle = DeltaTable.create(
-                root, SCHEMA, partition_by=["topic", "partition"], configuration=_CONFIGURATION
-            )
-        except DeltaError:
-            # somebody else made it in the meantime
-            self._handle = DeltaTable(root)
+        with self._telling():
+            self.path.mkdir(parents=True, exist_ok=True)
+            root = self._root()
+            try:
+                self._handle = DeltaTable.create(
+                    root, SCHEMA, partition_by=["topic", "partition"], configuration=_CONFIGURATION
+                )
+            except DeltaError as error:
+                if number_of(error):
+                    raise
+                # somebody else made it in the meantime
+                self._handle = DeltaTable(root)
         return self._handle
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Raises `LakeError` for what Delta or the file system says inside, `ConfigurationError` for one without links."""
+        try:
+            with writing(self.path):
+                yield
+        except LakeError:
+            refuse_without_links(self.path)
+            raise
 
     def _root(self) -> Path:
         """What Delta takes for the folder."""
         return plain_root(self.path, (_LOG, *(f"topic={topic}" for topic in TOPICS)))
 
     def _commit(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
+        with self._telling():
+            self._write(table, rows, versions)
+
+    def _write(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
         try:
             # through the handle whose positions were read, and never again on a newer table:
             # otherwise the rows of two writers would both be taken
@@ -249,6 +308,8 @@ class RawTable:
                 ),
             )
         except CommitFailedError as error:
+            if number_of(error):
+                raise
             raise ConcurrentArchiveError(
                 f"{self.path} was changed while records were archived: read the positions again ({error})"
             ) from error

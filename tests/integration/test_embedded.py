@@ -39,7 +39,10 @@ TOPIC = "letters"
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[EmbeddedServers]:
+def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServers]:
+    # Meant for other programs: with any of them a Java that takes it does not start.
+    for name in ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"):
+        monkeypatch.setenv(name, "-XX:+UseG1GC -javaagent:/nowhere.jar")
     # A name that would break an unquoted path, a list of paths, or a program in the C locale.
     servers = EmbeddedServers(tmp_path / "dätä, dir")
     yield servers

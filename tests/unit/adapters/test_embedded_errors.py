@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from adapters.embedded.jar_lock import LockedJar, read_lock, sha256_of
 from adapters.embedded.jars import Jars
 from adapters.embedded.java import executable
 from adapters.embedded.redis_binary import RedisBinary
+from adapters.embedded.surroundings import server_environment
+from adapters.embedded.training import train
 from core.errors import ConfigurationError, UnavailableError
 
 
@@ -130,3 +134,72 @@ def test_the_line_that_says_why(tmp_path: Path, before: str, after: str, expecte
     offset = log_tail.size(log)
     log.write_text(before + after)
     assert log_tail.last_complaint([(log, offset), (tmp_path / "none", 0)]) == expected
+
+
+def test_variables_for_other_programs_do_not_reach_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = (
+        "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "KAFKA_OPTS", "KAFKA_HEAP_OPTS",
+        "KAFKA_LOG4J_OPTS", "LOG4J_CONFIGURATION_FILE", "JAVA_HOME", "PYTHONPATH", "FOURFOLD_KAFKA_PASSWORD",
+    )  # fmt: skip
+    for name in foreign:
+        monkeypatch.setenv(name, "-javaagent:/nowhere.jar")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/somewhere")
+    monkeypatch.setenv("LC_ALL", "C")
+    found = server_environment()
+    assert not found.keys() & set(foreign)
+    assert (found["PATH"], found["LD_LIBRARY_PATH"]) == (os.environ["PATH"], "/somewhere")
+    assert "LC_ALL" not in found
+
+
+def test_a_user_without_a_home_has_a_cache_in_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["nobody"])
+    assert EmbeddedServers(tmp_path / "data").running() is None
+    # offline, with no repository: it is looked for in the data directory, and the download is what fails
+    monkeypatch.setattr("adapters.embedded.jars._fetch", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        EmbeddedServers(tmp_path / "data").kafka.java()
+    with pytest.raises(ConfigurationError, match="no home for a Maven repository: set HOME, or M2_REPO"):
+        Jars(tmp_path / "cache", lambda _: None).class_path()
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_gone_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jars, "class_path", lambda _: ())
+    (tmp_path / "file").touch()
+    told: list[str] = []
+    train(tmp_path / "file" / "fourfold", tmp_path / "maven", told.append)
+    assert [line.split(":")[0] for line in told] == [f"{tmp_path}/file/fourfold cannot be written (Not a directory)"]
+
+
+def test_jars_are_kept_elsewhere_where_the_repository_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "repository").touch()
+    asked: list[Path] = []
+    monkeypatch.setattr("adapters.embedded.jars._fetch", lambda _, context: asked.append(context.repo_cache) or 1)
+    told: list[str] = []
+    Jars(tmp_path / "cache", told.append, tmp_path / "repository", tmp_path / "spare").class_path()
+    assert set(asked) == {tmp_path / "spare"}
+    assert told[0].startswith(
+        f"{tmp_path}/repository cannot be written (File exists): jars are kept in {tmp_path}/spare"
+    )
+
+
+def test_a_full_disk_is_not_taken_for_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    with pytest.raises(UnavailableError, match=r"cannot be kept in .* \(No space left on device\): free some space"):
+        Jars(tmp_path / "cache", lambda _: None, tmp_path / "repository").class_path()
+
+
+def test_a_torn_mark_of_who_wrote_the_data(servers: EmbeddedServers) -> None:
+    servers.redis.home.mkdir(parents=True)
+    (servers.redis.home / "written-by").touch()
+    with pytest.raises(ConfigurationError, match=r"written-by does not say which Redis wrote .*: write its version"):
+        servers.redis.start()

@@ -2,6 +2,7 @@
 
 import random
 import re
+import uuid
 from itertools import pairwise
 
 import pyarrow as pa
@@ -138,7 +139,7 @@ def test_files_that_no_commit_names_are_not_read_and_vacuumed(table):
     table.append(rows(CLICKS, 0, 3), {CLICKS: (0, 3)})
     ((named,),) = table.files().values()
     folder = table.path / "topic=clicks" / "partition=0"
-    (folder / "part-00000-orphan.zstd.parquet").write_bytes((folder / named).read_bytes())
+    (folder / f"part-00000-{uuid.uuid4()}-c000.zstd.parquet").write_bytes((folder / named).read_bytes())
     (folder / "part-00001-torn.zstd.parquet#1").write_bytes(b"PAR1")
     assert offsets(table, CLICKS) == [0, 1, 2]
     assert list(table.files().values()) == [[named]]

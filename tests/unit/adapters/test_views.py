@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adapters import durable
@@ -90,16 +92,16 @@ def test_the_way_back_and_on_again(store: ViewStore) -> None:
 
 def test_old_versions_and_files_without_a_name_go(store: ViewStore) -> None:
     for number in range(1, 6):
-        (store.data / f"cells-{number}").write_text("")
-        store.publish(version(number, cells={"2026-01-01": f"cells-{number}"}))
-    (store.data / "at-work").write_text("")
+        pq.write_table(pa.table({"minute": [1]}), store.data / f"cells-{number}.parquet")
+        store.publish(version(number, cells={"2026-01-01": f"cells-{number}.parquet"}))
+    (store.data / "cells-6.parquet").write_text("")
     store.rollback(2)
     long_ago = time.time() - 7200
     for file in store.data.iterdir():
-        if file.name != "at-work":
+        if file.name != "cells-6.parquet":
             os.utime(file, (long_ago, long_ago))
     assert store.vacuum(keep=2) == 2
-    assert sorted(each.name for each in store.data.iterdir()) == ["at-work", "cells-2", "cells-4", "cells-5"]
+    assert sorted(each.name for each in store.data.iterdir()) == [f"cells-{n}.parquet" for n in (2, 4, 5, 6)]
     assert [each.version for each in store.versions()] == [2, 4, 5]
 
 
@@ -134,7 +136,9 @@ def test_readers_never_see_a_mixture(store: ViewStore) -> None:
 def test_a_pointer_to_nothing_is_told(store: ViewStore) -> None:
     store.publish(version(1))
     (store.data.parent / "v000001.json").unlink()
-    with pytest.raises(UnavailableError, match="version 1 is not in"):
+    with pytest.raises(
+        UnavailableError, match=r"v000001\.json is damaged \(it is missing\): `fourfold recompute --full`"
+    ):
         store.current()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from core.errors import ConfigurationError
 from core.rules import Rules
 from modes.catalogue import MODES
+from modes.cli import app
 from modes.settings import Settings, doubts, environment, load
 from modes.wiring import speed_reader, speed_sink
 
@@ -76,6 +78,18 @@ WRONG = [
     ("lake", "s3://bucket/lake"),
     ("lake", "file:///tmp/lake"),
     ("lake", "x/" + "ü" * 128),
+    ("lake", "dbfs:/lake"),
+    ("lake", "~nobody-has-this-name/lake"),
+    ("data_dir", "s3://bucket/data"),
+    ("data_dir", "S3A://bucket/data"),
+    ("data_dir", "hdfs://host:9000/data"),
+    ("data_dir", r"C:\Users\me"),
+    ("data_dir", "x\0y"),
+    ("data_dir", "x/" + "ü" * 128),
+    ("quality_rules", "https://host/rules.toml"),
+    ("kafka_ca_file", "gs://bucket/ca.pem"),
+    ("kafka_cert_file", "file:///cert.pem"),
+    ("kafka_key_file", "abfss://x@y/key.pem"),
     ("log_level", "loud"),
     ("log_format", "xml"),
 ]
@@ -105,7 +119,6 @@ def test_a_wrong_value_in_the_environment_is_refused_the_same_way(monkeypatch: p
         ("namespace", "two words", "use 1 to 32 letters, digits, _ . or -"),
         ("job", "a b", "use up to 16 letters, digits, _ or -"),
         ("resend_seconds", "5", "use two whole numbers with - between them, from-to: 5-50"),
-        ("data_dir", "", "use the name of a folder, or leave the setting out"),
     ],
 )
 def test_what_is_allowed_is_said_in_words(monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str) -> None:
@@ -211,3 +224,50 @@ def test_an_address_that_is_no_redis_is_refused_in_one_line(address: str, connec
     with pytest.raises(ConfigurationError, match=r"^FOURFOLD_REDIS is no address of a Redis") as caught:
         connect(load(redis=address))  # type: ignore[operator]
     assert len(str(caught.value).splitlines()) == 1
+
+
+PATHS = ["data_dir", "lake", "quality_rules", "kafka_ca_file", "kafka_cert_file", "kafka_key_file"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_home_is_expanded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for written, meant in (("~/a b", "/home/somebody/a b"), ("a/~", "a/~"), ("./~x", "./~x"), ("[1]/%20", "[1]/%20")):
+        monkeypatch.setenv(f"FOURFOLD_{name.upper()}", written)
+        assert Path(getattr(load(), name)) == Path(meant)
+
+
+def test_a_data_directory_without_a_name_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOURFOLD_DATA_DIR", "")
+    assert load().data_dir == Path(".fourfold")
+
+
+def test_paths_of_settings_are_all_looked_at() -> None:
+    # what a new setting is called says whether it names a file or a folder
+    named = {name for name in Settings.model_fields if name.endswith(("_dir", "_file", "lake", "_rules"))}
+    assert named == set(PATHS)
+
+
+OPTIONS = [
+    ["race", "--out"],
+    ["race", "--prices"],
+    ["advise", "--report"],
+    ["capacity", "--events-per-second", "1", "--keys", "1", "--report"],
+    ["contract", "--write"],
+    ["deadletters", "fix", "--rule"],
+    ["quality", "--parquet"],
+]
+
+
+@pytest.mark.parametrize("arguments", OPTIONS, ids=" ".join)
+def test_an_option_that_is_an_address_is_refused_in_one_line(arguments: list[str]) -> None:
+    found = CliRunner().invoke(app, [*arguments, "s3://bucket/x"])
+    assert isinstance(found.exception, ConfigurationError)
+    assert str(found.exception).startswith("'s3://bucket/x': a folder or file is needed, not an address")
+    assert list(Path().iterdir()) == []
+
+
+def test_an_option_may_name_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert CliRunner().invoke(app, ["contract", "--write", "~/documents"]).exit_code == 0
+    assert (tmp_path / "documents" / "asyncapi.json").is_file()

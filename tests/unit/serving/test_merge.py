@@ -206,7 +206,7 @@ def test_a_batch_view_that_cannot_be_read_is_said(world: Lambda) -> None:
     manifest = world.batch.publish(6, {CLICKS_0: 10}, {MINUTE: {ALL: Cell(10)}})
     for name in manifest.files():
         (world.batch.store.data / name).unlink()
-    with pytest.raises(UnavailableError, match="the batch view cannot be read"):
+    with pytest.raises(UnavailableError, match=r"parquet is damaged \(it is missing\): `fourfold recompute --full`"):
         world.merge.answer()
 
 
