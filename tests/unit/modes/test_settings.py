@@ -89,7 +89,7 @@ WRONG = [
     ("quality_rules", "https://host/rules.toml"),
     ("kafka_ca_file", "gs://bucket/ca.pem"),
     ("kafka_cert_file", "file:///cert.pem"),
-    ("kafka_key_file", "abfss://x@y/key.pem"),
+    ("kafka_key_file", "abfss://x.y/key.pem"),
     ("log_level", "loud"),
     ("log_format", "xml"),
 ]
