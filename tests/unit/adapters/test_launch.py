@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+import os
 
 import pytest
 
@@ -28,3 +29,15 @@ def test_a_locale_that_the_system_does_not_know_is_not_handed_on(
 
     monkeypatch.setattr(locale, "setlocale", setlocale)
     assert launch.known_locale() == taken
+
+
+def test_a_server_gets_it_whatever_the_terminal_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis does not start under a locale that the system does not know."""
+    started = []
+    monkeypatch.setenv("LC_ALL", "xx_YY.UTF-8")
+    monkeypatch.setattr(launch, "known_locale", lambda: "en_US.UTF-8")
+    for name in ("setsid", "chdir"):
+        monkeypatch.setattr(launch.os, name, lambda *_: None)
+    monkeypatch.setattr(launch.os, "execv", lambda *command: started.append((command, os.environ["LC_ALL"])))
+    launch.become(0, "home", ["server", "--option"])
+    assert started == [(("server", ["server", "--option"]), "en_US.UTF-8")]

@@ -89,6 +89,11 @@ GLIBC = "/lib/libc.so.6: version `GLIBC_2.28' not found (required by redis-serve
         (f"echo '{LOADER}' >&2; exit 127", "needs libstdc++.so.6, which this system lacks"),
         (f'echo "{GLIBC.replace("`", chr(92) + "`")}" >&2; exit 1', "needs GLIBC_2.28, which this system lacks"),
         ("kill -9 $$", "was killed by signal 9"),
+        # ARM Linux with pages of 16 or 64 KB, such as a Raspberry Pi 5
+        (
+            "echo '<jemalloc>: Unsupported system page size' >&2; kill -11 $$",
+            "was killed by signal 11 (<jemalloc>: Unsupported system page size)",
+        ),
         ("echo oh >&2; exit 3", "ends with 3 (oh)"),
         ("echo hello", "says no version"),
         (says("5.0.7"), "is Redis 5.0.7, and 6.2.0 or newer is needed"),
