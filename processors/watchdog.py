@@ -16,7 +16,7 @@ LATE_S: Final = 10.0
 #: Whoever begins has no position before it is in the group.
 FIRST_LIMIT_S: Final = 60.0
 #: From one look to the next, where Kafka is slow.
-LONGEST_LOOK_S: Final = 15.0
+LONGEST_LOOK_S: Final = 40.0
 
 
 @dataclass(slots=True)
