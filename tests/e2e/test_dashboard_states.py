@@ -78,7 +78,7 @@ def fake(browser: Browser) -> Iterator[FakePage]:
 ROWS: Final = [["tbody tr:nth-child(n+3)"]]
 
 
-class Auditor:
+class AxeCheck:
     """Asks axe about a page at one width after the other, in one colour scheme after the other."""
 
     def __init__(self, page: Page) -> None:
@@ -101,29 +101,29 @@ class Auditor:
 
 @pytest.mark.parametrize("names", [STATES[:6], STATES[6:]], ids=["one half", "the other half"])
 def test_axe_finds_nothing_in_any_state_light_or_dark(fake: FakePage, names: Sequence[str]) -> None:
-    auditor = Auditor(fake.page)
+    axe = AxeCheck(fake.page)
     for name in names:
         fake.show(board(name))
-        auditor.check(name)
+        axe.check(name)
 
 
 def test_axe_finds_nothing_before_the_first_answer_and_after_the_last(fake: FakePage) -> None:
-    auditor = Auditor(fake.page)
-    auditor.check("before the first answer")
+    axe = AxeCheck(fake.page)
+    axe.check("before the first answer")
     fake.lose()
-    auditor.check("no answer")
+    axe.check("no answer")
     fake.show(board("lambda-live"))
     fake.lose()
-    auditor.check("lost")
+    axe.check("lost")
 
 
 def test_axe_finds_nothing_at_any_width_on_paper_without_movement_and_with_all_open(fake: FakePage) -> None:
-    auditor = Auditor(fake.page)
+    axe = AxeCheck(fake.page)
     fake.show(largest("lambda-live"))
     fake.page.locator("#chart-table summary").click()
-    auditor.check("all open", 6)
-    auditor.check("paper", media="print")
-    auditor.check("still", media="screen", reduced_motion="reduce")
+    axe.check("all open", 6)
+    axe.check("paper", media="print")
+    axe.check("still", media="screen", reduced_motion="reduce")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size["width"]))
