@@ -168,3 +168,25 @@ def test_up_refuses_a_host_that_is_none_before_it_starts_anything(
     assert err.startswith(f"fourfold: FOURFOLD_{name} is {value!r}, which {said}")
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelt_name_is_told_beside_the_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOURFOLD_MOD", "kappa")
+    monkeypatch.setattr(sys, "argv", ["fourfold", "mode", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code in (0, None)
+    assert json.loads(out)["configured"] == "lambda"
+    assert err == "fourfold: environment: FOURFOLD_MOD is not a setting; did you mean FOURFOLD_MODE?\n"
+
+
+def test_a_role_leaves_that_to_the_command_that_started_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOURFOLD_MOD", "kappa")
+    monkeypatch.setenv("FOURFOLD_OWNER", "1")
+    invocation.settings_of(role=True)
+    assert capsys.readouterr() == ("", "")
