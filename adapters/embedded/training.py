@@ -30,7 +30,7 @@ def train(cache: Path, progress: Progress) -> None:
         target = EmbeddedKafka(directory, None, progress, cache=cache).java().startup_cache()
         if target.exists():
             return
-        progress("Kafka: making its start-up cache, once for this machine")
+        progress("Kafka: making its start-up cache, once for this machine (about 20 s)")
         written = Path(folder) / target.name
         kafka = EmbeddedKafka(directory, None, progress, cache=cache, java_options=[f"-XX:AOTCacheOutput={written}"])
         try:
