@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
     api_address: str = Field("", description="where people find the API; empty: where it is served")
 
-    audit: bool = Field(True, description="whether the API follows the truth in the log, and shows the live error")
+    audit: bool = Field(True, description="whether live views follow the truth in the log, and show the live error")
 
     rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
     seed: int = Field(7, description="the same seed gives the same events")
