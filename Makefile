@@ -17,13 +17,16 @@ export PYTHONUTF8 := 1
 demo: setup ## everything set up and running, live counts; Ctrl-C ends it
 	@$(BIN)/fourfold up || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
 
-setup: .venv/ready ## virtual environment and jars
+setup: .venv/ready ## virtual environment, Kafka's jars and its start-up cache
 	@$(BIN)/fourfold embedded prepare
+	@echo "setup: done, .venv/bin/fourfold is the command"
 
 .venv/ready: requirements/dev.txt requirements/build.txt requirements/install.py pyproject.toml
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c "$(FITS)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "setting up .venv"
+	@echo "setup: virtual environment in .venv, of $$($(PYTHON) --version)"
+	@echo "setup: $$(grep -c '^[a-z].*==' requirements/dev.txt) packages; about 2 minutes where they have to be downloaded"
 	@$(PYTHON) requirements/install.py .venv requirements/dev.txt
+	@echo "setup: fourfold itself"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

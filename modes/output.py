@@ -19,13 +19,14 @@ def settle() -> None:
 
     Names of folders may be no UTF-8, and a locale may know ASCII alone.
     """
-    codecs.register_error(HANDLER, _plain)
+    codecs.register_error(HANDLER, plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
 
 
-def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+def plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """An error handler of codecs: characters that an encoding lacks in letters that it has, all else by number."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(_letters(each, error.encoding) for each in error.object[error.start : error.end]), error.end

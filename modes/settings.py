@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         "", description="further names by which API and metrics may be asked, separated by commas; * for all"
     )
 
-    audit: bool = Field(True, description="whether the API follows the truth in the log, and shows the live error")
+    audit: bool = Field(True, description="whether live views follow the truth in the log, and show the live error")
 
     rate: float = Field(500, ge=0, allow_inf_nan=False, description="records per second; 0: as fast as possible")
     seed: int = Field(7, description="the same seed gives the same events")

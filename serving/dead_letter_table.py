@@ -13,7 +13,7 @@ from serving.fields import Fields
 from serving.table import Column, Table
 
 #: Characters of a record's bytes on a terminal.
-_MOST: Final = 400
+_MOST: Final = 200
 
 
 def letters_table(letters: Iterable[tuple[FoundLetter, str]]) -> Table:

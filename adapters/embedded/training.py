@@ -38,7 +38,7 @@ def train(cache: Path, spare: Path, progress: Progress) -> None:
                 f"{cache} cannot be written ({refusal}): Kafka starts without its start-up cache, in 3.5 s, not 1.5 s"
             )
             return
-        progress("Kafka: making its start-up cache, once for this machine")
+        progress("Kafka: making its start-up cache, once for this machine (about 20 s)")
         written = Path(folder) / target.name
         options = [f"-XX:AOTCacheOutput={written}"]
         kafka = EmbeddedKafka(directory, None, progress, cache=cache, spare=spare, java_options=options)

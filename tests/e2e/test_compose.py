@@ -194,13 +194,29 @@ def test_checkouts_in_folders_of_one_name_share_neither_project_nor_volumes(tmp_
     assert not one & two
 
 
+def test_one_image_is_built_for_all_roles(stack: Stack) -> None:
+    found = json.loads(stack.run("config", "--format", "json").stdout)["services"]
+    built = [name for name, service in found.items() if "build" in service]
+    assert built == ["topics"]
+    others = {service.get("image") for name, service in found.items() if name not in ("kafka", "redis", "topics")}
+    assert others == {f"{stack.project}-topics"}
+
+
 def test_the_terminal_shows_live_counts_and_else_nothing(running: Stack, terminal: Path) -> None:
-    quiet = ("redis", "topics", "produce", "process", "batch", "serve")
-    by_service = {name: lines_of(name, terminal) for name in ("kafka", *quiet)}
-    # Kafka tells that it starts
-    alarms = [line for line in by_service.pop("kafka") if re.search(r"\b(WARN|ERROR|FATAL)\b", line)]
-    assert not alarms
-    assert by_service == {name: [] for name in quiet}
+    quiet = ("kafka", "redis", "topics", "produce", "process", "batch", "serve")
+    assert {name: lines_of(name, terminal) for name in quiet} == {name: [] for name in quiet}
+    first, *lines = lines_of("watch", terminal)
+    assert "mode lambda" in first
+    assert f"{running.api}/" in first
+    counts = [line for line in lines if "clicks " in line]
+    assert all("mode lambda" in line for line in counts)
+    # what explains them comes before them
+    assert lines.index(counts[0]) > 1
+    starting = [line for line in counts if line.startswith("clicks 0  sales 0 ")]
+    assert not [line for line in starting if "exact" in line]
+    assert starting
+    assert "starting" in starting[0]
+    assert not [line for line in lines if "Traceback" in line or "failed" in line]
     services = running.services()
     assert services.pop("topics")["ExitCode"] == 0
     assert {row["State"] for row in services.values()} == {"running"}
@@ -214,6 +230,19 @@ def test_counts_and_verify_inside(running: Stack) -> None:
     assert verdict["exact"], verdict["differences"]
     assert verdict["compared_cells"] > 0
     assert verdict["unaudited"] == 0
+
+
+@pytest.mark.parametrize("service", ["watch", "serve"])
+def test_status_inside_says_where_the_api_is_and_what_is_at_work(running: Stack, service: str) -> None:
+    status = json.loads(running.run("exec", "-T", service, "fourfold", "status", "--json").stdout)
+    assert status["addresses"] == {
+        "kafka": "kafka:9092",
+        "redis": "redis://redis:6379/0",
+        "lake": "/lake",
+        "api": running.api,
+    }
+    assert status["lag"]
+    assert {part["name"] for part in status["parts"]} == {"produce", "kafka", "process", "redis", "batch", "lake"}
 
 
 def test_roles_become_healthy(running: Stack) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from serving.answer import Answer
 from serving.live import Picture
-from serving.parts import DOWN, OK, QUIET, SLOW, UNKNOWN, Moment, parts_of
+from serving.parts import DOWN, OK, QUIET, SLOW, UNKNOWN, Moment, parts_of, standing
 
 LAMBDA = ["produce", "process", "batch", "serve"]
 WELL = Picture(rate=2000.0, lag=3, version=7, batch_age_s=4.0, from_batch=900)
@@ -65,3 +66,20 @@ def test_only_the_parts_that_the_mode_has_are_there_and_all_are_well(roles, name
 )
 def test_each_trouble_is_seen_at_its_part(name, state, more):
     assert states(moment(**more))[name] == state
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, []),
+        ({"quiet_s": 3.1}, ["produce: nothing arrives"]),
+        ({"still_s": 9.0}, ["process: still, 3 behind"]),
+        ({"picture": Picture(version=7, batch_age_s=31.0)}, ["batch: no new version for 31 s"]),
+        # what the picture says in its own words
+        ({"picture": Picture(trouble=("Redis does not answer",), states=("no batch view yet",))}, []),
+        ({"records": None}, []),
+        ({"picture": Picture(lag=7, answer=Answer())}, ["process: nothing counted yet, 7 behind"]),
+    ],
+)
+def test_a_line_names_what_is_absent_or_stands_still(more, words):
+    assert standing(moment(**more)) == words

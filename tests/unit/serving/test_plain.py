@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cells import Cell
-from serving.live import Picture
-from serving.plain import error_text, line, money, safe, seconds
+from serving.answer import Answer
+from serving.live import Audit, Picture
+from serving.plain import error_text, line, money, opening, safe, seconds
+
+#: What a line shows and a reader may ask about.
+WORDS = ("events/s", "lag", "age", "rejected", "duplicates", "late", "error", "batch")
 
 
 @given(st.text(), st.integers(1, 80))
@@ -83,6 +87,28 @@ def test_a_picture_is_one_line_with_its_trouble_at_the_end() -> None:
     assert text.endswith("[one; two]")
     assert "error being audited  mode kappa  [" in text
     assert line(Picture(lag=0), "batch").endswith("mode batch")
+
+
+def test_a_line_says_starting_and_not_exact_until_something_is_counted() -> None:
+    text = line(Picture(error=0, lag=0, answer=Answer()), "kappa", ["produce: nothing arrives"])
+    assert "error starting, nothing counted yet  mode kappa  [produce: nothing arrives]" in text
+    assert "exact" not in text
+
+
+def test_that_nobody_audits_is_said_with_why() -> None:
+    picture = Picture(Cell(7), audited=False, lag=0)
+    assert picture.audit is Audit.NOBODY
+    assert "error not audited (FOURFOLD_AUDIT=false)  mode lambda" in line(picture, "lambda")
+
+
+def test_the_first_lines_say_mode_address_and_every_word_of_a_line() -> None:
+    first, *more = opening("kappa", "http://127.0.0.1:8000/")
+    assert "mode kappa" in first
+    assert first.endswith("http://127.0.0.1:8000/")
+    explained = " ".join(more)
+    shown = line(Picture(version=3), "kappa")
+    assert {word for word in WORDS if word in shown} == set(WORDS)
+    assert not [word for word in WORDS if word not in explained]
 
 
 def test_without_an_answer_nothing_is_said_to_be_as_of_now() -> None:
