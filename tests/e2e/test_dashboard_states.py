@@ -10,7 +10,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from modes.catalogue import MODES
 from tests.support.boards import recorded
 from tests.support.browser import chromium
 from tests.support.page import FakePage, faked
@@ -50,16 +49,11 @@ def board(name: str) -> dict[str, Any]:
         }
         fault = {"part": "serve", "bad": False, "kind": "not exact", "since_ms": 1, **what}
         return recorded("lambda-live") | {"audit": "off", "error": 4, "faults": [fault]}
-    if name.startswith("kappa"):
-        shape = recorded(f"streaming-{name.split('-')[1].replace('replay', 'live')}")
-        jobs = [job("v1", active=True, lag=40), job("v2", active=False, lag=9_000)][: 1 + (name == "kappa-replay")]
-        return shape | {"mode": MODES["kappa"].as_json(), "jobs": jobs if shape["totals"]["clicks"] else []}
+    if name == "kappa-replay":
+        live = recorded("kappa-live")
+        behind = {"name": "v2", "logic": "price-only", "active": False, "counted": 900, "accepted": 850, "lag": 9_000}
+        return live | {"jobs": [*live["jobs"], {**behind, "rate": 2400.0}]}
     return recorded(name)
-
-
-def job(name: str, *, active: bool, lag: int) -> dict[str, Any]:
-    counted = {"counted": 16_000 - lag, "accepted": 15_000 - lag, "lag": lag, "rate": 2400.0}
-    return {"name": name, "logic": "standard", "active": active, **counted}
 
 
 @pytest.fixture(scope="module")
