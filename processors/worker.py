@@ -86,7 +86,18 @@ class FaustWorker:
         self._membership = Membership(settings.group, Group(settings.access, settings.group).members, self.app.fail)
         #: how often its watchdog has looked: a number that stands still is an event loop that hangs
         self.looks = 0
+        self._ends: Mapping[PartitionKey, int] = {}
         self._wire()
+
+    @property
+    def lag(self) -> dict[PartitionKey, int]:
+        """Records that are not counted yet, for each partition of this worker, by the ends that its watch saw last."""
+        held = list(self.book.held.items())
+        return {
+            source: max(0, self._ends[source] - state.fold.position.next)
+            for source, state in held
+            if source in self._ends
+        }
 
     @property
     def ready(self) -> bool:
@@ -165,6 +176,7 @@ class FaustWorker:
             log.debug("watchdog cannot look", error=repr(error))
             self._watchdog.reset()
             return
+        self._ends = ends
         self._check_topics(states)
         await self._check_again({source: Position.decode(text) for source, text in texts.items()})
         self._membership.looked(coordinator=consumer.thread.coordinator_known)

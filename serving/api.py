@@ -105,11 +105,12 @@ def make_api(
         lifespan=lifespan,
     )
     add_handlers(api)
-    registry.register(LiveMetrics(ticker, broadcast))
+    letter_routes = LetterRoutes(letters)
+    registry.register(LiveMetrics(ticker, broadcast, ends, lambda: letter_routes.foreign))
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
     HealthRoutes(sources, vitals, registry).add_to(api)
-    LetterRoutes(letters).add_to(api)
+    letter_routes.add_to(api)
 
     def end_streams() -> None:
         ticker.stop()
