@@ -13,7 +13,14 @@ from socketserver import TCPServer
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
 from adapters.http.headers import SECURITY_HEADERS, head_lines
 from adapters.http.hosts import AllowedHosts
@@ -42,6 +49,15 @@ _BUSY: Final = (
     + problem_line(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again in a moment")
 )
 _PAUSE_S: Final = 0.2
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry that has the process itself: CPU, memory, open files, start; the interpreter and its garbage."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 class Telemetry:

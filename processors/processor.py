@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -15,6 +16,7 @@ from core.delta import DeadLetter, Delta
 from core.errors import UnavailableError
 from core.logic import STANDARD, Logic
 from core.rules import Rules
+from core.verdict import Reason
 from processors.batches import Fetched
 from processors.book import Book, Held
 from processors.clock_watch import ClockWatch
@@ -51,7 +53,7 @@ class Work:
     conflicts: int = 0
     retries: int = 0
     waiting: bool = False
-    rejected: dict[str, int] = field(default_factory=dict)
+    rejected: Counter[Reason] = field(default_factory=Counter)
 
 
 class Processor:
@@ -123,6 +125,7 @@ class Processor:
         work.batches += 1
         work.records += records
         work.dead_letters += len(letters)
+        work.rejected.update(letter.reason for letter in letters)
         self._clocks.took(records, delta)
 
     def _floor(self, newest_epoch: int) -> int:

@@ -92,7 +92,18 @@ class FaustWorker:
         self._membership = Membership(settings.group, Group(settings.access, settings.group).members, self.app.fail)
         #: how often its watchdog has looked: a number that stands still is an event loop that hangs
         self.looks = 0
+        self._log_ends: Mapping[PartitionKey, int] = {}
         self._wire()
+
+    @property
+    def lag(self) -> dict[PartitionKey, int]:
+        """Records that are not counted yet, for each partition of this worker, by the ends that its watch saw last."""
+        held = list(self.book.held.items())
+        return {
+            source: max(0, self._log_ends[source] - state.fold.position.next)
+            for source, state in held
+            if source in self._log_ends
+        }
 
     @property
     def ready(self) -> bool:
@@ -176,6 +187,7 @@ class FaustWorker:
         ends = await self._ends(there | positions.keys(), positions, kafka_answers=bool(states))
         if ends is None:
             return
+        self._log_ends = ends
         await self._check_again({source: Position.decode(text) for source, text in texts.items()})
         self._membership.looked(coordinator=consumer.thread.coordinator_known)
         if self.processor.work.waiting or (self._membership.trouble and not consumer.sources()):

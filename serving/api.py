@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
@@ -26,7 +27,7 @@ from serving.http.letters import LetterRoutes, ReadLetters
 from serving.http.live import LiveRoutes
 from serving.http.metrics import LiveMetrics, RequestMetrics
 from serving.http.pages import add_pages
-from serving.http.problem import Problem, add_handlers
+from serving.http.problem import add_handlers, add_problems
 from serving.http.sources import Sources, Trace
 from serving.http.versions import VersionRoutes
 from serving.log_ends import LogEnds
@@ -100,16 +101,20 @@ def make_api(
         summary="Exact counts of a stream, and where they come from",
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
+        servers=[{"url": "/", "description": "The server that this document is from."}],
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        generate_unique_id_function=_operation_id,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
     add_handlers(api)
-    registry.register(LiveMetrics(ticker, broadcast))
+    letter_routes = LetterRoutes(letters)
+    registry.register(LiveMetrics(ticker, broadcast, ends, lambda: letter_routes.foreign))
     CountsRoutes(sources, broadcast).add_to(api)
     VersionRoutes(sources).add_to(api)
     HealthRoutes(sources, vitals, registry).add_to(api)
-    LetterRoutes(letters).add_to(api)
+    letter_routes.add_to(api)
 
     def end_streams() -> None:
         ticker.stop()
@@ -151,8 +156,16 @@ class _Api(FastAPI):
                 summary=self.summary,
                 description=self.description,
                 tags=self.openapi_tags,
+                servers=self.servers,
+                license_info=self.license_info,
                 routes=self.routes,
             )
-            document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+            add_problems(document)
             self.openapi_schema = document
         return self.openapi_schema
+
+
+def _operation_id(route: APIRoute) -> str:
+    """`getDeadLetters` of the route `dead_letters`: clients that are generated name their functions so."""
+    (method,) = route.methods or {"GET"}
+    return method.lower() + route.name.title().replace("_", "")

@@ -14,7 +14,9 @@ from prometheus_client.registry import Collector
 from adapters.effort import cpu_s_of_all
 from adapters.vitals import Vitals
 from batch.cycle import CycleReport
+from core.delta import REJECTED
 from core.errors import ConfigurationError, FourfoldError
+from core.verdict import Reason
 from modes.batch_wiring import batch_cycle
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
@@ -38,7 +40,7 @@ def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss
     """
     wait_for_topics(settings)
     stop = stop_event()
-    metrics = _BatchMetrics()
+    metrics = BatchMetrics()
     vitals = Vitals()
     with ExitStack() as stack:
         signs = CycleSigns()
@@ -117,7 +119,7 @@ class CycleSigns:
         return 1 + self._moves + self._used
 
 
-class _BatchMetrics(Collector):
+class BatchMetrics(Collector):
     """What the batch cycles did."""
 
     def __init__(self) -> None:
@@ -141,20 +143,32 @@ class _BatchMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Called for each scrape."""
         for name, value, text in (
-            ("cycles", self._cycles, "batch cycles that ended well"),
-            ("failures", self._failures, "batch cycles that failed"),
-            ("archived", self._archived, "records archived"),
+            ("fourfold_batch_cycles_total", self._cycles, "Batch cycles that ended well."),
+            ("fourfold_batch_failures_total", self._failures, "Batch cycles that failed."),
+            ("fourfold_batch_archived_records_total", self._archived, "Records copied into the raw table."),
         ):
-            yield CounterMetricFamily(f"fourfold_batch_{name}", text, value=value)
+            yield CounterMetricFamily(name, text, value=value)
         version = self._last.version
-        yield GaugeMetricFamily(
-            "fourfold_batch_version", "version published last", value=version.version if version else 0
+        for name, now, text in (
+            ("fourfold_batch_version", version.version if version else 0.0, "Number of the version published last."),
+            ("fourfold_batch_cut_epoch", version.cut.epoch if version else 0.0, "Epoch of its cut."),
+            (
+                "fourfold_batch_version_timestamp_seconds",
+                version.created_ms / 1000 if version else 0.0,
+                "When the version published last was made, in seconds since 1970; 0: none yet.",
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value=now)
+        letters = GaugeMetricFamily(
+            "fourfold_batch_dead_letters", "Records that this version rejects, by reason.", labels=["reason"]
         )
-        yield GaugeMetricFamily(
-            "fourfold_batch_cut_epoch", "epoch of its cut", value=version.cut.epoch if version else 0
-        )
+        for reason in Reason:
+            letters.add_metric([reason.value], version.counters.get(REJECTED + reason, 0) if version else 0)
+        yield letters
         phases = GaugeMetricFamily(
-            "fourfold_batch_phase_seconds", "seconds of the last cycle by phase", labels=["phase"]
+            "fourfold_batch_phase_duration_seconds",
+            "Seconds that the phases of the cycle took that published last.",
+            labels=["phase"],
         )
         for phase, seconds in self._last.seconds.items():
             phases.add_metric([phase], seconds)

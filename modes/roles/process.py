@@ -15,6 +15,7 @@ from adapters.speed.redis_errors import Patience
 from adapters.vitals import Vitals
 from core.errors import ConfigurationError, UnavailableError
 from core.logic import logic_named
+from core.verdict import Reason
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
 from modes.wiring import check_redis, consumer_group, cut_positions, group_token, speed_sink, wait_for_topics
@@ -50,7 +51,7 @@ def process(settings: Settings) -> int:
     vitals = Vitals()
     vitals.watch("faust", check=worker.check)
     vitals.watch("watchdog", beats=lambda: worker.looks)
-    telemetry = telemetry_of(settings, _WorkerMetrics(worker), vitals, lambda: worker.ready)
+    telemetry = telemetry_of(settings, WorkerMetrics(worker), vitals, lambda: worker.ready)
     log.info("processing", group=group, view=settings.speed_view, logic=settings.logic, metrics=telemetry.address)
     with vitals.running(worker.stop, bound_s=BOUND_S):
         code = worker.run()
@@ -76,7 +77,7 @@ def _token(settings: Settings) -> str:
             time.sleep(PAUSE_S)
 
 
-class _WorkerMetrics(Collector):
+class WorkerMetrics(Collector):
     """What a worker has done."""
 
     def __init__(self, worker: FaustWorker) -> None:
@@ -86,17 +87,33 @@ class _WorkerMetrics(Collector):
         """Called for each scrape."""
         work, book = self._worker.processor.work, self._worker.book
         for name, value, text in (
-            ("batches", work.batches, "batches counted"),
-            ("records", work.records, "records counted"),
-            ("dead_letters", work.dead_letters, "records rejected"),
-            ("stale", work.stale, "batches that came after a rebalance"),
-            ("conflicts", work.conflicts, "batches thrown away and read again"),
-            ("retries", work.retries, "tries again because a server was away"),
-            ("restores", book.restores, "times that positions were restored"),
+            ("fourfold_worker_batches_total", work.batches, "Polls that were counted."),
+            ("fourfold_worker_records_total", work.records, "Records that were counted."),
+            ("fourfold_worker_stale_batches_total", work.stale, "Polls that came after a rebalance, left out."),
+            ("fourfold_worker_conflicts_total", work.conflicts, "Polls that were thrown away and read again."),
+            ("fourfold_worker_retries_total", work.retries, "Tries again because a server was away."),
+            ("fourfold_worker_restores_total", book.restores, "Times that positions were restored."),
         ):
-            yield CounterMetricFamily(f"fourfold_worker_{name}", text, value=value)
+            yield CounterMetricFamily(name, text, value=value)
+        letters = CounterMetricFamily(
+            "fourfold_worker_dead_letters_total", "Records that were rejected, by reason.", labels=["reason"]
+        )
+        for reason in Reason:
+            letters.add_metric([reason.value], work.rejected[reason])
+        yield letters
+        lag = GaugeMetricFamily(
+            "fourfold_worker_lag_records",
+            "Records in the log that are not counted yet, by partition that the worker owns.",
+            labels=["topic", "partition"],
+        )
+        for source, records in self._worker.lag.items():
+            lag.add_metric([source.topic, str(source.partition)], records)
+        yield lag
         held = list(book.held.values())
         remembered = sum(state.fold.remembered for state in held)
-        yield GaugeMetricFamily("fourfold_worker_partitions", "partitions owned", value=len(held))
-        yield GaugeMetricFamily("fourfold_worker_remembered_ids", "ids in memory", value=remembered)
-        yield GaugeMetricFamily("fourfold_worker_waiting", "1 while a server is away", value=float(work.waiting))
+        for name, value, text in (
+            ("fourfold_worker_partitions", len(held), "Partitions that the worker owns."),
+            ("fourfold_worker_remembered_ids", remembered, "Event ids in memory, to recognise duplicates."),
+            ("fourfold_worker_waiting", int(work.waiting), "1 while a server is away, else 0."),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)

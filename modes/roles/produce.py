@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapters.kafka.append_time import newest_append_ms
@@ -59,7 +59,7 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
             source = ScheduledStream(shop, settings.rate, events)
         pacer = Pacer(settings.rate)
     emitter = Emitter(settings.access.confluent())
-    collected = _ProducerMetrics()
+    collected = ProducerMetrics()
     vitals = Vitals()
     telemetry = telemetry_of(settings, collected, vitals)
     log.info("producing", run=identity, rate=settings.rate, metrics=telemetry.address)
@@ -88,7 +88,7 @@ def _watched(settings: Settings, emitter: Emitter) -> Iterator[None]:
             thread.stop()
 
 
-class _ProducerMetrics(Collector):
+class ProducerMetrics(Collector):
     """What a producer reported last."""
 
     def __init__(self) -> None:
@@ -102,13 +102,19 @@ class _ProducerMetrics(Collector):
         """Called for each scrape."""
         stats = self._stats
         for name, value, text in (
-            ("produced", stats.produced, "records handed to the client"),
-            ("delivered", stats.delivered, "records acknowledged by Kafka"),
-            ("failed", stats.failed, "records that Kafka refused"),
-            ("blocked", stats.blocked, "waits for a full buffer"),
+            ("fourfold_producer_delivered_records_total", stats.delivered, "Records acknowledged by Kafka."),
+            ("fourfold_producer_failed_records_total", stats.failed, "Records that Kafka refused."),
+            ("fourfold_producer_blocked_total", stats.blocked, "Waits for room in a full buffer."),
         ):
-            yield CounterMetricFamily(f"fourfold_producer_{name}", text, value=value)
-        kinds = CounterMetricFamily("fourfold_producer_kind", "records by kind", labels=["kind"])
+            yield CounterMetricFamily(name, text, value=value)
+        kinds = CounterMetricFamily(
+            "fourfold_producer_records_total", "Records handed to the client, by what they are.", labels=["kind"]
+        )
         for kind, count in stats.by_kind.items():
             kinds.add_metric([kind], count)
         yield kinds
+        yield GaugeMetricFamily(
+            "fourfold_producer_lag_records",
+            "Records handed to the client that Kafka has not acknowledged yet.",
+            value=max(0, stats.produced - stats.delivered - stats.failed),
+        )

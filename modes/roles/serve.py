@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from adapters.kafka.dead_letters import newest_dead_letters
-from adapters.telemetry import Telemetry
+from adapters.telemetry import Telemetry, process_registry
 from adapters.vitals import Pulse, Vitals
 from modes import running
 from modes.replay import Replay
@@ -36,7 +35,7 @@ LINGER_S = 5.0
 def serve(settings: Settings) -> None:
     """Serves the API until SIGTERM or SIGINT. Raises `ConfigurationError` where the port is taken."""
     stop = stop_event()
-    registry = CollectorRegistry()
+    registry = process_registry()
     vitals, pulse = Vitals(), Pulse()
     vitals.watch("server", beats=lambda: pulse.beats)
     with ExitStack() as stack:

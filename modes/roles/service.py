@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from adapters.telemetry import Telemetry
+from adapters.telemetry import Telemetry, process_registry
 from adapters.vitals import Vitals
 from modes.settings import Settings
 
@@ -23,7 +22,7 @@ def stop_event() -> threading.Event:
 
 def telemetry_of(settings: Settings, collector: Collector, vitals: Vitals, ready: object = None) -> Telemetry:
     """Serves the metrics of `collector` and what `vitals` says; `ready`: whether the role does its work."""
-    registry = CollectorRegistry()
+    registry = process_registry()
     registry.register(collector)
     check = ready if callable(ready) else lambda: True
     return Telemetry(

@@ -11,7 +11,7 @@ from core.rfc3339 import to_text
 from serving.answer import Answer
 from serving.http.broadcast import Broadcast
 from serving.http.documents import largest, totals_document
-from serving.http.event_stream import EventStream
+from serving.http.event_stream import EventStream, documented_stream
 from serving.http.models import Dimension, DistinctUsers, Measure, Ranked, Series, Top, Totals
 from serving.http.once import Once
 from serving.http.problem import documented, wrong
@@ -50,7 +50,7 @@ class CountsRoutes:
             status_code=200,
             response_class=EventStream,
             responses={
-                200: {"description": "An endless stream of server-sent events."},
+                200: documented_stream("counts"),
                 **documented(away="The stream cannot be made any more; `detail` says why."),
             },
             summary="Live counts",

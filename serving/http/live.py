@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from core.errors import UnavailableError
 from serving.board import Board
-from serving.http.event_stream import EventStream, frame
+from serving.http.event_stream import EventStream, documented_stream, frame
 from serving.http.fanout import Fanout
 from serving.http.problem import documented
 from serving.repeating import Repeating
@@ -40,7 +40,7 @@ class LiveRoutes:
             status_code=200,
             response_class=EventStream,
             responses={
-                200: {"description": "An endless stream of server-sent events."},
+                200: documented_stream("board"),
                 **documented(away="The board cannot be made any more; `detail` says why."),
             },
             summary="The dashboard's live document",

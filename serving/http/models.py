@@ -17,7 +17,9 @@ Offsets = Annotated[dict[str, int], Field(examples=[{"clicks:0": 1200, "sales:0"
 class CutPlace(BaseModel):
     """Where the batch view ends and the speed view begins."""
 
-    epoch: int = Field(description="Epochs of ingestion time below this one come from the batch view.")
+    epoch: int = Field(
+        description="Epochs of ingestion time below this one come from the batch view.", examples=[59_083_120]
+    )
     time: Time
 
 
@@ -28,19 +30,23 @@ class ProvenanceModel(BaseModel):
 
     mode: str = Field(description="The architecture that answers.", examples=["lambda"])
     logic: str = Field(description="The name of the pair of validate and fold that counted.", examples=["standard"])
-    job: str | None = Field(description="The version of the job that answers; null in modes without versions.")
-    namespace: str = Field(description="The name of the speed view.")
-    batch_version: int | None = Field(description="The version of the batch view; null without one.")
+    job: str | None = Field(
+        description="The version of the job that answers; null in modes without versions.", examples=["v1"]
+    )
+    namespace: str = Field(description="The name of the speed view.", examples=["v1-lambda"])
+    batch_version: int | None = Field(description="The version of the batch view; null without one.", examples=[7])
     cut: CutPlace | None = Field(description="Where the batch view ends; null without one.")
     cut_offsets: Offsets | None = Field(description="Records below these offsets come from the batch view.")
     offsets: Offsets = Field(description="By partition: records below the offset are counted, others are not.")
     watermark: Time | None = Field(description="Events older than this count as late.")
     since: Time | None = Field(description="What was ingested before has left the window; null: nothing has.")
     lag: Offsets | None = Field(description="Records not counted yet, by partition; null where Kafka is away.")
-    lag_events: int | None = Field(description="The sum of `lag`.")
-    lost: Count = Field(description="Records that retention removed before they were counted.")
-    age_s: float | None = Field(description="Seconds since the last counted record was appended to the log.")
-    batch_age_s: float | None = Field(description="Seconds since the batch view was made.")
+    lag_events: int | None = Field(description="The sum of `lag`.", examples=[6])
+    lost: Count = Field(description="Records that retention removed before they were counted.", examples=[0])
+    age_s: float | None = Field(
+        description="Seconds since the last counted record was appended to the log.", examples=[0.02]
+    )
+    batch_age_s: float | None = Field(description="Seconds since the batch view was made.", examples=[20.1])
     states: list[str] = Field(
         description="What a reader must know; empty where all is well.", examples=[["batch view stale"]]
     )
@@ -55,10 +61,10 @@ class Answered(BaseModel):
 class Measures(BaseModel):
     """Counts; money in integer cents."""
 
-    clicks: int
-    sales: int
-    units: int
-    revenue_cents: int
+    clicks: int = Field(examples=[3_510])
+    sales: int = Field(examples=[263])
+    units: int = Field(examples=[401])
+    revenue_cents: int = Field(examples=[1_881_400])
 
 
 class ValueMeasures(Measures):
@@ -76,10 +82,10 @@ class Point(Measures):
 class Quality(BaseModel):
     """What became of all records."""
 
-    accepted: Count
+    accepted: Count = Field(examples=[10_828])
     rejected: dict[str, int] = Field(description="Rejected records by reason.", examples=[{"not_json": 3}])
-    duplicates: Count
-    late: Count = Field(description="Accepted events that were older than the watermark.")
+    duplicates: Count = Field(examples=[98])
+    late: Count = Field(description="Accepted events that were older than the watermark.", examples=[61])
 
 
 class Totals(Answered):
@@ -95,10 +101,10 @@ class Series(Answered):
     """Measures over time."""
 
     dimension: Dimension
-    value: str
+    value: str = Field(examples=["espresso-cup"])
     start: Time
     end: Time
-    step: int = Field(description="Minutes from one point to the next.")
+    step: int = Field(description="Minutes from one point to the next.", examples=[1])
     points: list[Point] = Field(description="One for each step from `start` on, those without events included.")
 
 
@@ -117,14 +123,14 @@ class DistinctUsers(Answered):
 
     start: Time
     end: Time
-    users: Count
+    users: Count = Field(examples=[2_073])
     exact: bool = Field(description="False: a sketch had a part in it, which errs by about 0.8 %.")
 
 
 class QualityReport(Answered):
     """What the quality rules found in a version of the batch view."""
 
-    version: int
+    version: int = Field(examples=[7])
     report: dict[str, Any] = Field(
         description="`passed` of `total` checks, and each check with what was observed and expected.",
         examples=[{"passed": 11, "total": 12, "share": 0.9167, "checks": []}],
@@ -134,14 +140,14 @@ class QualityReport(Answered):
 class Version(BaseModel):
     """One version of the batch view."""
 
-    version: int
+    version: int = Field(examples=[7])
     current: bool = Field(description="Whether answers come from it.")
     cut: CutPlace
     created: Time
     full: bool = Field(description="Made from all records, not from the version before and what was new.")
     engine: str = Field(examples=["pandas"])
-    accepted: Count = Field(description="Events that it counts.")
-    files: Count = Field(description="Files that it references.")
+    accepted: Count = Field(description="Events that it counts.", examples=[10_828])
+    files: Count = Field(description="Files that it references.", examples=[4])
 
 
 class Versions(Answered):
@@ -153,8 +159,10 @@ class Versions(Answered):
 class Traced(Answered):
     """What became of one event."""
 
-    event_id: str
-    trace: dict[str, Any] = Field(description="Where it is in the log, what was decided and where it counts.")
+    event_id: str = Field(examples=["7-65a1b2c3-1f-1204"])
+    trace: dict[str, Any] = Field(
+        description="Where it is in the log, what was decided and where it counts.", examples=[{"occurrences": []}]
+    )
 
 
 class DeadLetterModel(BaseModel):
@@ -162,12 +170,12 @@ class DeadLetterModel(BaseModel):
 
     model_config = ConfigDict(title="DeadLetter")
 
-    topic: str
-    partition: int
-    offset: int
+    topic: str = Field(examples=["clicks"])
+    partition: int = Field(examples=[3])
+    offset: int = Field(examples=[1_204])
     appended: Time
     reason: str = Field(description="From the closed list of reasons.", examples=["not_json"])
-    detail: str
+    detail: str = Field(examples=["the value is not JSON"])
     bytes: Count | None = Field(description="The length of the record's value; null where it had none.")
     value: str | None = Field(description="Its beginning, as text; bytes that are none are replaced.")
 
@@ -176,4 +184,6 @@ class DeadLetters(BaseModel):
     """The newest first."""
 
     letters: list[DeadLetterModel]
-    foreign: Count = Field(description="Records of somebody else on the topic that were left out while reading these.")
+    foreign: Count = Field(
+        description="Records of somebody else on the topic that were left out while reading these.", examples=[0]
+    )

@@ -15,6 +15,14 @@ from adapters.http.problems import MEDIA_TYPE, problem_document
 from core.errors import UnavailableError
 
 _SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+#: What every operation can answer with, whatever it is asked: status and when.
+_EVERYWHERE: Final = {
+    HTTPStatus.BAD_REQUEST: "The request is not HTTP, or has no header `Host` or several.",
+    HTTPStatus.REQUEST_TIMEOUT: "The head of the request took too long.",
+    HTTPStatus.MISDIRECTED_REQUEST: "The host that was asked for is unknown here: see `FOURFOLD_API_HOSTS`.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A bug: the log of `serve` has the traceback.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections at once: try again in a moment.",
+}
 _PARTS: Final = ("query", "path")
 
 
@@ -53,10 +61,29 @@ def missing(what: str) -> ProblemError:
 def documented(**details: str) -> dict[int | str, dict[str, Any]]:
     """Problems of a route for its OpenAPI document: `wrong`, `missing` and `away` to when they come."""
     statuses = {"wrong": 422, "missing": 404, "away": 503}
-    return {
-        statuses[kind]: {"description": text, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
-        for kind, text in details.items()
-    }
+    return {statuses[kind]: _described(HTTPStatus(statuses[kind]), text) for kind, text in details.items()}
+
+
+def add_problems(document: dict[str, Any]) -> None:
+    """Completes an OpenAPI document: the schema of problems, and at each operation those that all can answer with."""
+    components = document["components"]
+    components["schemas"]["Problem"] = Problem.model_json_schema()
+    components["responses"] = {_component(status): _described(status, text) for status, text in _EVERYWHERE.items()}
+    for item in document["paths"].values():
+        for operation in item.values():
+            responses = operation["responses"]
+            for status in _EVERYWHERE:
+                responses.setdefault(str(int(status)), {"$ref": f"#/components/responses/{_component(status)}"})
+            operation["responses"] = dict(sorted(responses.items()))
+
+
+def _component(status: HTTPStatus) -> str:
+    return status.phrase.replace(" ", "")
+
+
+def _described(status: HTTPStatus, text: str) -> dict[str, Any]:
+    example = problem_document(status, text.replace("`", ""))
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "example": example}}}
 
 
 def away_document(detail: str) -> dict[str, Any]:

@@ -88,7 +88,13 @@ class VersionRoutes:
     async def trace(
         self,
         event_id: Annotated[
-            str, Path(min_length=1, max_length=64, description="The `id` of the CloudEvents document.")
+            str,
+            Path(
+                min_length=1,
+                max_length=64,
+                description="The `id` of the CloudEvents document.",
+                examples=["7-65a1b2c3-1f-1204"],
+            ),
         ],
     ) -> dict[str, Any]:
         """Where one event is in the log, what was decided about it and where it counts."""

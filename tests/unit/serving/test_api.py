@@ -295,10 +295,12 @@ def test_metrics_count_requests_by_route(world: ApiWorld, client: TestClient) ->
         'fourfold_api_requests_total{route="/v1/trace/{event_id}",status="404"} 1.0',
         'fourfold_api_requests_total{route="/v1/series",status="422"} 1.0',
         'fourfold_api_requests_total{route="other",status="404"} 1.0',
-        'fourfold_api_seconds_count{route="/v1/totals"} 1.0',
+        'fourfold_api_request_duration_seconds_count{route="/v1/totals"} 1.0',
         "fourfold_api_ticks_total 1.0",
         "fourfold_api_ready 1.0",
         "fourfold_api_watchers 0.0",
+        'fourfold_api_lag_records{partition="0",topic="clicks"} 2.0',
+        'fourfold_api_dead_letters{reason="not_json"} 1.0',
     ):
         assert line in lines
 
