@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.live import Live as Screen
 
 from adapters.embedded import launch
+from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError, FourfoldError
-from core.schemas import documents
 from modes import (
     batch_commands,
     dead_letter_commands,

@@ -36,8 +36,8 @@ SPREAD_S: Final = 8.0
 #: A topic that one broker does not know may be one that it has not heard of, as just after its start.
 UNKNOWN_S: Final = 3.0
 _PAUSE_S: Final = 0.1
-_EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
-_LETTER_CONFIG: Final = {
+EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
     "max.message.bytes": str(DEAD_LETTERS_MAX_BYTES),
 }
@@ -71,9 +71,9 @@ class Topics:
         """
         existing = self.names()
         wanted: dict[str, tuple[int, dict[str, str]]] = {
-            name: (partitions, _EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
+            name: (partitions, EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
         }
-        wanted |= dict.fromkeys(_LETTERS, (1, _LETTER_CONFIG))
+        wanted |= dict.fromkeys(_LETTERS, (1, LETTER_CONFIG))
         new = [
             NewTopic(name, count, replication, config=config)
             for name, (count, config) in wanted.items()
@@ -113,7 +113,7 @@ class Topics:
 
     def check(self) -> None:
         """Raises `ConfigurationError` where a topic is missing or cannot be used."""
-        wanted = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
+        wanted = dict.fromkeys(TOPICS, EVENT_CONFIG) | dict.fromkeys(_LETTERS, LETTER_CONFIG)
         end = time.monotonic() + UNKNOWN_S
         while missing := [name for name in wanted if name not in self.names()]:
             if time.monotonic() > end:
