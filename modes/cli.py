@@ -18,8 +18,8 @@ import typer
 from rich.text import Text
 
 from adapters.embedded import launch
+from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError, FourfoldError
-from core.schemas import documents
 from core.secrets import without_password
 from modes import (
     batch_commands,

@@ -125,7 +125,7 @@ class Processor:
         work.batches += 1
         work.records += records
         work.dead_letters += len(letters)
-        work.rejected.update(letter.reason for letter in letters)
+        work.rejected.update(Reason(letter.reason) for letter in letters)
         self._clocks.took(records, delta)
 
     def _floor(self, newest_epoch: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from adapters.kafka.access import KafkaAccess
-from adapters.kafka.repairs import Redrive, Repair, read_repairs
+from adapters.kafka.repairs import Redrive, Repair, check_readable, read_repairs
 from core.truth import encode
 from core.verdict import Rejected
 from producers.repair import claim_of, still_valid
@@ -33,6 +33,7 @@ def redrive(access: KafkaAccess, clock: Callable[[], int] = _now_ms, together: i
     sent: list[Repair] = []
     refused: list[tuple[Repair, Rejected]] = []
     with Redrive(access) as transactions:
+        check_readable(access)
         # from here on nobody else sends: what is read now is all that has gone
         book = read_repairs(access)
         for repair in book.waiting:

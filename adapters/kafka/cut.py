@@ -22,7 +22,7 @@ from core.position import PartitionKey
 #: A record that is appended here comes back with the broker's time.
 CLOCK: Final = "clock"
 TIMEOUT_S: Final = 10.0
-_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete", "retention.ms": "3600000"}
+CLOCK_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete", "retention.ms": "3600000"}
 
 
 class CutFinder:
@@ -142,7 +142,7 @@ class CutFinder:
     def _make_clock(self) -> None:
         # a client of its own: one that lives long goes on waiting for a controller that is gone
         admin = AdminClient(self._access.confluent(socket_timeout_ms=int(TIMEOUT_S * 1000)))
-        future = admin.create_topics([NewTopic(CLOCK, 1, self._replication, config=_CONFIG)])[CLOCK]
+        future = admin.create_topics([NewTopic(CLOCK, 1, self._replication, config=CLOCK_CONFIG)])[CLOCK]
         try:
             future.result(TIMEOUT_S + 2)
         except TimeoutError as error:

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.headers import EventHeaders, RepairHeaders, as_text, read, written
@@ -89,6 +90,28 @@ def read_repairs(access: KafkaAccess) -> RepairBook:
     if book.foreign:
         log.warning("left out: no repairs of Fourfold", topic=REPAIRS, records=book.foreign)
     return book
+
+
+def check_readable(access: KafkaAccess) -> None:
+    """Raises `UnavailableError` while somebody else has a transaction open on the topic.
+
+    What was committed after its beginning cannot be read until it ends: letters that went back would go again.
+    """
+    admin = AdminClient(access.confluent())
+    place = TopicPartition(REPAIRS, PARTITION)
+    ends = []
+    # in this order: what comes between the two is committed
+    for level in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED):
+        asked = admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=level, request_timeout=TIMEOUT_S)
+        try:
+            ends.append(asked[place].result(TIMEOUT_S + 2).offset)
+        except (KafkaException, TimeoutError) as error:
+            raise UnavailableError(f"Kafka does not say where the topic {REPAIRS} ends: {error}") from error
+    if ends[1] < ends[0]:
+        raise UnavailableError(
+            f"somebody else has a transaction open on the topic {REPAIRS}, since offset {ends[1]}: run "
+            "`fourfold deadletters redrive` again when it has ended (kafka-transactions.sh shows whose it is)"
+        )
 
 
 def _enter(book: RepairBook, entry: Entry) -> None:

@@ -36,15 +36,15 @@ SPREAD_S: Final = 8.0
 #: A topic that one broker does not know may be one that it has not heard of, as just after its start.
 UNKNOWN_S: Final = 3.0
 _PAUSE_S: Final = 0.1
-_EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+EVENT_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
 _LARGEST: Final = "max.message.bytes"
-_LETTER_CONFIG: Final = {
+LETTER_CONFIG: Final = {
     "cleanup.policy": "compact",
     _LARGEST: str(DEAD_LETTERS_MAX_BYTES),
 }
 #: Beside the topics of events: of one partition, kept by key.
 _LETTERS: Final = (DEAD_LETTERS, REPAIRS)
-_WANTED: Final = dict.fromkeys(TOPICS, _EVENT_CONFIG) | dict.fromkeys(_LETTERS, _LETTER_CONFIG)
+_WANTED: Final = dict.fromkeys(TOPICS, EVENT_CONFIG) | dict.fromkeys(_LETTERS, LETTER_CONFIG)
 _LEAST_REPLICAS: Final = "min.insync.replicas"
 
 
@@ -73,9 +73,9 @@ class Topics:
         """
         existing = self.names()
         wanted: dict[str, tuple[int, dict[str, str]]] = {
-            name: (partitions, _EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
+            name: (partitions, EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
         }
-        wanted |= dict.fromkeys(_LETTERS, (1, _LETTER_CONFIG))
+        wanted |= dict.fromkeys(_LETTERS, (1, LETTER_CONFIG))
         new = [
             NewTopic(name, count, replication, config=config)
             for name, (count, config) in wanted.items()

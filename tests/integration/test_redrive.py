@@ -9,12 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.headers import REFERENCE
 from adapters.kafka.log import LogReader
 from adapters.kafka.repairs import read_repairs
 from adapters.kafka.topics import Topics
+from core.errors import UnavailableError
 from modes.settings import Settings
 from producers.dirt import DirtShares
 from producers.redriver import redrive
@@ -143,6 +145,15 @@ def test_kills_and_rivals_send_none_twice_and_lose_none(dirty: Settings) -> None
             victim.communicate(timeout=60)
         assert victim.returncode == -9
         assert len(read_repairs(access).redriven) == known
+    # what went after the beginning of a stranger's transaction cannot be read until that ends
+    stranger = Producer(access.confluent(transactional_id="stranger"))
+    stranger.init_transactions(30)
+    stranger.begin_transaction()
+    stranger.produce("repairs", b"x", b"order-17", partition=0)
+    stranger.flush(10)
+    with pytest.raises(UnavailableError, match="somebody else has a transaction open on the topic repairs"):
+        redrive(access)
+    stranger.abort_transaction(30)
     with child(3, "wait") as rival:
         assert rival.stdout is not None
         assert rival.stdout.readline() == "waiting\n"
