@@ -7,10 +7,12 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from core.errors import FourfoldError
 from modes.output import HANDLER, settle
+
+_LEAST_WIDTH: Final = 20
 
 
 def with_streams(command: Callable[[], object]) -> None:
@@ -19,6 +21,7 @@ def with_streams(command: Callable[[], object]) -> None:
     It ends with the command's own exit code, or with 1 where standard output cannot be written.
     """
     _open_closed()
+    _forget_widths()
     settle()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _Output(sys.stdout)
@@ -75,6 +78,14 @@ def _open_closed() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _forget_widths() -> None:
+    """A width of nothing, or of a few columns, hides help and errors; libraries read these by themselves."""
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):
+        said = os.environ.get(name, "")
+        if not (said.isdecimal() and int(said) >= _LEAST_WIDTH):
+            os.environ.pop(name, None)
 
 
 def _flush() -> None:

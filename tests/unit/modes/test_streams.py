@@ -78,6 +78,21 @@ def test_no_command_shows_a_traceback_where_nobody_reads_on(unread: int, command
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("environment", [{"COLUMNS": "0"}, {"COLUMNS": "1", "TERMINAL_WIDTH": "wide"}])
+def test_a_width_that_is_none_hides_no_error(environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "modes", "nosuch"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "No such command 'nosuch'" in done.stderr
+
+
 def test_a_full_disk_is_said_in_one_line() -> None:
     done = run('"$@" >/dev/full')
     assert done.returncode == 1
