@@ -41,9 +41,10 @@ class DeadLetterProducer:
 
     async def publish(self, letters: Sequence[DeadLetter]) -> None:
         """Returns when the broker has acknowledged all. Raises `UnavailableError` otherwise."""
-        await asyncio.to_thread(self._publish, letters)
+        await asyncio.to_thread(self.send, letters)
 
-    def _publish(self, letters: Sequence[DeadLetter]) -> None:
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        """As `publish`, in this thread."""
         self._failed = None
         for letter in letters:
             while True:
