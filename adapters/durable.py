@@ -17,6 +17,8 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTSUP})
 #: The errors of a disk that a person puts right; others that have these numbers are no `OSError`.
 OF_THE_DISK: Final = FULL | REFUSED | {errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ESTALE}
+#: What a file system says that has no hard links; a full or read-only one says something else.
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 def sync(path: Path) -> None:
@@ -47,6 +49,8 @@ def refuse_without_links(folder: Path) -> None:
             try:
                 (Path(probe) / "b").hardlink_to(Path(probe) / "a")
             except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    return
                 raise ConfigurationError(
                     f"{folder} is on a file system without hard links ({error.strerror}), which publishing in one step "
                     "needs: set FOURFOLD_LAKE to a folder on another one"

@@ -41,6 +41,13 @@ class Completeness(Protocol):
         """Raises `InexactError` where it does not."""
 
 
+class KeepLetters(Protocol):
+    """Keeps what is rejected between the cut of a version and the one before (`batch.letters`)."""
+
+    def __call__(self, cut: Cut, previous: Manifest | None) -> int:
+        """How many letters. Raises `UnavailableError`."""
+
+
 class Quality(Protocol):
     """Runs the quality rules on a version."""
 
@@ -70,16 +77,20 @@ class Cycle:
         floor: SpeedFloor | None,
         *,
         complete: Completeness,
+        letters: KeepLetters | None = None,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`floor`: of the speed view that the batch view covers; None without one."""
+        """`floor`: of the speed view that the batch view covers; None without one. `letters`: None where somebody else
+        keeps rejected records.
+        """  # noqa: D205 - one sentence for each argument
         self._find_cut = find_cut
         self._archive = archive
         self._engine = engine
         self._views = views
         self._quality = quality
         self._complete = complete
+        self._letters = letters
         self._floor = floor
         self._wall = wall
         self._clock = clock
@@ -160,6 +171,9 @@ class Cycle:
                 f"version {manifest.version} is not published, the one before stays: {'; '.join(forbidding)}"
             )
         lap("quality")
+        if self._letters is not None:
+            self._letters(cut, previous)
+            lap("letters")
         manifest = replace(manifest, quality=report)
         self._views.publish(manifest)
         lap("publish")

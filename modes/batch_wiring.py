@@ -7,14 +7,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from adapters.kafka.dead_letters import DeadLetterProducer
 from batch.archive import Archive
 from batch.completeness import Completeness
 from batch.cycle import Cycle, Engine
 from batch.duckdb_engine import DuckdbRecompute
+from batch.letters import Letters
 from batch.quality_gate import QualityGate
 from batch.quality_rules import DEFAULT, read_rules
 from batch.recompute import Recompute
 from core.logic import logic_named
+from modes.catalogue import Role
 from modes.settings import Settings
 from modes.wiring import ENGINES, cut_finder, raw_table, speed_floor, topics, view_store
 
@@ -41,6 +44,7 @@ def batch_cycle(
         "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes, logic),
         "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, logic),
     }
+    keeps_letters = settings.mode_row.keeps_letters is Role.BATCH
     return Cycle(
         lambda: finder.find(admin.partitions),
         Archive(settings.access, raw, accept_loss=accept_loss, moved=moved),
@@ -49,4 +53,5 @@ def batch_cycle(
         QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),
         floor,
         complete=Completeness(raw, views.data),
+        letters=Letters(raw, DeadLetterProducer(settings.access)) if keeps_letters else None,
     )

@@ -51,6 +51,11 @@ class Mode:
     repair: str
     job_versions: bool = False
 
+    @property
+    def keeps_letters(self) -> Role:
+        """Who keeps rejected records as dead letters: whoever sees them first."""
+        return Role.PROCESS if Role.PROCESS in self.roles else Role.BATCH
+
     def as_json(self) -> dict[str, Any]:
         """The row for people and pages."""
         return {

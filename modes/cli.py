@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from adapters.durable import OF_THE_DISK
 from adapters.embedded import launch
 from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError, FourfoldError
@@ -394,3 +395,10 @@ def main() -> None:
             raise
         print(f"fourfold: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # the disk's, and a person's to put right: a program's own mistakes have other numbers
+        if state.debug or error.errno not in OF_THE_DISK:
+            raise
+        place = error.filename or "a file"
+        print(f"fourfold: {place!s} cannot be used ({error.strerror}): put that right, and try again", file=sys.stderr)
+        sys.exit(FourfoldError.exit_code)

@@ -54,9 +54,10 @@ class DeadLetterProducer:
 
         Raises `UnavailableError` otherwise, `ConfigurationError` where it never will.
         """
-        await asyncio.to_thread(self._publish, letters)
+        await asyncio.to_thread(self.send, letters)
 
-    def _publish(self, letters: Sequence[DeadLetter]) -> None:
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        """As `publish`, in this thread."""
         self._failed = None
         for letter in letters:
             while True:

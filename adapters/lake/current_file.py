@@ -51,7 +51,9 @@ def replace(folder: Path, data: Path, manifest: Manifest) -> None:
     schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), **about})
     temporary = folder / f"{NAME}.{os.getpid()}.new"
     try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=_TEXTS) as writer:
+        with pq.ParquetWriter(
+            temporary, schema, compression="zstd", use_dictionary=_TEXTS, write_statistics=["time"]
+        ) as writer:
             for _, name in sorted(manifest.cells.items()):
                 writer.write_table(_for_readers(table_of(data / name, CELLS, DamagedViewError), schema))
         sync(temporary)

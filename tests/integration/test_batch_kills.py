@@ -15,6 +15,8 @@ from random import Random
 import numpy as np
 import pytest
 
+from adapters.kafka.dead_letters import read_dead_letters
+from core.delta import REJECTED
 from modes.settings import Settings, environment
 from modes.verdict import judge
 from modes.wiring import raw_table, view_store
@@ -92,5 +94,8 @@ def test_a_batch_process_killed_at_any_point_does_no_harm(settings, say):
     _, verdict = judge(settings)
     assert verdict.exact, verdict.differences[:5]
     assert verdict.accuracy == 1.0
+    counters = store.current().counters
+    rejected = sum(number for name, number in counters.items() if name.startswith(REJECTED))
+    assert len(list(read_dead_letters(settings.access))) == rejected > 0
     say(f"{KILLS} kills, FOURFOLD_CHAOS_SEED={SEED}: {assert_whole(settings):,} rows, versions {seen}")
     assert len(set(seen)) >= KILLS // 2

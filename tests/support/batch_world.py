@@ -11,7 +11,7 @@ from adapters.lake.raw_table import RawTable
 from adapters.lake.views import ViewStore
 from batch.archive import ArchiveReport
 from batch.completeness import Completeness
-from batch.cycle import Cycle, Engine
+from batch.cycle import Cycle, Engine, KeepLetters
 from core.rules import Rules
 from tests.support.events import NOW_MS
 from tests.support.raw_log import archive, cut_at, last_cut, shop_log
@@ -42,7 +42,13 @@ class BatchWorld:
 
     def run(self, engine: Callable[..., Engine], *, full: bool = False) -> Manifest:
         """Publishes a version at `cut`."""
-        cycle = Cycle(
+        version = self.cycle(engine).run(full=full).version
+        assert version is not None
+        return version
+
+    def cycle(self, engine: Callable[..., Engine], letters: KeepLetters | None = None) -> Cycle:
+        """What makes versions at `cut`."""
+        return Cycle(
             lambda: self.cut,
             _Archived(),  # type: ignore[arg-type]
             engine(self.raw, self.views.data, RULES, 1),
@@ -50,7 +56,5 @@ class BatchWorld:
             lambda _: ({}, []),
             None,
             complete=self.complete,
+            letters=letters,
         )
-        version = cycle.run(full=full).version
-        assert version is not None
-        return version

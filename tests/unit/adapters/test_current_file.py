@@ -47,11 +47,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publisher:
 def lines(library: str) -> list[str]:
     """What the README tells users of a library to write."""
     section = README.read_text().partition("### The batch view in other programs")[2].partition("\n## ")[0]
-    return [
-        line
-        for line in re.findall(r"^[^\n]*\.parquet[^\n]*$|^[^\n]*DeltaTable[^\n]*$", section, re.MULTILINE)
-        if library in line
-    ]
+    return [line for line in re.findall(r"\| `(import [^`]+)` \|", section) if line.startswith(f"import {library};")]
 
 
 def run(line: str) -> Any:
@@ -65,7 +61,7 @@ def run(line: str) -> Any:
 def test_the_line_of_the_readme_reads_the_current_version_alone(publisher: Publisher, library: str) -> None:
     for clicks in (10, 20, 30):
         publish(publisher, clicks)
-    (line,) = [line for line in lines(library) if "current.parquet" in line]
+    (line,) = lines(library)
     found = run(line)
     frame = found if isinstance(found, pd.DataFrame) else found.df()
     assert frame[frame["dimension"] == "all"]["clicks"].sum() == 60
@@ -81,7 +77,7 @@ def test_the_line_of_the_readme_for_raw_records(publisher: Publisher) -> None:
     RawTable(Path(LAKE) / "raw").append(
         pa.table([["clicks"], [0], [0], [NOW_MS], [b"k"], [b"v"]], schema=RAW), {CLICKS_0: (0, 1)}
     )
-    (line,) = lines("DeltaTable")
+    (line,) = lines("deltalake")
     assert run(line)["append_ms"].tolist() == [NOW_MS]
 
 

@@ -8,12 +8,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from adapters import durable
 from adapters.lake import views
+from adapters.lake.day_cells import SCHEMA as CELLS
 from adapters.lake.manifest import Manifest
 from adapters.lake.views import Failing, PublishedBeforeError, ViewStore
 from core.cut import Cut
@@ -40,7 +40,8 @@ def test_before_the_first_version_there_is_none(store: ViewStore) -> None:
 
 
 def test_a_published_version_is_current_and_comes_back_as_it_was(store: ViewStore) -> None:
-    told = version(1, counters={"accepted": 3}, cells={"2026-01-01": "cells"}, quality={"passed": 1})
+    pq.write_table(CELLS.empty_table(), store.data / "cells.parquet")
+    told = version(1, counters={"accepted": 3}, cells={"2026-01-01": "cells.parquet"}, quality={"passed": 1})
     store.publish(told)
     assert store.current() == told
     assert ViewStore(store.data.parent).current() == told
@@ -92,7 +93,7 @@ def test_the_way_back_and_on_again(store: ViewStore) -> None:
 
 def test_old_versions_and_files_without_a_name_go(store: ViewStore) -> None:
     for number in range(1, 6):
-        pq.write_table(pa.table({"minute": [1]}), store.data / f"cells-{number}.parquet")
+        pq.write_table(CELLS.empty_table(), store.data / f"cells-{number}.parquet")
         store.publish(version(number, cells={"2026-01-01": f"cells-{number}.parquet"}))
     (store.data / "cells-6.parquet").write_text("")
     store.rollback(2)

@@ -253,6 +253,14 @@ def test_a_file_system_without_hard_links_is_refused(world: BatchWorld, monkeypa
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        ViewStore(world.views.folder).make()
+        with pytest.raises(LakeError, match="no room is left"):
+            world.run(Recompute)
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(ConfigurationError, match=r"file system without hard links .*: set FOURFOLD_LAKE"):
         ViewStore(world.views.folder).make()

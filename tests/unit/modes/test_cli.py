@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -190,3 +191,17 @@ def test_a_role_leaves_that_to_the_command_that_started_it(
     monkeypatch.setenv("FOURFOLD_OWNER", "1")
     invocation.settings_of(role=True)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, errno.ENOTDIR])
+def test_a_disk_that_refuses_is_told_in_one_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise OSError(number, os.strerror(number), "/some/place")
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    said = capsys.readouterr().err
+    assert said == f"fourfold: /some/place cannot be used ({os.strerror(number)}): put that right, and try again\n"
