@@ -95,7 +95,7 @@ export class Chart {
       cursor: { show: false },
       scales: { x: { range: (_, low, high) => [low - 30, high + 30] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
       axes: [
-        { ...axis, values: (_, splits) => splits.map((s) => minute(1000 * s)), incrs: [60, 300, 600, 900], grid: { show: false } },
+        { ...axis, values: (_, splits) => splits.map((s) => minute(1000 * s)), incrs: [60, 120, 300, 600, 900], grid: { show: false } },
         { ...axis, size: 64, values: (_, splits) => splits.map(brief) },
       ],
       series: [
