@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -648,6 +649,29 @@ def redis_store(servers: Any) -> Iterator[Store]:
     store = in_redis(servers.redis)
     yield store
     store.close()
+
+
+@pytest.mark.integration
+@pytest.mark.versions
+def test_the_keys_are_those_that_the_documents_describe(servers: Any, redis_store: Store) -> None:
+    text = Path("docs/redis-keys.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `\{(\w+)[^}]*\}(\S+)` \| ([\w ]+) \|", text, re.MULTILINE)
+    kinds = {"hash": "hash", "sorted set": "zset", "HyperLogLog": "string", "string": "string"}
+    documented = [(re.sub(r"EPOCH|MINUTE", r"\\d+", end), kinds[kind]) for _, end, kind in rows]
+    redis_store.run(redis_store.sink.begin(Rules(), "log"))
+    redis_store.apply(first(), cells={(1, 2): {ALL: Cell(1)}}, quality={1: {"accepted": 1}})
+    sink = redis_store.sink
+    assert isinstance(sink, RedisSink)
+    with Redis.from_url(servers.redis) as client:
+        keys = [key.decode() for key in client.scan_iter(f"{sink._tag}*")]
+        found = {key.removeprefix(sink._tag): client.type(key).decode() for key in keys}
+        fields = set(client.hkeys(f"{sink._tag}:cells:1:2"))
+        positions = client.hvals(f"{sink._tag}:positions")
+    assert {":meta", ":positions", ":epochs", ":changed", ":cells:1:2", ":cells:1:q", ":users:1:2"} <= found.keys()
+    for key, kind in found.items():
+        assert any(re.fullmatch(end, key) and kind == said for end, said in documented), (key, kind)
+    assert fields == {b"ac:", b"#"}
+    assert len(positions[0].split(b",")) == text.count("eleven integers") * 11
 
 
 HASHES = 900
