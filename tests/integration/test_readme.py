@@ -81,6 +81,7 @@ def test_each_command_of_the_documents_works(reader: Reader, tmp_path: Path) -> 
 def _of_the_stream(reader: Reader) -> None:
     settings = reader.settings
     reader.gives("fourfold topics")
+    reader.given.add("fourfold counts --json")
     reader.runs("fourfold produce", "produce", "--events", str(RECORDS), "--rate", str(RECORDS))
     with product.worker(settings):
         product.caught_up(settings)

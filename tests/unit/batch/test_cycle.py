@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_is_said_and_the_next_cycle_goes_on(world: World, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(world, "recompute", write)
-        with pytest.raises(UnavailableError, match=r"the lake cannot be read or written: .*No space left"):
+        with pytest.raises(UnavailableError, match=r"no room is left in .*No space left"):
             world.cycle.run()
     failing = world.views.failing()
     assert failing is not None

@@ -19,8 +19,13 @@ WELL = Picture(
 )
 
 
+SEEN = {"arriving": 2000.0, "records": 1000, "quiet_s": 0.0, "still_s": 0.0}
+
+
 def moment(picture=WELL, **more) -> Moment:
-    return Moment(LAMBDA, picture, **{"arriving": 2000.0, "records": 1000, "batch_s": 10.0, **more})
+    """What `SEEN` names is of the picture, the rest of the moment around it."""
+    seen = SEEN | {name: more.pop(name) for name in SEEN.keys() & more.keys()}
+    return Moment(LAMBDA, replace(picture, **seen), **{"batch_s": 10.0, **more})
 
 
 def faults_of(at: Moment) -> list[Fault]:

@@ -66,6 +66,8 @@ DAY = {
     "profile_total": STAGE,
     "as_profile": True,
     "missing": 0,
+    "late": LARGE,
+    "losses": {"rejected": {"not_json": LARGE, "missing_field": 7}, "duplicates": LARGE},
     "batch_view": {"version": 7, "agrees": True, "counters": {"accepted": LARGE}},
 }
 VERSION = {
