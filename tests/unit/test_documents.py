@@ -58,3 +58,18 @@ def test_each_target_of_make_does_what_the_documents_say(tmp_path: Path) -> None
             check=True,
         )
         assert runs in told.stdout, target
+
+
+def test_each_accident_that_is_described_has_a_test() -> None:
+    text = (ROOT / "docs/what-can-go-wrong.md").read_text(encoding="utf-8")
+    rows = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in text.splitlines() if line.startswith("| ")]
+    titles = [number for number, row in enumerate(rows) if row[-1] == "test"]
+    described = [row for number, row in enumerate(rows) if number not in titles and not set(row[0]) <= set("-|")]
+    assert len(described) > 90
+    for row in described:
+        named = re.findall(r"`((?:unit|contract|integration|e2e)/[^`]+)`", row[-1])
+        assert named, row
+        for place in named:
+            file, _, name = place.partition("::")
+            found = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert not name or f"def {name.partition('[')[0]}(" in found, place
