@@ -22,7 +22,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers, pytest.mark.e2e]
 
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "7"))
-RATE = 500
+RATE = 200
 BOUND_S = 60.0
 #: Twelve steps, each from one mode to another, no two the same.
 ROUND = [
