@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "4"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = 1_500
+RATE = 800
 API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 1
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
