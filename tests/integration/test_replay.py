@@ -249,8 +249,8 @@ def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, say:
         refused = [words for poller in pollers for words in poller.refused]
     say(f"switch, FOURFOLD_CHAOS_SEED={SEED}: {dict(seen)} answers, {len(wrong)} wrong, {len(refused)} refused")
     assert not wrong, wrong[:3]
-    # only while the API was killed
-    others = [words for words in refused if not words.startswith("API: ")]
+    # only while the API was killed, and until it had read its first answer
+    others = [words for words in refused if not words.startswith(("API: ", "there is no answer yet"))]
     assert not others, others[:3]
     assert min(seen["v1"], seen["v2"]) > SECONDS * 10
     assert set(seen) == {"v1", "v2"}
