@@ -85,7 +85,8 @@ def opening(mode: str, address: str) -> tuple[str, ...]:
     """What comes before the first line: where people look, and what a line means. `address`: of the dashboard, or empty."""
     where = f"; dashboard: {address}" if address else ""
     return (
-        f"fourfold counts clicks and sales in the mode {mode}{where}",
+        # no word of the lines that follow: scripts wait for those
+        f"fourfold counts events in the mode {mode}{where}",
         "each line: all that is counted so far; events/s: counted a second; lag: records in the log that are not counted yet;",
         "  age: since the newest counted record was appended; rejected, duplicates, late: of all so far;",
         "  error: how far the counts are from the truth; batch: version of the batch view, events in it;",
