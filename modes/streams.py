@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from core.errors import FourfoldError
-from modes.output import HANDLER, settle
+from modes.encoding import HANDLER, settle
 
 _LEAST_WIDTH: Final = 20
 

@@ -68,6 +68,16 @@ class Field:
         return Operand(self.type.operand_kind, self.optional, *limits)
 
 
+#: What identifies an event, where events have ids.
+ID_TEXT: Final = FieldType("string", min_length=1, max_length=64)
+#: A CloudEvents document has these beside `type`, `time` and `data`: specversion, id, source, in the order of faults.
+CLOUDEVENTS: Final = (
+    Field("specversion", ("specversion",), FieldType("string", values=("1.0",))),
+    Field("id", ("id",), ID_TEXT),
+    Field("source", ("source",), FieldType("string", min_length=1, max_length=2048)),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Where the id, the time and the data of an event are.

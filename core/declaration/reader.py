@@ -10,6 +10,8 @@ from core.declaration.error import DeclarationError, Mistake, Place, line_of, ne
 from core.declaration.expression import Expression, ExpressionError, Kind, Operand, parse
 from core.declaration.pattern import texts
 from core.declaration.pipeline import (
+    CLOUDEVENTS,
+    ID_TEXT,
     Dimension,
     Distinct,
     Envelope,
@@ -31,8 +33,6 @@ from core.verdict import Reason
 LARGEST_FILE: Final = 256 * 1024
 #: Most streams, fields of one, measures, dimensions: each costs at every event.
 MOST: Final = 64
-_NAME_TYPE: Final = FieldType("string", min_length=1, max_length=64)
-_URI_TYPE: Final = FieldType("string", min_length=1, max_length=2048)
 #: The dimension that every event has, and words that stand beside measures in files and answers.
 RESERVED: Final = {"all", "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"}
 RESERVED_TOPICS: Final = {"dead_letters", "repairs", "clock"}
@@ -101,12 +101,12 @@ def _envelope(table: Table) -> Envelope:
         if given != "cloudevents":
             raise Mistake((*table.place, "format"), f"there is no format {given!r}: {nearest(given, ['cloudevents'])}")
         table.finish()
-        return Envelope(True, Field("id", ("id",), _NAME_TYPE), ("time",), "rfc3339", ("data",))
+        return Envelope(True, CLOUDEVENTS[1], ("time",), "rfc3339", ("data",))
     identity = None
     if "id" in table:
         path = pointer(table, "id")
         kind = table.take("id_type", str, "string")
-        types = {"string": _NAME_TYPE, "integer": FieldType("integer")}
+        types = {"string": ID_TEXT, "integer": FieldType("integer")}
         if kind not in types:
             raise Mistake((*table.place, "id_type"), f"there is no id_type {kind!r}: {nearest(kind, types)}")
         identity = Field("id", path, types[kind])

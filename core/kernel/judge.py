@@ -12,18 +12,12 @@ from typing import Any, Final, NamedTuple
 
 from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
 from core.declaration.pattern import compiled
-from core.declaration.pipeline import EXACT, Field, FieldType, Path, Pipeline, TimeFormat
+from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Path, Pipeline, TimeFormat
 from core.kernel.json_document import document_of
 from core.kernel.python_source import function_of
 from core.rfc3339 import millis
 from core.verdict import Reason, Rejected
 
-#: A CloudEvents document has these beside `type`, in this order.
-_CLOUDEVENTS: Final = (
-    Field("specversion", ("specversion",), FieldType("string", values=("1.0",))),
-    Field("id", ("id",), FieldType("string", min_length=1, max_length=64)),
-    Field("source", ("source",), FieldType("string", min_length=1, max_length=2048)),
-)
 _TIME_TEXT: Final = FieldType("string")
 #: Characters of an RFC 3339 time with an offset.
 _SHORTEST_TIME, _LONGEST_TIME = 20, 40
@@ -94,7 +88,7 @@ class Judge:
             if kind in self._events:
                 raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
             raise Rejected(Reason.UNKNOWN_TYPE, f"Invalid value {kind!r} - at `$.type`")
-        _, identity, source = (_value(document, each, None) for each in _CLOUDEVENTS)
+        _, identity, source = (_value(document, each, None) for each in CLOUDEVENTS)
         return source, identity
 
     def _time_of(self, document: Any, append_ms: int) -> int:

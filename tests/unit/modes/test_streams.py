@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modes.output import plain
+from modes.encoding import plain
 
 ROOT = Path(__file__).parents[3]
 #: Ends with 3, as `verify` ends with its verdict.
