@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from modes import cli, encoding
+from modes import cli
+from modes.encoding import settle
 from serving.live import Picture
 from serving.terminal import draw
 
@@ -29,7 +30,7 @@ def written(text: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    encoding.settle()
+    settle()
     stream.write(text)
     stream.flush()
     return raw.getvalue()
@@ -56,7 +57,7 @@ def test_the_live_view_is_drawn_in_ascii(monkeypatch: pytest.MonkeyPatch) -> Non
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
-    encoding.settle()
+    settle()
     console = Console(file=stream, width=100, force_terminal=True)
     console.print(draw(Picture(), "fourfold · lambda · view v1", [("serve", "up")], "Ctrl-C ends the watch"))
     stream.flush()
