@@ -39,7 +39,7 @@ class Place:
     prefix: str
 
     def resolved(self) -> tuple[socket.AddressFamily, Any]:
-        """Family and socket address. Raises `ConfigurationError` for a host that is none."""
+        """Family and socket address. Raises `ConfigurationError` for an invalid host."""
         host = self.plain_host
         if not host:
             raise self._no_host("is empty")
@@ -78,7 +78,7 @@ class Place:
 
         Raises:
             TakenError: somebody else does.
-            ConfigurationError: nothing can, or the host is none.
+            ConfigurationError: nothing can, or the host is invalid.
         """
         family, address = self.resolved()
         with ExitStack() as stack:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 #: What is shown in a secret's place.
 HIDDEN: Final = "***"
-#: A shorter secret is removed only where it is a word of its own: it may be part of any other.
+#: A shorter secret is removed only where it is a whole word: it may be part of any other.
 _SHORT: Final = 6
 _USER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@'\"]+@")
 _QUERY: Final = re.compile(
@@ -23,7 +23,7 @@ _known: set[str] = set()
 
 
 def hide(*secrets: str) -> None:
-    """Removes these values from now on from all that `redacted` is given. Empty ones are none."""
+    """Removes these values from now on from all that `redacted` is given. Empty ones are left out."""
     for secret in filter(None, secrets):
         plain = unquote(secret)
         _known.update(

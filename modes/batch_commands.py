@@ -187,7 +187,7 @@ def day(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same events.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Play a day of 24 hours, and measure what is left after validation and after transformation; in servers of its own."""
+    """Play a day of 24 hours, and measure what is left after validation and after transformation; in separate servers."""
     usual = settings_of(seed=seed, day_seconds=seconds)
     has_role(usual, Role.BATCH)
     from modes.day import day as play

@@ -61,7 +61,7 @@ from serving.screen import Screen
 from serving.status_text import servers_table, status_text
 from serving.terminal import draw
 
-#: Whoever looks from outside sees in so many seconds what moves.
+#: Whoever looks from outside sees within this many seconds what moves.
 SEEN_S: Final = 1.0
 
 app = typer.Typer(

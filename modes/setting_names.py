@@ -22,7 +22,7 @@ _WIDTH: Final = 60
 
 
 def misspelt(names: Iterable[str], settings: Collection[str]) -> dict[str, str]:
-    """Names that look like a setting and are none, each with what is wrong with it.
+    """Names that look like a setting and are not, each with what is wrong with it.
 
     Args:
         names: of variables, as they are written.

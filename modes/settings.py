@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     namespace: str = Field(
         "v1",
         pattern=r"^[A-Za-z0-9_.-]{1,32}$",
-        description="name of the view; another one begins anew",
+        description="name of the view; another name begins a new view",
         json_schema_extra={"allowed": "use 1 to 32 letters, digits, _ . or -"},
     )
     logic: str = Field(

@@ -123,7 +123,7 @@ class Connection(H11Protocol):
             self._end(HTTPStatus.REQUEST_TIMEOUT, "the head of the request took too long")
 
     def send_400_response(self, msg: str) -> None:
-        """Called for a request that is none: no HTTP, or without one header Host."""
+        """Called for what is not a request: no HTTP, or without one header Host."""
         del msg
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             # in the middle of an answer

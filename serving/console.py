@@ -18,7 +18,7 @@ _NO: Final = ("", "0", "false", "no", "off")
 
 
 class StreamConsole(Console):
-    """A console that knows the size of its own stream at each moment."""
+    """A console that knows the size of its stream at each moment."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         """Args: where to write, and what is said of the terminal there (`TERM`, `COLUMNS`, `LINES`, `CI`)."""

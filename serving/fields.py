@@ -73,7 +73,7 @@ def field_lines(console: Console, width: int, field: Field, *, indent: int, name
         return
     longest = max(map(len, field.value.plain.split()), default=0)
     if margin + longest > width:
-        # a number or a name that fits in a line of its own is not broken
+        # a number or a name that fits on one line is not broken
         yield Text(" " * indent).append(field.name, "dim")
         margin = min(indent, max(0, width - longest))
         parts = wrapped(console, field.value, width - margin)

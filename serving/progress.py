@@ -12,7 +12,7 @@ from rich.text import Text
 from serving.console import err
 from serving.plain import harmless
 
-#: Where nothing can be written over, a line after so many seconds, and again after as many.
+#: Where nothing can be written over, a line each time this many seconds have passed.
 LINE_EVERY_S: Final = 5.0
 
 

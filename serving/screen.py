@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-#: Draws the view in so many columns and lines.
+#: Draws the view in the given columns and lines.
 Draw = Callable[[int, int], RenderableType]
 
 
@@ -23,7 +23,7 @@ class Screen:
     def show(self, draw: Draw) -> None:
         """Draws it in the size that the terminal has now."""
         if self._console.size != self._size:
-            # a terminal that changed its width has broken the lines anew: nobody knows where the view begins
+            # a terminal that changed its width has broken the lines again: nobody knows where the view begins
             self._live.stop()
             self._console.clear()
             self._size, self._live = self._console.size, self._started()

@@ -13,7 +13,7 @@ from serving.console import WHOLE
 from serving.fields import Field, shared_lines, text_of, wrapped
 
 _GAP: Final = "  "
-#: A text that is folded has at least so many columns.
+#: The fewest columns of a text that is folded.
 _LEAST: Final = 20
 #: In a pipe longer cells push what follows to the right, in their own row.
 _ALIGNED: Final = 60

@@ -124,5 +124,5 @@ def _bytes_of(file: Path) -> int:
 def _damaged(file: Path, why: str) -> UnavailableError:
     return UnavailableError(
         f"the append-only file {file} is damaged beyond its end ({why}); "
-        f"remove the directory {file.parent} and start again: Fourfold counts anew from the log"
+        f"remove the directory {file.parent} and start again: Fourfold counts again from the log"
     )

@@ -83,7 +83,7 @@ class AllowedHosts:
 
 
 def host_names(setting: str) -> tuple[str, ...]:
-    """The names of a comma-separated setting. Raises `ConfigurationError` for one that is none."""
+    """The names of a comma-separated setting. Raises `ConfigurationError` for an invalid one."""
     return tuple(_checked(part) for part in setting.split(",") if part.strip())
 
 

@@ -110,7 +110,7 @@ class Letters(NamedTuple):
 
 
 def read_dead_letters(access: KafkaAccess, keep: int | None = None) -> Letters:
-    """All dead letters, oldest first. `keep`: so many bytes of each value; None for all.
+    """All dead letters, oldest first. `keep`: how many bytes of each value; None for all.
 
     Raises `UnavailableError` where Kafka does not answer.
     """
@@ -123,7 +123,7 @@ def read_dead_letters(access: KafkaAccess, keep: int | None = None) -> Letters:
 def newest_dead_letters(access: KafkaAccess, limit: int, keep: int) -> Letters:
     """The newest dead letters, `limit` at most, the newest first, without reading all of them.
 
-    `keep`: so many bytes of each value. `foreign` is of the records that were read. Raises `UnavailableError` where Kafka
+    `keep`: how many bytes of each value. `foreign` is of the records that were read. Raises `UnavailableError` where Kafka
     does not answer.
     """
     topic = PartitionKey(DEAD_LETTERS, PARTITION)
@@ -159,7 +159,7 @@ def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], keep: int | N
 
 
 def _place(key: bytes) -> tuple[PartitionKey, int]:
-    """Which record a letter is of, by its key. Raises `ValueError` for a key that is none."""
+    """Which record a letter is of, by its key. Raises `ValueError` for another key."""
     place = _KEY.fullmatch(key.decode())
     if place is None or place["topic"] not in TOPICS:
         raise ValueError("no place in the log")

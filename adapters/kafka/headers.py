@@ -83,7 +83,7 @@ def written(headers: EventHeaders | DeadLetterHeaders | RepairHeaders) -> list[t
 def read(kind: type[Headers], found: Iterable[tuple[str, bytes | None]]) -> Headers:
     """The headers of a record, bytes that are no UTF-8 replaced; others than these are ignored.
 
-    Raises `ValueError` where one is missing or is none: somebody else made the record.
+    Raises `ValueError` where one is missing or invalid: somebody else made the record.
     """
     fields: dict[str, Any] = {name: value.decode("utf-8", "replace") for name, value in found if value is not None}
     return msgspec.convert(fields, kind)

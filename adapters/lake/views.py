@@ -176,7 +176,7 @@ class ViewStore:
         current_file.replace(self.data.parent, self.data, manifest)
 
     def mend_current_file(self) -> None:
-        """Writes the file for other programs anew where it is not of the current version, as after a kill.
+        """Writes the file for other programs again where it is not of the current version, as after a kill.
 
         Raises `LakeError`, of which `DamagedViewError` where that version cannot be read.
         """

@@ -201,7 +201,7 @@ class RedisReader:
             self._keep(epoch, minute_text, {key.decode(): int(number) for key, number in found.items()})
         except (ValueError, KeyError, IndexError) as error:
             self._forget()
-            raise foreign(f"{self._tag}:cells:{name}", f"field that is none of a view ({error})") from error
+            raise foreign(f"{self._tag}:cells:{name}", f"field that does not belong to a view ({error})") from error
 
     def _keep(self, epoch: int, minute_text: str, numbers: dict[str, int]) -> None:
         if minute_text == QUALITY:

@@ -48,7 +48,7 @@ def is_sound(value: bytes) -> bool:
 
 def too_deep(value: bytes) -> bool:
     """Whether arrays and objects are nested more than `DEEPEST` deep; strings do not count."""
-    # free for most records: so many brackets need so many bytes
+    # free for most records: deep nesting needs many bytes
     if len(value) < 2 * DEEPEST or value.count(b"[") + value.count(b"{") <= DEEPEST:
         return False
     depth = 0

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 #: A batch cycle that failed is tried again after so long, at most.
 RETRY_S: Final = 5.0
-#: The processes of a cycle that hangs still take some CPU time: less than so many seconds in `adapters.vitals.HUNG_S`.
+#: The processes of a cycle that hangs still take some CPU time: less than this many seconds in `adapters.vitals.HUNG_S`.
 IDLE_S: Final = 5.0
 #: Looking at all processes costs time, too.
 LOOK_EVERY_S: Final = 5.0

@@ -1,4 +1,4 @@
-"""Where this machine listens: IPv4, IPv6, names; what is none is refused with the setting and what to do."""
+"""Where this machine listens: IPv4, IPv6, names; what cannot be is refused with the setting and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that look like a setting and are none are told, with the nearest one."""
+"""Names that look like a setting and are not are told, with the nearest one."""
 
 from __future__ import annotations
 
