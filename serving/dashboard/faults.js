@@ -5,7 +5,7 @@ import { clock } from "./format.js";
 
 //: a state that does not last so long is not read aloud
 const LASTS_MS = 1500;
-const WELL = { look: "ok", what: "Nothing is wrong.", then: "What is, and what to do about it, is said here.", remedy: "" };
+const WELL = { look: "ok", what: "Nothing is wrong.", then: "Faults appear here, with what to do about them.", remedy: "" };
 const MARKS = { bad: "✕", note: "▲", ok: "●" };
 
 // a program's name or a setting in backquotes is shown as such

@@ -7,8 +7,10 @@ import io
 import os
 import pty
 import struct
+import sys
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TextIO
 
 import pytest
@@ -138,3 +140,30 @@ def test_progress_that_cannot_move_is_a_line_now_and_then(monkeypatch: pytest.Mo
             now = float(second)
             tell(f"at {second} [/]\x1b[0m")
     assert stream.getvalue() == "at 5 [/]·[0m\nat 10 [/]·[0m\n"
+
+
+ECHOED = """
+import os, sys, termios
+from serving.console import out
+from serving.screen import Screen
+def echoed():
+    return bool(termios.tcgetattr(0)[3] & termios.ECHOCTL)
+before = echoed()
+screen = Screen(out())
+during = echoed()
+screen.close()
+sys.exit((before, during, echoed()) != (True, False, True))
+"""
+
+
+def test_keys_are_not_echoed_into_a_live_view_and_the_terminal_is_as_before_after_it() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", ECHOED], {**os.environ, **XTERM})
+    # Linux ends what is read with an error when the other side is closed
+    with suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
