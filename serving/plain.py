@@ -96,6 +96,14 @@ def opening(mode: str, address: str) -> tuple[str, ...]:
 
 def line(picture: Picture, mode: str, standing: Sequence[str] = ()) -> str:
     """One compact line. `mode`: by its name. `standing`: parts that do not run, or do nothing, in words."""
+    text, said = _counts_of(picture, mode), (*trouble_of(picture), *standing)
+    return f"{text}  [{'; '.join(said)}]" if said else text
+
+
+def _counts_of(picture: Picture, mode: str) -> str:
+    if picture.audit is Audit.NOTHING:
+        # zeros would look like counts
+        return f"{error_text(picture)}  lag {lag_text(picture)}  mode {mode}"
     t = picture.totals
     text = (
         f"clicks {t.clicks:,}  sales {t.sales:,}  revenue {money(t.revenue_cents)} EUR  "
@@ -106,5 +114,4 @@ def line(picture: Picture, mode: str, standing: Sequence[str] = ()) -> str:
     )
     if picture.version is not None:
         text += f"  batch v{picture.version} {picture.from_batch:,} events"
-    said = (*trouble_of(picture), *standing)
-    return f"{text}  [{'; '.join(said)}]" if said else text
+    return text
