@@ -107,19 +107,43 @@ def with_servers(settings: Settings, progress: Callable[[str], None] = lambda _:
     One that dies is started again. Raises `FourfoldError` where they cannot start, and, in the main thread, from within
     what runs meanwhile, where one cannot be started again.
     """
-    with kept_servers(settings, progress, _interrupt) as (served, keeper):
+    with _alarm() as sound, kept_servers(settings, progress, sound) as (served, keeper):
         try:
             yield served
-        except KeyboardInterrupt:
+        except _Alarm:
             keeper.check()
             raise
 
 
-def _interrupt() -> None:
-    """As Ctrl-C does: what waits in the main thread stops waiting."""
-    main = threading.main_thread().ident
-    if main is not None:
-        signal.pthread_kill(main, signal.SIGINT)
+class _Alarm(BaseException):
+    """What waits in the main thread waits for nothing any more."""
+
+
+@contextmanager
+def _alarm() -> Iterator[Callable[[], None]]:
+    """What raises `_Alarm` in the main thread, whatever it waits for; called from another thread.
+
+    Not by SIGINT: where a shell started the command in the background that one is ignored, and roles set it otherwise.
+    """
+    main, armed = threading.main_thread(), threading.current_thread() is threading.main_thread()
+
+    def raise_it(*_: object) -> None:
+        if armed:
+            raise _Alarm
+
+    def sound() -> None:
+        if armed and main.ident is not None:
+            signal.pthread_kill(main.ident, signal.SIGUSR1)
+
+    if not armed:
+        yield sound
+        return
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+        yield sound
+    finally:
+        armed = False
+        signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -51,6 +52,15 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     for name in [n for n in os.environ if n.startswith("FOURFOLD_")]:
         if not name.startswith(("FOURFOLD_TEST_", "FOURFOLD_CHAOS_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """A role that a test runs in this process sets signals and leaves them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from adapters.embedded.servers import EmbeddedServers
 from tests.support.busy import allowed
 from tests.support.waiting import until
 
@@ -195,17 +196,18 @@ def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp
 def test_servers_of_its_own_that_die_are_started_again_and_the_run_ends_exact(tmp_path):
     with (tmp_path / "output").open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "modes", "up", "--rate", "500", "--duration", "12"],
+            [sys.executable, "-m", "modes", "up", "--rate", "500", "--duration", "16"],
             cwd=tmp_path,
             env=_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+    servers = EmbeddedServers(tmp_path / ".fourfold")
     try:
         until(lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 200, within_s=60, what="counts")
-        state = json.loads(fourfold(tmp_path, "embedded", "status", "--json").stdout)
-        for server in state:
-            os.kill(server["pid"], signal.SIGKILL)
+        # at once: a run that has produced everything needs Kafka no more
+        servers.kafka.kill()
+        servers.redis.kill()
         assert process.wait(180) == 0, (tmp_path / "output").read_text()
     finally:
         if process.poll() is None:
@@ -216,7 +218,7 @@ def test_servers_of_its_own_that_die_are_started_again_and_the_run_ends_exact(tm
     assert "Kafka: it has ended, starting it again" in text
     assert "Redis: it has ended, starting it again" in text
     # all that was produced is counted, what was on its way when they died, too
-    assert _clicks(text)[-1] > 12 * 500 * 0.8
+    assert _clicks(text)[-1] > 16 * 500 * 0.8
     assert _left_running(tmp_path) == []
 
 

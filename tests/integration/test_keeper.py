@@ -324,6 +324,8 @@ def test_a_command_that_only_waits_is_told_when_a_server_is_given_up(
 ) -> None:
     """As `day` and the drills do, which ask nobody how the servers are."""
     monkeypatch.setattr(keeper, "FIRST_PAUSE_S", 0.0)
+    # as a shell does for what it starts in the background
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings(kafka="127.0.0.1:1", data_dir=tmp_path / "data", _env_file=None)  # type: ignore[call-arg]
 
     def day() -> None:
