@@ -13,14 +13,13 @@ from typing import Any, Final, NamedTuple
 from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
 from core.declaration.pattern import compiled
 from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Path, Pipeline, TimeFormat
+from core.kernel.event_type import LONGEST_TIME, SHORTEST_TIME
 from core.kernel.json_document import document_of
 from core.kernel.python_source import function_of
 from core.rfc3339 import millis
 from core.verdict import Reason, Rejected
 
 _TIME_TEXT: Final = FieldType("string")
-#: Characters of an RFC 3339 time with an offset.
-_SHORTEST_TIME, _LONGEST_TIME = 20, 40
 _TIME_NUMBER: Final = FieldType("integer")
 #: Numbers of a format in a second, over milliseconds in one: (multiply, divide).
 _UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
@@ -33,11 +32,13 @@ class Judged(NamedTuple):
         time_ms: Event time, ms since 1970; the append time where the declaration has none.
         identity: What names it within its stream; None where events have no id.
         values: By field: decimals as scaled integers, None where an optional one is absent.
+        document: What the bytes say.
     """
 
     time_ms: int
     identity: Any
     values: Mapping[str, Any]
+    document: Mapping[str, Any]
 
 
 class Judge:
@@ -77,7 +78,7 @@ class Judge:
         for reason, text, holds in self._rules:
             if holds(values) is False:
                 raise Rejected(reason, f"not {text}")
-        return Judged(time_ms, identity, values)
+        return Judged(time_ms, identity, values, document)
 
     def _envelope_of(self, document: Any) -> Any:
         envelope = self._envelope
@@ -108,14 +109,19 @@ def _time(document: Any, path: Path, form: TimeFormat) -> int:
     field = Field("time", path, _TIME_TEXT if form == "rfc3339" else _TIME_NUMBER)
     value = _value(document, field, None)
     if form == "rfc3339":
-        if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
-            raise Rejected(Reason.BAD_FORMAT, f"time: from {_SHORTEST_TIME} to {_LONGEST_TIME} characters are expected")
+        if not SHORTEST_TIME <= len(value) <= LONGEST_TIME:
+            raise Rejected(Reason.BAD_FORMAT, f"time: from {SHORTEST_TIME} to {LONGEST_TIME} characters are expected")
         try:
             return millis[value]
         except ValueError as error:
             raise Rejected(Reason.BAD_FORMAT, f"time: {error}") from None
-    multiplier, divisor = _UNITS[form]
+    multiplier, divisor = unit_of(form)
     return int(value) * multiplier // divisor
+
+
+def unit_of(form: TimeFormat) -> tuple[int, int]:
+    """What a number of a time format is multiplied with, and then divided by, to give milliseconds."""
+    return _UNITS.get(form, (1, 1))
 
 
 def _value(document: Any, field: Field, pattern: re.Pattern[str] | None) -> Any:
@@ -156,7 +162,8 @@ def _integer(node: Any, wanted: FieldType, place: str, _: object) -> int:
     return _within(node, wanted, place)
 
 
-def _decimal(node: Any, wanted: FieldType, place: str, _: object) -> int:
+def decimal_of(node: Any, wanted: FieldType, place: str, _: object = None) -> int:
+    """The scaled integer of a decimal, of JSON or of a text. Raises `Rejected`."""
     if wanted.text:
         if type(node) is not str:
             raise Rejected(Reason.WRONG_TYPE, f"Expected `str`, got `{_kind(node)}`{_at(place)}")
@@ -210,6 +217,6 @@ _DECIMAL: Final = re.compile(r"-?\d{1,17}(?:\.\d{1,17})?", re.ASCII)
 _CHECKS: Final[dict[str, Callable[[Any, FieldType, str, re.Pattern[str] | None], Any]]] = {
     "string": _string,
     "integer": _integer,
-    "decimal": _decimal,
+    "decimal": decimal_of,
     "boolean": _boolean,
 }
