@@ -35,6 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SpentTime(), "spent-time")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves long forms to `make soak`."""
+    if os.environ.get("FOURFOLD_TEST_SOAK") == "1":
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from tests.support.schedule import Schedule

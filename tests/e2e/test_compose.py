@@ -328,7 +328,9 @@ def test_a_stop_is_quick_and_a_start_goes_on_from_the_same_counts(running: Stack
     assert verdict["exact"], verdict["differences"]
 
 
-@pytest.mark.parametrize("mode", ["kappa", "batch", "streaming", "lambda"])
+@pytest.mark.parametrize(
+    "mode", ["kappa", "batch", *(pytest.param(mode, marks=pytest.mark.soak) for mode in ("streaming", "lambda"))]
+)
 def test_another_mode_in_the_env_file_is_another_set_of_services(running: Stack, tmp_path: Path, mode: str) -> None:
     """After the test above: what is up is one mode; `up` with another one goes on from the same log, exact."""
     before = running.fourfold("counts")

@@ -39,7 +39,6 @@ API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
 ABLATION_VERSIONS = 2
-ALL_ABLATIONS = os.environ.get("FOURFOLD_CHAOS_ABLATIONS", "") == "1"
 
 
 def boundary(stage: Stage, **more: Any) -> Settings:
@@ -119,7 +118,8 @@ def test_every_answer_is_true_at_its_own_cut_and_offsets(tmp_path: Path, say: Ca
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", [name for name, each in ABLATIONS.items() if each.quick or ALL_ABLATIONS])
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ABLATIONS)
 def test_without_a_rule_answers_are_wrong_or_missing(tmp_path: Path, name: str, say: Callable[[str], None]) -> None:
     ablation = ABLATIONS[name]
     with Stage(tmp_path, SEED, RATE) as stage, ExitStack() as stack:

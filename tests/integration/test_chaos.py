@@ -1,8 +1,8 @@
 """Workers, Redis and Kafka are killed at random; every sample of the view is exact all the same.
 
 The truth is compared at every instant, not at the end: final totals match in many a wrong run.
-FOURFOLD_CHAOS_SEED repeats a run, FOURFOLD_CHAOS_SECONDS makes it longer, and
-FOURFOLD_CHAOS_ABLATIONS=1 switches off more rules, one at a time, to see that samples get wrong.
+FOURFOLD_CHAOS_SEED repeats a run, FOURFOLD_CHAOS_SECONDS makes it longer, and `make soak` switches off the
+rules, one at a time, to see that samples get wrong.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 SECONDS = float(os.environ.get("FOURFOLD_CHAOS_SECONDS", "45"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-ALL_ABLATIONS = os.environ.get("FOURFOLD_CHAOS_ABLATIONS", "") == "1"
 ABLATION_S = 80.0
 RATE = 2_000
 WORKERS = 2
@@ -160,14 +159,12 @@ class Ablation(NamedTuple):
 
     rule: str
     faults: tuple[Fault, ...]
-    #: felt within seconds: tried in every run of the tests
-    quick: bool = False
 
 
 ABLATIONS = (
-    Ablation("read-committed", (), quick=True),
-    Ablation("warm-up", (kill_worker, end_worker), quick=True),
-    Ablation("compare-and-set", (empty_redis, freeze_worker), quick=True),
+    Ablation("read-committed", ()),
+    Ablation("warm-up", (kill_worker, end_worker)),
+    Ablation("compare-and-set", (empty_redis, freeze_worker)),
     Ablation("clean-flag", (rebalance_without_redis,)),
     Ablation("chain", (empty_redis, tear_redis, freeze_worker)),
     Ablation("none", (kill_worker, rebalance_without_redis, freeze_worker, empty_redis, tear_redis)),
@@ -175,7 +172,8 @@ ABLATIONS = (
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("ablation", [a for a in ABLATIONS if a.quick or ALL_ABLATIONS], ids=lambda a: a.rule)
+@pytest.mark.soak
+@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda a: a.rule)
 def test_without_a_rule_samples_are_wrong(tmp_path: Path, ablation: Ablation, say: Callable[[str], None]) -> None:
     say(f"without {ablation.rule}, FOURFOLD_CHAOS_SEED={SEED}")
     began = time.monotonic()

@@ -24,8 +24,6 @@ class Ablation(NamedTuple):
 
     batch: Callable[[], None]
     reader: Callable[[Settings], Merge]
-    #: tried in every run of the tests
-    quick: bool = False
 
 
 def nothing() -> None:
@@ -78,7 +76,7 @@ def pointer_twice(settings: Settings) -> Merge:
 
 ABLATIONS: Final[dict[str, Ablation]] = {
     "floor-after-publication": Ablation(floor_before_publication, merge),
-    "version-taken-once": Ablation(nothing, pointer_twice, quick=True),
+    "version-taken-once": Ablation(nothing, pointer_twice),
 }
 
 
