@@ -15,8 +15,9 @@ from adapters.lake.raw_table import RawTable
 from adapters.lake.trouble import DamagedRawError, reading, writing
 from batch import elt, etl
 from batch.scratch import Scratch
-from batch.sql import RULES, connect, count_cells, read_parquet, run_sql
+from batch.sql import connect, count_cells, define_macros, read_parquet
 from core.cut import Cut
+from core.declaration.pipeline import Pipeline
 from core.delta import REJECTED
 from core.errors import InexactError, UnavailableError
 from core.position import PartitionKey
@@ -116,12 +117,13 @@ def total(steps: Sequence[Step]) -> Step:
 class EtlElt:
     """Compares on what is archived now. Its files are in a folder inside `folder` while it runs."""
 
-    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int) -> None:
+    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, pipeline: Pipeline) -> None:
         """`processes`: as many processes of ours, or threads of DuckDB."""
         self._raw = raw
         self._folder = folder
         self._rules = rules
         self._processes = processes
+        self._pipeline = pipeline
 
     def run(self, progress: Callable[[str], None] = lambda _: None) -> Comparison:
         """Both ways, one after the other. `progress` hears what is done next.
@@ -159,7 +161,7 @@ class EtlElt:
 
     def _etl(self, places: _Places, spans: Sequence[Span]) -> tuple[list[Step], Counter[str]]:
         tasks = [
-            etl.TypingTask(self._raw.path, *span, self._rules, places.staged / f"{number}.parquet")
+            etl.TypingTask(self._raw.path, *span, self._rules, self._pipeline, places.staged / f"{number}.parquet")
             for number, span in enumerate(spans)
         ]
         typing, counters = effort_of(lambda: etl.transform(tasks, _rows(spans), self._processes))
@@ -183,7 +185,9 @@ class EtlElt:
         loading, _ = effort_of(lambda: elt.load(tasks, _rows(spans), self._processes))
         files = {task.source: task.file for task in tasks}
         transforming, _ = effort_of(
-            lambda: elt.transform(files, places.judged, _cut(spans), self._rules, places.folder, self._processes)
+            lambda: elt.transform(
+                files, places.judged, _cut(spans), self._rules, self._pipeline, places.folder, self._processes
+            )
         )
         asking, _ = effort_of(lambda: self._count(places, places.judged, "*", places.elt))
         return [
@@ -196,14 +200,14 @@ class EtlElt:
         """The question, the same SQL in both ways: cells and users of `events`, into the folder `answer`."""
         with connect(places.folder, self._processes) as database:
             read_parquet(database, [str(events)]).project(columns).create_view("events")
-            count_cells(database, self._rules)
+            count_cells(database, self._pipeline)
             for name in _TABLES:
                 database.table(name).write_parquet(str(answer / f"{name}.parquet"))
 
     def _ask(self, places: _Places, question: str, sql: str) -> RawQuestion:
         def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
             with connect(places.folder, self._processes) as database:
-                run_sql(database, RULES, self._rules)
+                define_macros(database)
                 read_parquet(database, [str(file) for file in places.raw.iterdir()]).create_view("raw")
                 read_parquet(database, [str(places.judged)]).create_view("events")
                 answer = database.execute(sql)

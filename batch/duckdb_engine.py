@@ -1,11 +1,7 @@
 """Recompute in SQL: the same batch view from the same raw table, by another road. The engine `duckdb`.
 
-The rules are written anew in `rules.sql` and the counting in `events.sql` and `counts.sql`, so that
-two engines that agree are two witnesses. It differs from `batch.recompute` in these inputs only:
-a name of the contract given twice in one object whose earlier value breaks the contract (accepted
-here, since the last one counts; rejected there); JSON nested deeper than Python's recursion limit
-in a field that is not ours (accepted here); a number beyond a double there (accepted here); and
-the *reason* of a document that is broken behind another fault (`not_json` here).
+The SQL is made of the declaration (`batch.events_sql`) and shares no code with the kernel, so that two
+engines that agree are two witnesses.
 """
 
 from __future__ import annotations
@@ -29,10 +25,9 @@ from batch.id_files import sorted_by_hash
 from batch.id_hash import id_hashes
 from batch.parquet_file import write_parquet
 from batch.scratch import Scratch
-from batch.sql import EVENTS, RULES, connect, count_cells, open_raw, run_sql
+from batch.sql import connect, count_cells, make_events, open_raw
 from core.cut import Cut
-from core.errors import ConfigurationError
-from core.logic import STANDARD, Logic
+from core.declaration.pipeline import Pipeline
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -56,15 +51,9 @@ _STATES: Final = """
 class DuckdbRecompute:
     """The same as `batch.recompute.Recompute`, always in full."""
 
-    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, logic: Logic = STANDARD) -> None:
-        """`processes`: how many threads DuckDB may use.
-
-        Raises `ConfigurationError` for another logic than the standard one, which the SQL has.
-        """
-        if logic is not STANDARD:
-            raise ConfigurationError(
-                f"the engine {ENGINE} has no SQL for the logic {logic.name}: use the engine pandas"
-            )
+    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, pipeline: Pipeline) -> None:
+        """`processes`: how many threads DuckDB may use."""
+        self._pipeline = pipeline
         self._raw = raw
         self._folder = folder
         self._rules = rules
@@ -84,8 +73,8 @@ class DuckdbRecompute:
         run = f"{version:06}-{uuid.uuid4().hex[:8]}"
         with Scratch(self._folder) as scratch, connect(scratch.path, self._threads, self._raw.check_files) as database:
             open_raw(database, self._raw.files(), cut)
-            run_sql(database, RULES + EVENTS, self._rules)
-            count_cells(database, self._rules)
+            make_events(database, self._pipeline, self._rules)
+            count_cells(database, self._pipeline)
             found = {PartitionKey(*row[:2]): row[2:] for row in database.execute(_STATES).fetchall()}
             partitions = {}
             for source in coverage.sources:
@@ -100,7 +89,7 @@ class DuckdbRecompute:
                 version=version,
                 cut=cut,
                 rules=self._rules.encode(),
-                logic=STANDARD.name,
+                logic=self._pipeline.logic,
                 engine=ENGINE,
                 full=True,
                 created_ms=created_ms,

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from adapters.lake.raw_table import SCANNED, SCHEMA, RawTable
 from batch.spread import spread_over
-from batch.sql import EVENTS, RULES, connect, open_raw, run_sql
+from batch.sql import connect, make_events, open_raw
 from core.cut import Cut
+from core.declaration.pipeline import Pipeline
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -44,10 +45,16 @@ def load_partition(task: LoadingTask) -> None:
 
 
 def transform(
-    raw: Mapping[PartitionKey, Path], file: Path, cut: Cut, rules: Rules, scratch: Path, threads: int
+    raw: Mapping[PartitionKey, Path],
+    file: Path,
+    cut: Cut,
+    rules: Rules,
+    pipeline: Pipeline,
+    scratch: Path,
+    threads: int,
 ) -> None:
-    """Writes what each raw row counts for (`events.sql`), rejected rows and duplicates too."""
+    """Writes what each raw row counts for (`batch.events_sql`), rejected rows and duplicates too."""
     with connect(scratch, threads) as database:
         open_raw(database, {source: [str(path)] for source, path in raw.items()}, cut)
-        run_sql(database, RULES + EVENTS, rules)
+        make_events(database, pipeline, rules)
         database.table("events").write_parquet(str(file), compression="zstd")

@@ -16,6 +16,8 @@ from adapters.lake.raw_table import RawTable
 from batch.spread import spread_over
 from batch.sql import connect, read_parquet
 from batch.typed import TYPED, PartitionTyping
+from core.declaration.pipeline import Pipeline
+from core.kernel.kernel import StreamKernel
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -35,6 +37,7 @@ class TypingTask(NamedTuple):
     start: int
     end: int
     rules: Rules
+    pipeline: Pipeline
     file: Path
 
 
@@ -46,7 +49,7 @@ def transform(tasks: Sequence[TypingTask], rows: int, processes: int) -> Counter
 
 def type_partition(task: TypingTask) -> Counter[str]:
     """One of them."""
-    typing = PartitionTyping(task.source, PartitionState(), task.rules)
+    typing = PartitionTyping(task.source, PartitionState(), task.rules, StreamKernel(task.pipeline, task.source.topic))
     with pq.ParquetWriter(task.file, _STAGED) as writer:
         for chunk in RawTable(task.raw).scan(task.source, task.start, task.end):
             typed = typing.take(chunk)

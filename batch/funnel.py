@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from core.contract import Contract
-from core.events import TOPICS
+from core.kernel.kernel import Kernel
 from core.position import PartitionKey
 from core.verdict import Rejected
 
@@ -71,7 +70,7 @@ class Funnel(NamedTuple):
         }
 
 
-def measure(labels: Iterable[Label], rows: Iterable[RawRow]) -> Funnel:
+def measure(labels: Iterable[Label], rows: Iterable[RawRow], kernel: Kernel) -> Funnel:
     """Counts labels, and decides by the rows what becomes of their records.
 
     `labels`: of the records that are counted. `rows`: in the order in which the batch layer decides
@@ -84,21 +83,22 @@ def measure(labels: Iterable[Label], rows: Iterable[RawRow]) -> Funnel:
         source[label.hour] += 1
         hours.setdefault(label.source, {})[label.offset] = label.hour
     none: Mapping[int, int] = {}
-    validate = {topic: Contract(topic).validate for topic in TOPICS}
-    ids: set[str] = set()
+    ids: set[Any] = set()
     joined = 0
     rejected: Counter[str] = Counter()
     for row in rows:
         hour = hours.get(row.source, none).get(row.offset)
         joined += hour is not None
         try:
-            event = validate[row.source.topic](row.value, row.append_ms)[1]
+            stream = kernel[row.source.topic]
+            event = stream.decide.one(row.value, row.append_ms)[1]
         except Rejected as error:
             if hour is not None:
                 rejected[error.reason] += 1
             continue
-        first = event.id not in ids
-        ids.add(event.id)
+        event_id = stream.identity(event) if stream.identity else (row.source, row.offset)
+        first = event_id not in ids
+        ids.add(event_id)
         if hour is not None:
             valid[hour] += 1
             unique[hour] += first

@@ -9,11 +9,10 @@ import pyarrow as pa
 
 from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import RawTable
-from core.contract import Contract
 from core.cut import Cut
 from core.delta import DeadLetter
+from core.kernel.kernel import Kernel, StreamKernel
 from core.position import PartitionKey
-from core.verdict import Rejected
 
 #: So many are published at once.
 _AT_ONCE: Final = 10_000
@@ -29,7 +28,8 @@ class LetterSink(Protocol):
 class Letters:
     """Calls are `batch.cycle.KeepLetters`."""
 
-    def __init__(self, raw: RawTable, sink: LetterSink) -> None:
+    def __init__(self, raw: RawTable, sink: LetterSink, kernel: Kernel) -> None:
+        self._kernel = kernel
         self._raw = raw
         self._sink = sink
 
@@ -46,7 +46,7 @@ class Letters:
         for source, end in sorted(cut.vector.items()):
             start = covered.get(source, firsts.get(source, end))
             for chunk in self._raw.scan(source, start, end) if start < end else ():
-                held.extend(_rejected(source, chunk))
+                held.extend(_rejected(self._kernel[source.topic], source, chunk))
                 if len(held) >= _AT_ONCE:
                     count += self._send(held)
         return count + self._send(held)
@@ -59,11 +59,7 @@ class Letters:
         return count
 
 
-def _rejected(source: PartitionKey, chunk: pa.RecordBatch) -> Iterator[DeadLetter]:
-    validate = Contract(source.topic).validate
-    columns = (chunk[name].to_pylist() for name in ("offset", "append_ms", "key", "value"))
-    for offset, append_ms, key, value in zip(*columns, strict=True):
-        try:
-            validate(value, append_ms)
-        except Rejected as verdict:
-            yield DeadLetter(source, offset, append_ms, key, value, verdict.reason, verdict.detail)
+def _rejected(kernel: StreamKernel, source: PartitionKey, chunk: pa.RecordBatch) -> Iterator[DeadLetter]:
+    offsets, stamps, keys, values = (chunk[name].to_pylist() for name in ("offset", "append_ms", "key", "value"))
+    for place, reason, detail in kernel.decide.all(values, stamps).rejected:
+        yield DeadLetter(source, offsets[place], stamps[place], keys[place], values[place], reason, detail)

@@ -12,7 +12,8 @@ from batch.id_hash import id_hashes
 from batch.spill import BucketSpill, DayPart, DaySpill
 from batch.typed import PartitionTyping
 from core.contract import UNSTAMPED_MS
-from core.logic import Logic
+from core.declaration.pipeline import Pipeline
+from core.kernel.kernel import StreamKernel
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -30,7 +31,7 @@ class PartitionTask(NamedTuple):
     end: int
     state: PartitionState
     rules: Rules
-    logic: Logic
+    pipeline: Pipeline
     since: int
     until: int
     buckets: int
@@ -53,7 +54,7 @@ class PartitionResult(NamedTuple):
 
 def fold_partition(task: PartitionTask) -> PartitionResult:
     """Raises `InexactError` where an epoch is on the wrong side of a cut."""
-    typing = PartitionTyping(task.source, task.state, task.rules, task.logic)
+    typing = PartitionTyping(task.source, task.state, task.rules, StreamKernel(task.pipeline, task.source.topic))
     rows_spill = BucketSpill(task.scratch, task.number, task.buckets)
     day_spill = DaySpill(task.scratch, str(task.number))
     rows = valid = 0

@@ -20,8 +20,8 @@ from batch.scratch import Scratch
 from batch.spill import DayPart
 from batch.spread import spread_over
 from core.cut import Cut
+from core.declaration.pipeline import Pipeline
 from core.delta import ACCEPTED, DUPLICATES, LATE
-from core.logic import STANDARD, Logic
 from core.rules import Rules
 
 ENGINE: Final = "pandas"
@@ -43,9 +43,9 @@ class Recompute:
     of days that nothing is added to.
     """
 
-    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, logic: Logic = STANDARD) -> None:
+    def __init__(self, raw: RawTable, folder: Path, rules: Rules, processes: int, pipeline: Pipeline) -> None:
         """`folder`: where the files of all versions are (`adapters.lake.views.ViewStore.data`)."""
-        self._logic = logic
+        self._pipeline = pipeline
         self._raw = raw
         self._folder = folder
         self._rules = rules
@@ -79,7 +79,7 @@ class Recompute:
                     cut.vector[source],
                     states.get(source, PartitionState()),
                     self._rules,
-                    self._logic,
+                    self._pipeline,
                     0 if base is None or source not in base.cut.vector else base.cut.epoch,
                     cut.epoch,
                     buckets,
@@ -118,7 +118,7 @@ class Recompute:
             version=version,
             cut=cut,
             rules=self._rules.encode(),
-            logic=self._logic.name,
+            logic=self._pipeline.logic,
             engine=ENGINE,
             full=base is None,
             created_ms=created_ms,
@@ -132,7 +132,7 @@ class Recompute:
     def _continues(self, previous: Manifest, cut: Cut) -> bool:
         return (
             previous.rules == self._rules.encode()
-            and previous.logic == self._logic.name
+            and previous.logic == self._pipeline.logic
             and previous.cut.epoch <= cut.epoch
             and all(offset <= cut.vector.get(source, -1) for source, offset in previous.cut.vector.items())
         )

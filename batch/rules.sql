@@ -1,5 +1,5 @@
--- The contract (core/events.py, core/contract.py) in the words of DuckDB; shares nothing with them.
--- A fault is null, or one of the closed list of reasons.
+-- What SQL made of a declaration uses (batch/events_sql.py); shares nothing with core/kernel.
+-- A fault is null, or a reason.
 
 -- JSON as msgspec takes it. DuckDB's own takes NaN, Infinity and a comma before a bracket, too.
 CREATE TEMP MACRO odd_json(text) AS regexp_matches(text, '(?i)nan|inf|,\s*[\]}]');
@@ -9,46 +9,56 @@ CREATE TEMP MACRO strict_json(text) AS
          THEN json_valid(text) AND NOT odd_json(regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'g'))
          ELSE json_valid(text) END;
 
+-- Strings cannot nest: what is left has its own brackets alone.
+CREATE TEMP MACRO stripped(text) AS regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'gs');
+-- (sum, deepest) of a stretch of brackets is a monoid.
+CREATE TEMP MACRO depth_of(text) AS
+    list_reduce(
+        list_transform(string_split(regexp_replace(stripped(text), '[^\[\]{}]', '', 'g'), ''), lambda c: {
+            'sum': CASE WHEN c IN ('[', '{') THEN 1 WHEN c = '' THEN 0 ELSE -1 END,
+            'deepest': CASE WHEN c IN ('[', '{') THEN 1 ELSE 0 END
+        }),
+        lambda one, next: {'sum': one.sum + next.sum, 'deepest': greatest(one.deepest, one.sum + next.deepest)}
+    ).deepest;
+CREATE TEMP MACRO too_deep(text) AS
+    CASE WHEN length(text) < 400 THEN false
+         WHEN length(text) - length(replace(replace(text, '[', ''), '{', '')) <= 200 THEN false
+         ELSE depth_of(text) > 200 END;
+
 -- Of a name given twice the last one counts; the fast way finds the first one.
 CREATE TEMP MACRO repeated(names) AS len(names) > len(list_distinct(names));
 CREATE TEMP MACRO last_of(document, names, name) AS
     json_extract(document, '$.*')[len(names) + 1 - list_position(list_reverse(names), name)];
--- The JSON types and the texts of the values at some paths; both null where there is none.
-CREATE TEMP MACRO kinds_of(document, names, paths) AS
-    CASE WHEN repeated(names) THEN list_transform(paths, lambda path: json_type(last_of(document, names, path[3:])))
-         ELSE json_type(document, paths) END;
+-- The texts of the values at some paths, which must be constants; null where there is none.
 CREATE TEMP MACRO texts_of(document, names, paths) AS
     CASE WHEN repeated(names) THEN list_transform(paths, lambda path: last_of(document, names, path[3:]) ->> '$')
          ELSE json_extract_string(document, paths) END;
--- Paths must be constants.
-CREATE TEMP MACRO field_paths() AS ['$.type', '$.specversion', '$.id', '$.source', '$.time'];
-CREATE TEMP MACRO part_paths() AS [
-    '$.user_id', '$.session_id', '$.product_id', '$.campaign_id', '$.country', '$.page',
-    '$.order_id', '$.quantity', '$.unit_price_cents', '$.currency'
-];
-
-CREATE TEMP MACRO kind_fault(kind, wanted) AS
-    CASE WHEN kind IS NULL THEN 'missing_field' WHEN kind <> wanted THEN 'wrong_type' END;
-CREATE TEMP MACRO text_fault(kind, text, least, most, beyond) AS
-    coalesce(kind_fault(kind, 'VARCHAR'), CASE WHEN length(text) NOT BETWEEN least AND most THEN beyond END);
-CREATE TEMP MACRO name_fault(kind, text) AS text_fault(kind, text, 1, 64, 'out_of_range');
-CREATE TEMP MACRO path_fault(kind, text) AS text_fault(kind, text, 1, 2048, 'out_of_range');
-CREATE TEMP MACRO form_fault(kind, text, least, most) AS text_fault(kind, text, least, most, 'bad_format');
-CREATE TEMP MACRO version_fault(kind, text) AS
-    coalesce(kind_fault(kind, 'VARCHAR'), CASE WHEN text <> '1.0' THEN 'bad_format' END);
-CREATE TEMP MACRO type_fault(kind, text) AS
-    coalesce(
-        kind_fault(kind, 'VARCHAR'),
-        CASE WHEN text NOT IN ('fourfold.click.v1', 'fourfold.sale.v1') THEN 'unknown_type' END
-    );
 -- 1.0 and 1e2 are no integers; one too large for 64 bits is DOUBLE to DuckDB, so is 1e400.
-CREATE TEMP MACRO int_fault(kind, text, least, most) AS
-    CASE WHEN kind IS NULL THEN 'missing_field'
-         WHEN kind IN ('UBIGINT', 'BIGINT')
+CREATE TEMP MACRO integer_fault(kind, text, least, most) AS
+    CASE WHEN kind IN ('UBIGINT', 'BIGINT')
              THEN CASE WHEN try_cast(text AS HUGEINT) NOT BETWEEN least AND most THEN 'out_of_range' END
-         WHEN kind = 'DOUBLE' AND (regexp_full_match(text, '-?[0-9]+') OR isinf(try_cast(text AS DOUBLE)))
-             THEN 'out_of_range'
+         WHEN kind = 'DOUBLE' AND regexp_full_match(text, '-?[0-9]+') THEN 'out_of_range'
          ELSE 'wrong_type' END;
+CREATE TEMP MACRO floor_divided(number, divisor) AS
+    CASE WHEN number < 0 THEN -((-number + divisor - 1) // divisor) ELSE number // divisor END;
+-- What a number of milliseconds, or of other units of time, says; null where 64 bits do not hold it.
+CREATE TEMP MACRO integer_millis(kind, text, multiplier, divisor) AS
+    CASE WHEN kind IN ('UBIGINT', 'BIGINT')
+         THEN floor_divided(try_cast(text AS HUGEINT) * multiplier, divisor) END;
+-- Exact where a double is the nearest one of its decimal: scaled, at most 2^53.
+CREATE TEMP MACRO scaled_fault(number, least, most, unit) AS
+    CASE WHEN round(number * unit) / unit <> number THEN 'bad_format'
+         WHEN round(number * unit) NOT BETWEEN least AND most THEN 'out_of_range' END;
+CREATE TEMP MACRO decimal_fault(kind, text, least, most, unit, exact) AS
+    CASE WHEN kind NOT IN ('UBIGINT', 'BIGINT', 'DOUBLE') THEN 'wrong_type'
+         WHEN abs(try_cast(text AS DOUBLE)) * unit > exact THEN 'out_of_range'
+         WHEN kind <> 'DOUBLE' AND abs(try_cast(text AS HUGEINT)) > exact // unit THEN 'out_of_range'
+         ELSE scaled_fault(try_cast(text AS DOUBLE), least, most, unit) END;
+CREATE TEMP MACRO decimal_text_fault(kind, text, least, most, unit, exact) AS
+    CASE WHEN kind <> 'VARCHAR' THEN 'wrong_type'
+         WHEN NOT regexp_full_match(text, '-?[0-9]{1,17}(\.[0-9]{1,17})?') THEN 'bad_format'
+         WHEN abs(try_cast(text AS DOUBLE)) * unit > exact THEN 'out_of_range'
+         ELSE scaled_fault(try_cast(text AS DOUBLE), least, most, unit) END;
 
 -- RFC 3339 to milliseconds since 1970, digits below cut off; null where it is none.
 CREATE TEMP MACRO millis_of(time) AS
@@ -64,11 +74,3 @@ CREATE TEMP MACRO millis_of(time) AS
                     ELSE (CASE WHEN regexp_matches(time, '-[0-9]{2}:?[0-9]{2}$') THEN -60000 ELSE 60000 END)
                         * (60 * regexp_extract(time, '([0-9]{2}):?[0-9]{2}$', 1)::BIGINT + time[-2:]::BIGINT) END
          END;
-
--- The fault that reading the document from the front meets first. Missing names are known at its end.
-CREATE TEMP MACRO place_of(names, name, fault) AS
-    CASE WHEN fault = 'missing_field' THEN 1000000 ELSE list_position(names, name) END;
-CREATE TEMP MACRO first_fault(names, paths, faults) AS
-    list_sort(list_filter(list_transform(paths, lambda path, i:
-        {'place': place_of(names, path[3:], faults[i]), 'fault': faults[i]}), lambda found: found.fault IS NOT NULL)
-    )[1].fault;

@@ -13,24 +13,22 @@ import duckdb
 import pyarrow as pa
 
 from adapters.lake.raw_table import SCANNED, SCHEMA
-from core.cells import MEASURES, CellKey, CellOverflowError
+from batch.events_sql import counts_sql, events_sql
+from core.cells import CellKey, CellOverflowError
 from core.cut import Cut
+from core.declaration.pipeline import Pipeline
 from core.errors import FourfoldError
+from core.kernel.sql_source import quoted
 from core.position import PartitionKey
 from core.rules import Rules
 
 _FOLDER: Final = resources("batch")
-#: The contract, as macros.
+#: Macros that SQL made of a declaration uses.
 RULES: Final = _FOLDER.joinpath("rules.sql").read_text()
-#: `raw` below `cut` to the table `events`: what each row counts for. Needs `RULES`.
-EVENTS: Final = _FOLDER.joinpath("events.sql").read_text()
-#: `events` to the tables `cells` and `users`.
-COUNTS: Final = _FOLDER.joinpath("counts.sql").read_text()
 #: Which partition a file is of: its path tells nothing.
 _PLACES: Final = pa.schema([("filename", pa.string()), ("topic", pa.string()), ("partition", pa.int32())])
 _RAW_COLUMNS: Final = ", ".join(["places.topic", "places.partition", *(f'rows."{name}"' for name in SCANNED)])
 _RAW: Final = f"CREATE TEMP VIEW raw AS SELECT {_RAW_COLUMNS} FROM rows JOIN places USING (filename)"  # noqa: S608
-_OVERFLOWN: Final = " OR ".join(f"{measure} IS NULL" for measure in MEASURES)
 #: Above it DuckDB goes on on the disk.
 _MEMORY: Final = "2GiB"
 
@@ -87,19 +85,25 @@ def read_parquet(
     return database.read_parquet(list(paths), hive_partitioning=False, filename=filename)
 
 
-def count_cells(database: duckdb.DuckDBPyConnection, rules: Rules) -> None:
-    """Makes `cells` and `users` of `events`. Raises `CellOverflowError`."""
-    run_sql(database, COUNTS, rules)
-    for found in database.sql(f"SELECT * FROM cells WHERE {_OVERFLOWN} ORDER BY ALL LIMIT 1").fetchall():  # noqa: S608
-        measure = next(name for name, number in zip(MEASURES, found[3:], strict=True) if number is None)
-        raise CellOverflowError.at(CellKey(*found[:3]), measure)
-
-
-def run_sql(database: duckdb.DuckDBPyConnection, sql: str, rules: Rules) -> None:
-    """Runs statements one by one, with the rules that they name."""
+def make_events(database: duckdb.DuckDBPyConnection, pipeline: Pipeline, rules: Rules) -> None:
+    """Makes `events` of `raw` and `cut`: what each row counts for (`batch.events_sql`)."""
+    define_macros(database)
     numbers = {"epoch_ms": rules.epoch_ms, "lateness_ms": rules.lateness_ms}
-    for statement in database.extract_statements(sql):
-        database.execute(statement, {name: numbers[name] for name in statement.named_parameters})
+    database.execute(events_sql(pipeline), numbers)
+
+
+def define_macros(database: duckdb.DuckDBPyConnection) -> None:
+    """Makes the macros of `RULES`."""
+    database.execute(RULES)
+
+
+def count_cells(database: duckdb.DuckDBPyConnection, pipeline: Pipeline) -> None:
+    """Makes `cells` and `users` of `events`. Raises `CellOverflowError`."""
+    database.execute(counts_sql(pipeline))
+    overflown = " OR ".join(f"{quoted(measure)} IS NULL" for measure in pipeline.measures)
+    for found in database.sql(f"SELECT * FROM cells WHERE {overflown} ORDER BY ALL LIMIT 1").fetchall():  # noqa: S608
+        measure = next(name for name, number in zip(pipeline.measures, found[3:], strict=True) if number is None)
+        raise CellOverflowError.at(CellKey(*found[:3]), measure)
 
 
 def _no_rows(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:

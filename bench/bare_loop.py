@@ -17,6 +17,7 @@ from bench.child import settings_of_child
 from core.delta import Delta
 from core.partition import PartitionFold
 from core.position import PartitionKey, Position
+from modes.pipelines import kernel_of
 from modes.settings import Settings
 from modes.wiring import speed_sink, topics
 from processors.processor import SLICE
@@ -29,10 +30,11 @@ async def count(settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     sink, letters, rules = speed_sink(settings), DeadLetterProducer(settings.access), settings.rules
+    kernel = kernel_of(settings)
     states = topics(settings).states()
     await sink.begin(rules, log_identity(states))
     partitions = [TopicPartition(s.name, n) for s in states.values() for n in range(s.partitions)]
-    folds = {tp: PartitionFold(PartitionKey(*tp), Position(), rules) for tp in partitions}
+    folds = {tp: PartitionFold(PartitionKey(*tp), Position(), rules, kernel[tp.topic]) for tp in partitions}
     stored = dict.fromkeys(partitions, "")
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,

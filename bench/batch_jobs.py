@@ -16,6 +16,7 @@ from bench.child import settings_of_child
 from bench.cut_file import read_cut
 from bench.lap import Lap
 from core.cut import Cut
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring import raw_table, view_store
 
@@ -29,21 +30,23 @@ def archive(settings: Settings, cut: Cut) -> Mapping[str, int]:
 def full(settings: Settings, cut: Cut) -> Mapping[str, int]:
     """All raw rows below the cut, with pandas."""
     views = view_store(settings)
-    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
+    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes, pipeline_of(settings))
     return _published(settings, engine, cut, full=True)
 
 
 def incremental(settings: Settings, cut: Cut) -> Mapping[str, int]:
     """What is new since the version that is current."""
     views = view_store(settings)
-    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
+    engine = Recompute(raw_table(settings), views.data, settings.rules, settings.batch_processes, pipeline_of(settings))
     return _published(settings, engine, cut, full=False)
 
 
 def duckdb(settings: Settings, cut: Cut) -> Mapping[str, int]:
     """All raw rows below the cut, in SQL."""
     views = view_store(settings)
-    engine = DuckdbRecompute(raw_table(settings), views.data, settings.rules, settings.batch_processes)
+    engine = DuckdbRecompute(
+        raw_table(settings), views.data, settings.rules, settings.batch_processes, pipeline_of(settings)
+    )
     return _published(settings, engine, cut, full=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,15 +18,15 @@ from deltalake import DeltaTable
 from bench.child import settings_of_child
 from bench.lap import Lap
 from core.cells import DIMENSIONS, MEASURES, MINUTE_MS
-from core.contract import Contract
 from core.delta import ACCEPTED, DUPLICATES, REJECTED
-from core.events import TOPICS, Sale
+from core.events import SALES
+from core.kernel.kernel import Kernel
 from core.verdict import Rejected
+from modes.pipelines import kernel_of
 from modes.settings import Settings
 from modes.wiring import raw_table
 
 _COLUMNS: Final = ["reason", "id", "minute", "campaign", "product", "country", *MEASURES]
-_CONTRACTS: Final = {topic: Contract(topic) for topic in TOPICS}
 
 
 def cells_file(settings: Settings) -> Path:
@@ -36,7 +37,10 @@ def cells_file(settings: Settings) -> Path:
 def count(settings: Settings) -> Mapping[str, int]:
     """Writes the cells, returns the counters."""
     raw = DeltaTable(raw_table(settings).path).to_pandas()
-    events = pd.DataFrame(map(_decoded, raw["topic"], raw["value"], raw["append_ms"]), columns=_COLUMNS)
+    kernel = kernel_of(settings)
+    events = pd.DataFrame(
+        map(partial(_decoded, kernel), raw["topic"], raw["value"], raw["append_ms"]), columns=_COLUMNS
+    )
     valid = events[events["reason"].isna()]
     unique = valid.drop_duplicates("id").assign(all="")
     cells = [
@@ -54,15 +58,15 @@ def count(settings: Settings) -> Mapping[str, int]:
     }
 
 
-def _decoded(topic: str, value: bytes, append_ms: int) -> tuple[Any, ...]:
+def _decoded(kernel: Kernel, topic: str, value: bytes, append_ms: int) -> tuple[Any, ...]:
     try:
-        time_ms, event = _CONTRACTS[topic].validate(value, append_ms)
+        time_ms, event = kernel[topic].decide.one(value, append_ms)
     except Rejected as verdict:
         return (str(verdict.reason), "", 0, "", "", "", 0, 0, 0, 0)
     data = event.data
     name = (None, event.id, time_ms // MINUTE_MS, data.campaign_id, data.product_id, data.country)
-    if isinstance(event, Sale):
-        return (*name, 0, 1, event.data.quantity, event.data.quantity * event.data.unit_price_cents)
+    if topic == SALES:
+        return (*name, 0, 1, data.quantity, data.quantity * data.unit_price_cents)
     return (*name, 1, 0, 0, 0)
 
 

@@ -22,8 +22,8 @@ from bench.samples import Sample, speed
 from bench.screen import Screen
 from bench.stage import Stage, stage
 from bench.waiting import until
+from core.declaration.pipeline import STANDARD
 from core.errors import InexactError
-from core.logic import STANDARD
 from core.position import Vector
 from modes.race.latency import Latency, latencies, summary
 from modes.replay import Replay
@@ -125,7 +125,7 @@ def _beside(here: Stage, view: Settings, host: Run, source: Run, screen: Screen)
     began = time.time()
     try:
         with Replay(view) as replay:
-            replay.start(SECOND, STANDARD.name)
+            replay.start(SECOND, STANDARD)
         namespace = view_of(view.view, SECOND)
         samples = watch(host, here.redis, namespace, _Reached(ends), _progress(screen, "beside", ends))
         ended = time.time()

@@ -17,11 +17,11 @@ from redis.asyncio import Redis
 
 from bench.child import settings_of_child
 from bench.stock_tally import StockTally
-from core.contract import Contract
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.events import DEAD_LETTERS, TOPICS
 from core.position import PartitionKey
 from core.verdict import Rejected
+from modes.pipelines import kernel_of
 from modes.settings import Settings
 
 BATCH: Final = 1_000
@@ -43,7 +43,7 @@ def make_app(settings: Settings, batch: int) -> faust.App:
     topic = app.topic(*TOPICS, key_serializer="raw", value_serializer="raw")
     letters = app.topic(DEAD_LETTERS, key_serializer="raw", value_serializer="raw")
     redis = Redis.from_url(settings.redis)
-    contracts = {name: Contract(name) for name in TOPICS}
+    kernel = kernel_of(settings)
     lateness_ms = settings.rules.lateness_ms
     seen: set[str] = set()
     newest: dict[PartitionKey, int] = {}
@@ -54,7 +54,7 @@ def make_app(settings: Settings, batch: int) -> faust.App:
         append_ms = round(message.timestamp * 1000)
         tally.passed(source, message.offset)
         try:
-            time_ms, found = contracts[source.topic].validate(event.value, append_ms)
+            time_ms, found = kernel[source.topic].decide.one(event.value, append_ms)
         except Rejected as verdict:
             tally.quality[REJECTED + verdict.reason] += 1
             key = f"{source}:{message.offset}".encode()
@@ -69,7 +69,7 @@ def make_app(settings: Settings, batch: int) -> faust.App:
         tally.quality[ACCEPTED] += 1
         if late:
             tally.quality[LATE] += 1
-        tally.add(time_ms, found)
+        tally.add(source.topic, time_ms, found)
 
     async def count_batches(stream: Any) -> None:
         async for events in stream.take_events(batch, within=WITHIN_S):

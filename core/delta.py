@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from core.cells import Cells, merge
-from core.events import ClickData, SaleData
-from core.fold import Tally
-from core.logic import STANDARD, Logic
+from core.cells import MINUTE_MS, Cell, CellKey, Cells, merge
+from core.kernel.aggregate import Aggregate, Tally
 from core.position import PartitionKey
 
 ACCEPTED: Final = "accepted"
 DUPLICATES: Final = "duplicates"
 LATE: Final = "late"
 REJECTED: Final = "rejected:"
-
-_user_of: Final = attrgetter("user_id")
 
 
 class DeadLetter(NamedTuple):
@@ -36,52 +31,84 @@ class DeadLetter(NamedTuple):
 class Minute:
     """What is added at one minute of event time: what was counted, and events not yet counted."""
 
-    __slots__ = ("_minute", "_tally", "clicks", "sales", "users")
+    __slots__ = ("_minute", "_tallies")
 
-    def __init__(self, minute: int, logic: Logic = STANDARD) -> None:
+    def __init__(self, minute: int) -> None:
         """`minute`: minutes since 1970 in UTC."""
         self._minute = minute
-        self._tally = Tally(logic)
-        self.clicks: list[ClickData] = []
-        self.sales: list[SaleData] = []
-        #: with repetitions: the sketch that they go into does not mind
-        self.users: list[str] = []
+        self._tallies: dict[Aggregate, Tally] = {}
+
+    def tally(self, aggregate: Aggregate) -> Tally:
+        """Of the events of one stream."""
+        found = self._tallies.get(aggregate)
+        if found is None:
+            found = self._tallies[aggregate] = aggregate.tally()
+        return found
 
     @property
     def cells(self) -> Cells:
         """The cells of the events condensed so far."""
-        return self._tally.cells(self._minute)
+        return merge(
+            *(
+                {
+                    CellKey(self._minute, dimension, value): Cell(*sums)
+                    for dimension, value, sums in aggregate.cells(tally)
+                }
+                for aggregate, tally in self._tallies.items()
+            )
+        )
 
-    def condense(self) -> None:
-        """Counts the events and lets go of them."""
-        if self.clicks:
-            self._tally.add_clicks(self.clicks)
-            self.users.extend(map(_user_of, self.clicks))
-            self.clicks.clear()
-        if self.sales:
-            self._tally.add_sales(self.sales)
-            self.users.extend(map(_user_of, self.sales))
-            self.sales.clear()
+    @property
+    def users(self) -> list[str]:
+        """With repetitions: the sketch that they go into does not mind."""
+        return [
+            user
+            for aggregate, tally in self._tallies.items()
+            for name, values in zip(aggregate.distinct, tally.distinct, strict=True)
+            if name == "users"
+            for user in values
+        ]
 
 
 class Delta:
     """Collects what records of any number of partitions add. Empty after construction."""
 
-    def __init__(self, logic: Logic = STANDARD) -> None:
-        self._logic = logic
+    def __init__(self) -> None:
         self.minutes: dict[tuple[int, int], Minute] = {}
         #: those that may hold events
-        self._open: dict[tuple[int, int], Minute] = {}
+        self._open: dict[tuple[int, int, Aggregate], Tally] = {}
         self.quality: dict[int, Counter[str]] = {}
         self.dead_letters: list[DeadLetter] = []
 
-    def keeper(self, epoch: int, minute: int, is_clicks: bool) -> Callable[[Any], None]:
-        """What takes the accepted clicks (or sales) at (epoch, minute of event time)."""
-        found = self.minutes.get((epoch, minute))
+    def keep(self, epoch: int, aggregate: Aggregate, times: Sequence[int], events: Sequence[Any]) -> None:
+        """Takes accepted events of one stream and epoch.
+
+        Args:
+            epoch: Of their records.
+            aggregate: Of their stream.
+            times: Event times, ms since 1970.
+            events: The events.
+        """
+        if not events:
+            return
+        kept = list(events if aggregate.kept is None else map(aggregate.kept, events))
+        # most are of one minute
+        minute = times[0] // MINUTE_MS
+        start = minute * MINUTE_MS
+        end = start + MINUTE_MS
+        others = [place for place, time_ms in enumerate(times) if not start <= time_ms < end]
+        for place in reversed(others):
+            self._tally(epoch, times[place] // MINUTE_MS, aggregate).events.append(kept.pop(place))
+        self._tally(epoch, minute, aggregate).events.extend(kept)
+
+    def _tally(self, epoch: int, minute: int, aggregate: Aggregate) -> Tally:
+        found = self._open.get((epoch, minute, aggregate))
         if found is None:
-            found = self.minutes[epoch, minute] = Minute(minute, self._logic)
-        self._open[epoch, minute] = found
-        return found.clicks.append if is_clicks else found.sales.append
+            at = self.minutes.get((epoch, minute))
+            if at is None:
+                at = self.minutes[epoch, minute] = Minute(minute)
+            found = self._open[epoch, minute, aggregate] = at.tally(aggregate)
+        return found
 
     def count(self, epoch: int, name: str, by: int = 1) -> None:
         """Adds to a quality counter of an epoch: one of the names above."""
@@ -99,8 +126,8 @@ class Delta:
 
     def condense(self) -> None:
         """Counts the events kept so far; called by the fold after each slice of records."""
-        for held in self._open.values():
-            held.condense()
+        for (_, _, aggregate), tally in self._open.items():
+            aggregate.condense(tally)
         self._open.clear()
 
     def cells(self) -> dict[int, Cells]:

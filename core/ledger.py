@@ -3,7 +3,7 @@
 Made from headers, offsets and append times alone. Two truths, both exact: *ideal* counts each
 event once; *horizon* counts what the horizon rule must give (a repetition within the current or
 the H previous epochs of its partition is a duplicate, a later one is not recognised).
-Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.fold`.
+Shares no code with `core.contract`, `core.partition`, `core.horizon` and `core.kernel`.
 """
 
 from __future__ import annotations

@@ -5,17 +5,18 @@ Everything that depends on order happens here and is a function of (position, re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
-from core.cells import MINUTE_MS
-from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, Contract, rejection
+from core.contract import UNSTAMPED_MS
 from core.delta import ACCEPTED, DUPLICATES, LATE, DeadLetter, Delta
-from core.events import CLICKS, CURRENCY
 from core.horizon import Horizon
+from core.kernel.decide import Rejection
+from core.kernel.kernel import StreamKernel
+from core.kernel.order import Stretch, first_seen, lateness, stretches
 from core.position import PartitionKey, Position
 from core.rules import Rules
-from core.verdict import Rejected
 
 
 class Record(Protocol):
@@ -44,12 +45,11 @@ class PartitionFold:
     `position` is what has been folded so far; the owner says when it has been stored.
     """
 
-    def __init__(self, source: PartitionKey, position: Position, rules: Rules) -> None:
+    def __init__(self, source: PartitionKey, position: Position, rules: Rules, kernel: StreamKernel) -> None:
         self.source = source
         self.position = position
         self._rules = rules
-        self._contract = Contract(source.topic)
-        self._is_clicks = source.topic == CLICKS
+        self._kernel = kernel
         self._horizon = Horizon(rules.horizon)
         self._warm_epoch = -1
 
@@ -60,19 +60,17 @@ class PartitionFold:
 
     def warm_up(self, records: Sequence[Record]) -> None:
         """Fills the duplicate memory from records below the position; counts nothing."""
-        horizon, validate, epoch_of = self._horizon, self._contract.validate, self._rules.epoch_of
-        for record in records:
-            epoch = epoch_of(record.timestamp)
-            if epoch > self._warm_epoch:
-                self._warm_epoch = epoch
-                horizon.enter(epoch)
-            try:
-                event = validate(record.value, record.timestamp)[1]
-            except Rejected:
-                continue
-            horizon.current.add(event.id)
+        identity = self._kernel.identity
+        if identity is None:
+            return
+        part = _Slice.of(self._kernel, records)
+        for stretch in stretches(part.appended, self._warm_epoch, self._rules.epoch_ms):
+            if stretch.epoch > self._warm_epoch:
+                self._warm_epoch = stretch.epoch
+                self._horizon.enter(stretch.epoch)
+            self._horizon.current.update(map(identity, part.events[part.accepted_in(stretch)]))
 
-    def fold(self, records: Sequence[Record], end: int, delta: Delta) -> None:  # noqa: C901, PLR0915 - the hot loop
+    def fold(self, records: Sequence[Record], end: int, delta: Delta) -> None:
         """Folds the records of a stretch of the log that ends before offset `end` into `delta`.
 
         Records are in offset order. Those below the position only warm the duplicate memory.
@@ -86,71 +84,16 @@ class PartitionFold:
             records = records[split:]
         if end <= start:
             return
-        contract, horizon = self._contract, self._horizon
-        decode, examine = contract.decode, contract.examine
-        known_time, countries, own, in_money = contract.fast_path()
-        epoch_ms, lateness_ms = self._rules.epoch_ms, self._rules.lateness_ms
-        epoch, newest = self.position.epoch, self.position.newest_ms
-        epoch_end = (epoch + 1) * epoch_ms
-        horizon.enter(epoch)
-        current, seen_earlier = horizon.current, horizon.seen_earlier
-        accepted = duplicates = rejected = 0
-        counted = 0
-        minute = -1
-        keep: Callable[[object], None] = _nowhere
-        for record in records:
-            append_ms = record.timestamp
-            if append_ms >= epoch_end:
-                delta.count(epoch, ACCEPTED, accepted - counted)
-                counted = accepted
-                epoch = append_ms // epoch_ms
-                epoch_end = (epoch + 1) * epoch_ms
-                horizon.enter(epoch)
-                current, seen_earlier = horizon.current, horizon.seen_earlier
-                minute = -1
-            try:
-                event = decode(record.value)
-                data = event.data
-                time_ms = known_time(event.time, 0)
-                if not (
-                    OLDEST_MS <= time_ms <= append_ms + FUTURE_LIMIT_MS
-                    and data.country in countries
-                    and event.__class__ is own
-                    and (not in_money or data.currency == CURRENCY)  # type: ignore[union-attr]
-                ):
-                    time_ms = examine(event, append_ms)
-            except Rejected as verdict:
-                rejected += 1
-                delta.reject(epoch, self._letter(record, verdict))
-                continue
-            except DECODE_ERRORS as error:
-                rejected += 1
-                delta.reject(epoch, self._letter(record, rejection(record.value, error, append_ms)))
-                continue
-            late = False
-            if time_ms > newest:
-                # an event from the future must not make all others late
-                newest = max(newest, min(time_ms, append_ms))
-            elif time_ms < newest - lateness_ms:
-                late = True
-            event_id = event.id
-            known = len(current)
-            current.add(event_id)
-            if len(current) == known or seen_earlier(event_id):
-                duplicates += 1
-                delta.count(epoch, DUPLICATES)
-                continue
-            accepted += 1
-            if late:
-                delta.count(epoch, LATE)
-            at = time_ms // MINUTE_MS
-            if at != minute:
-                minute = at
-                keep = delta.keeper(epoch, minute, self._is_clicks)
-            keep(data)
-        delta.count(epoch, ACCEPTED, accepted - counted)
+        old, epoch, accepted = self.position, self.position.epoch, 0
+        part = _Slice.of(self._kernel, records)
+        late, newest = lateness(part.times, part.stamps, old.newest_ms, self._rules.lateness_ms)
+        for stretch in stretches(part.appended, epoch, self._rules.epoch_ms):
+            epoch = stretch.epoch
+            self._horizon.enter(epoch)
+            accepted += self._count(epoch, part, part.accepted_in(stretch), late, delta)
+            for rejection in part.rejected_in(stretch):
+                delta.reject(epoch, self._letter(records[rejection.place], rejection))
         delta.condense()
-        old = self.position
         last = next((record for record in reversed(records) if record.timestamp != UNSTAMPED_MS), None)
         self.position = Position(
             next=end,
@@ -159,24 +102,69 @@ class PartitionFold:
             appended_ms=old.appended_ms if last is None else last.timestamp,
             first=old.first,
             accepted=old.accepted + accepted,
-            duplicates=old.duplicates + duplicates,
-            rejected=old.rejected + rejected,
+            duplicates=old.duplicates + len(part.events) - accepted,
+            rejected=old.rejected + len(part.rejected),
             gaps=old.gaps + (end - start - len(records)),
             lost=old.lost,
             last=old.last if last is None else last.offset,
         )
 
-    def _letter(self, record: Record, verdict: Rejected) -> DeadLetter:
+    def _count(self, epoch: int, part: _Slice, valid: slice, late: Sequence[int], delta: Delta) -> int:
+        """Counts valid events of one epoch; how many are no duplicates. `late`: places among all events."""
+        events, times, identity = part.events[valid], part.times[valid], self._kernel.identity
+        if not events:
+            return 0
+        late = [place - valid.start for place in late if valid.start <= place < valid.stop]
+        places = None if identity is None else first_seen(list(map(identity, events)), self._horizon)
+        if places is not None:
+            delta.count(epoch, DUPLICATES, len(events) - len(places))
+            events, times = [events[place] for place in places], [times[place] for place in places]
+            if late:
+                late = [place for place in late if place in set(places)]
+        delta.count(epoch, ACCEPTED, len(events))
+        delta.count(epoch, LATE, len(late))
+        delta.keep(epoch, self._kernel.aggregate, times, events)
+        return len(events)
+
+    def _letter(self, record: Record, rejection: Rejection) -> DeadLetter:
         return DeadLetter(
             self.source,
             record.offset,
             record.timestamp,
             record.key,
             record.value,
-            verdict.reason,
-            verdict.detail,
+            rejection.reason,
+            rejection.detail,
         )
 
 
-def _nowhere(data: object) -> None:
-    raise AssertionError(data)
+class _Slice(NamedTuple):
+    """Records, decided. `stamps`: append times of the accepted ones; `bad`: the places of the rejected ones."""
+
+    appended: list[int]
+    events: list[Any]
+    times: list[int]
+    stamps: list[int]
+    rejected: list[Rejection]
+    bad: list[int]
+
+    @classmethod
+    def of(cls, kernel: StreamKernel, records: Sequence[Record]) -> Self:
+        appended = [record.timestamp for record in records]
+        events, times, rejected = kernel.decide.all([record.value for record in records], appended)
+        bad = [rejection.place for rejection in rejected]
+        stamps = appended
+        if bad:
+            gone = frozenset(bad)
+            stamps = [append_ms for place, append_ms in enumerate(appended) if place not in gone]
+        return cls(appended, events, times, stamps, rejected, bad)
+
+    def accepted_in(self, stretch: Stretch) -> slice:
+        """Where the events of a stretch are among all events."""
+        return slice(
+            stretch.start - bisect_left(self.bad, stretch.start), stretch.end - bisect_left(self.bad, stretch.end)
+        )
+
+    def rejected_in(self, stretch: Stretch) -> list[Rejection]:
+        """The rejections of a stretch."""
+        return self.rejected[bisect_left(self.bad, stretch.start) : bisect_left(self.bad, stretch.end)]

@@ -1,7 +1,7 @@
 """The truth ledger's entry: what a record ought to count for, said by its producer in a header.
 
 No layer of the pipeline reads it; only the auditor does. This module shares no code with
-`core.contract`, `core.partition` and `core.fold`: it is their independent witness.
+`core.contract`, `core.partition` and `core.kernel`: it is their independent witness.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from modes.apart import apart
 from modes.catalogue import Role
 from modes.invocation import ACT, LOOK, PATH, ROLES, TIME, Json, seconds_of, settings_of
 from modes.paths import path_of
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring import ENGINES, located, raw_table, speed_reader, view_store
 from serving.batch_version_table import batch_versions_table
@@ -221,7 +222,9 @@ def compare(
 
     folder = settings.lake_dir / "compare"
     with progress("starting") as tell:
-        comparison = EtlElt(raw_table(settings), folder, settings.rules, settings.batch_processes).run(tell)
+        comparison = EtlElt(
+            raw_table(settings), folder, settings.rules, settings.batch_processes, pipeline_of(settings)
+        ).run(tell)
     if as_json:
         print(json.dumps(comparison.as_json()))
     else:

@@ -16,8 +16,8 @@ from batch.letters import Letters
 from batch.quality_gate import QualityGate
 from batch.quality_rules import DEFAULT, read_rules
 from batch.recompute import Recompute
-from core.logic import logic_named
 from modes.catalogue import Role
+from modes.pipelines import kernel_of, pipeline_of
 from modes.settings import Settings
 from modes.wiring import ENGINES, cut_finder, raw_table, speed_floor, topics, view_store
 
@@ -31,7 +31,7 @@ def batch_cycle(
     moved: Callable[[], object] = lambda: None,
 ) -> Cycle:
     """A batch cycle; its connections are closed with `stack`. `moved` is called while records arrive in the archive."""
-    logic = logic_named(settings.logic)
+    pipeline = pipeline_of(settings)
     views, raw = view_store(settings), raw_table(settings)
     floor = speed_floor(settings) if settings.mode_row.speed_view else None
     if floor is not None:
@@ -41,8 +41,8 @@ def batch_cycle(
     finder = cut_finder(settings)
     stack.callback(finder.close)
     makers: dict[str, Callable[[], Engine]] = {
-        "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes, logic),
-        "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, logic),
+        "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes, pipeline),
+        "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, pipeline),
     }
     keeps_letters = settings.mode_row.keeps_letters is Role.BATCH
     return Cycle(
@@ -53,5 +53,5 @@ def batch_cycle(
         QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),
         floor,
         complete=Completeness(raw, views.data),
-        letters=Letters(raw, DeadLetterProducer(settings.access)) if keeps_letters else None,
+        letters=Letters(raw, DeadLetterProducer(settings.access), kernel_of(settings)) if keeps_letters else None,
     )

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.errors import InexactError, UnavailableError
+from core.declaration.pipeline import STANDARD, Logic
+from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.ledger import Ledger
-from core.logic import PRICE_ONLY, STANDARD
 from core.position import PartitionKey
 from modes.crew import Crew
+from modes.pipelines import pipeline_of
 from modes.replay import Replay
 from modes.settings import Settings
 from modes.wiring import auditor, merge, wait_for_topics
@@ -80,9 +81,19 @@ class BugfixDrill:
     _began: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def _wrong(self) -> Logic:
+        """The error: the first logic of the pipeline. Raises `ConfigurationError` where it has none."""
+        pipeline = pipeline_of(self.settings)
+        if not pipeline.logics:
+            raise ConfigurationError(
+                f"the pipeline {pipeline.name} declares no logic that counts otherwise: the drill needs one to repair"
+            )
+        return next(iter(pipeline.logics.values()))
+
     def run(self) -> dict[str, Any]:
         """The document of `fourfold drill bugfix --json`. Raises `FourfoldError` where a part cannot run or go on."""
-        wrong = self.settings.model_copy(update={**self.short, "logic": PRICE_ONLY.name})
+        wrong = self.settings.model_copy(update={**self.short, "logic": self._wrong.name})
         wait_for_topics(wrong)
         with Crew(wrong, batch_every=wrong.batch_seconds).start() as crew, auditor(wrong) as witness:
             source = merge(wrong)
@@ -99,7 +110,7 @@ class BugfixDrill:
                 break
         else:
             raise UnavailableError(f"no wrong number was seen within {BOUND_S:g} s: see the logs of the roles")
-        self._say(f"counted by the logic {PRICE_ONLY.name}")
+        self._say(f"counted by the logic {self._wrong.name}")
         answer = None
         for found, _ in self._watch(crew, source, witness, self.history_s):
             answer = found
@@ -109,7 +120,7 @@ class BugfixDrill:
         found_at = self._seconds()
         counted, in_answer = _sales(witness.ledger, answer.vector), _sales(witness.ledger, answer.vector, answer.floor)
         self._say(f"the error is found; repair: {row.repair}")
-        right = crew.settings.model_copy(update={"logic": STANDARD.name})
+        right = crew.settings.model_copy(update={"logic": STANDARD})
         if row.job_versions:
             self._replay(crew, source, witness, right)
         else:
@@ -121,7 +132,7 @@ class BugfixDrill:
         return {
             "mode": row.name,
             "repair": row.repair,
-            "wrong_logic": PRICE_ONLY.says,
+            "wrong_logic": self._wrong.description,
             "history_seconds": self.history_s,
             "wrong_seconds": round(exact_at, 2),
             "repair_seconds": round(exact_at - found_at, 2),
@@ -137,7 +148,7 @@ class BugfixDrill:
         name = "v2"
         with Replay(right) as replay:
             before = replay.book().active
-            replay.start(name, STANDARD.name)
+            replay.start(name, STANDARD)
             for seen in replay.follow(name, lambda _: self._look_once(crew, source, witness)):
                 self.progress(f"replay: {seen.counted:,} of {seen.total:,}, {seen.rate:,.0f}/s")
             found, _ = replay.diff(before, name)

@@ -27,6 +27,7 @@ from modes import (
     dead_letter_commands,
     drill_commands,
     mode_commands,
+    pipeline_commands,
     race_commands,
     replay_commands,
     running,
@@ -381,6 +382,7 @@ drill_commands.register(app)
 race_commands.register(app)
 replay_commands.register(app)
 mode_commands.register(app)
+pipeline_commands.register(app)
 
 
 def main() -> None:

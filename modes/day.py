@@ -18,6 +18,7 @@ from core import truth
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey, covers
+from modes.pipelines import kernel_of
 from modes.settings import Settings
 from modes.wiring import raw_table, topics, view_store, wait_for_topics
 from producers.emitter import Emitter
@@ -58,7 +59,7 @@ def day(
     others = _Others()
     with LogReader(settings.access, sources, None if before is None else first) as reader:
         labels = others.left_out(reader.read_to_end(), name, covering.cut.vector)
-        funnel = measure(labels, raw_rows(raw_table(settings), starts, covering.cut.vector))
+        funnel = measure(labels, raw_rows(raw_table(settings), starts, covering.cut.vector), kernel_of(settings))
     return document(funnel, before, covering, others.count) | {"profile": NAME, "run": name, "seconds": seconds}
 
 

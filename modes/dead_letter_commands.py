@@ -22,6 +22,7 @@ from core.rfc3339 import to_text
 from core.verdict import Reason
 from modes.invocation import ACT, PATH, Json, settings_of
 from modes.paths import path_of
+from modes.pipelines import kernel_of
 from modes.wiring import located, topics
 from producers.redriver import redrive as send_repaired
 from producers.repair import repair
@@ -107,7 +108,7 @@ def fix(
         if place_of(letter.source, letter.offset, letter.append_ms) in book.redriven:
             gone += 1
             continue
-        found = repair(letter, fixes, now_ms)
+        found = repair(letter, fixes, kernel_of(settings), now_ms)
         if isinstance(found, Repair):
             repairs.append((letter, found))
         else:
@@ -134,7 +135,7 @@ def redrive(as_json: Json = False) -> None:
     """Send repaired letters back into the stream, each once however often this runs."""
     settings = located(settings_of())
     topics(settings).check()
-    done = send_repaired(settings.access)
+    done = send_repaired(settings.access, kernel_of(settings))
     if as_json:
         document = {
             "sent": [_sent(one) for one in done.sent],

@@ -13,8 +13,8 @@ from adapters.speed.jobs import JobBook, no_version, view_of
 from adapters.speed.port import Job, Snapshot
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError, InexactError, UnavailableError
-from core.logic import logic_named
 from core.position import PartitionKey, Position, Vector
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring import cut_finder, ends_source, jobs, redis_client
 from serving.version_diff import VersionDiff, version_diff
@@ -74,7 +74,7 @@ class Replay:
         """Registers a version; the workers' host begins with it by itself."""
         if not self.book().jobs:
             raise UnavailableError("no version of the job runs yet: start with `fourfold up` (or `fourfold process`)")
-        job = Job(name, logic_named(logic).name, int(time.time() * 1000))
+        job = Job(name, pipeline_of(self._settings.model_copy(update={"logic": logic})).logic, int(time.time() * 1000))
         self._jobs.start(job)
         return job
 

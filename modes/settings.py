@@ -45,6 +45,14 @@ PathText = Annotated[str, AfterValidator(expanded)]
 DataDir = Annotated[Path, BeforeValidator(lambda path: expanded(path) or _DATA_DIR)]
 
 
+def _pipeline(name: str) -> str:
+    """Roles may run in other folders."""
+    return str(Path(expanded(name)).absolute()) if name.endswith(".toml") else name
+
+
+PipelineText = Annotated[str, AfterValidator(_pipeline)]
+
+
 def _host_names(names: str) -> str:
     """Names of hosts, separated by commas."""
     try:
@@ -63,6 +71,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
 
     mode: str = Field("lambda", description="batch, streaming, lambda or kappa")
+    pipeline: PipelineText = Field(
+        "shop", description="what is counted: a pipeline's name, or a file that ends in .toml"
+    )
 
     kafka: str = Field("", description="Kafka's address, host:port; empty: embedded")
     kafka_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.kafka.raw_reader import RawReader
 from core.errors import UnavailableError
+from modes.pipelines import kernel_of
 from modes.settings import Settings
 from modes.verdict import answer_of
 from modes.wiring import raw_table, topics
@@ -25,4 +26,4 @@ def trace(settings: Settings, event_id: str) -> Trace | None:
     with RawReader(settings.access) as log:
         raw = raw_table(settings) if settings.mode_row.archive else None
         history = History(raw, log, topics(settings).partitions())
-        return Tracer(history, settings.rules, answer, trouble).trace(event_id)
+        return Tracer(history, settings.rules, kernel_of(settings), answer, trouble).trace(event_id)

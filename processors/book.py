@@ -10,6 +10,7 @@ import structlog
 from adapters.speed.port import Move, Outcome, SpeedSink, Step
 from core.delta import Delta
 from core.errors import UnavailableError
+from core.kernel.kernel import Kernel
 from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
@@ -37,6 +38,7 @@ class Book:
         self,
         sink: SpeedSink,
         rules: Rules,
+        kernel: Kernel,
         identity: str,
         starts: Callable[[], Mapping[PartitionKey, Position]] = dict,
         check_log: Callable[[Mapping[PartitionKey, Position]], Awaitable[None]] | None = None,
@@ -49,6 +51,7 @@ class Book:
         """
         self._sink = sink
         self._rules = rules
+        self._kernel = kernel
         self._starts = starts
         self.identity = identity
         self._check_log = check_log
@@ -137,4 +140,6 @@ class Book:
             if await self._sink.apply(step) is Outcome.CONFLICT:
                 raise UnavailableError(f"the position of {source} changed while it was restored")
         cursor = position.next if warm_from is None else min(warm_from, position.next)
-        return Held(PartitionFold(source, position, self._rules), new, max(cursor, log_start))
+        return Held(
+            PartitionFold(source, position, self._rules, self._kernel[source.topic]), new, max(cursor, log_start)
+        )

@@ -14,9 +14,7 @@ import structlog
 from adapters.speed.port import Move, Outcome, SpeedSink, Step
 from core.delta import DeadLetter, Delta
 from core.errors import UnavailableError
-from core.logic import STANDARD, Logic
 from core.rules import Rules
-from core.verdict import Reason
 from processors.batches import Fetched
 from processors.book import Book, Held
 from processors.clock_watch import ClockWatch
@@ -53,7 +51,7 @@ class Work:
     conflicts: int = 0
     retries: int = 0
     waiting: bool = False
-    rejected: Counter[Reason] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
 
 
 class Processor:
@@ -67,7 +65,6 @@ class Processor:
         rules: Rules,
         reject: Callable[[], None],
         sleep: Sleep = asyncio.sleep,
-        logic: Logic = STANDARD,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`reject` makes the transport forget what it fetched and seek again."""
@@ -75,7 +72,6 @@ class Processor:
         self._sink = sink
         self._letters = letters
         self._rules = rules
-        self._logic = logic
         self._reject = reject
         self._sleep = sleep
         self._wall = wall
@@ -88,7 +84,7 @@ class Processor:
         if fetched.generation != book.generation:
             work.stale += 1
             return
-        delta = Delta(self._logic)
+        delta = Delta()
         moved: list[tuple[Held, str]] = []
         moves: list[Move] = []
         newest_epoch = 0
@@ -125,7 +121,7 @@ class Processor:
         work.batches += 1
         work.records += records
         work.dead_letters += len(letters)
-        work.rejected.update(Reason(letter.reason) for letter in letters)
+        work.rejected.update(letter.reason for letter in letters)
         self._clocks.took(records, delta)
 
     def _floor(self, newest_epoch: int) -> int:

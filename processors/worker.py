@@ -23,7 +23,7 @@ from adapters.kafka.topics import Topics, TopicState, log_identity, topic_is_gon
 from adapters.speed.port import SpeedSink
 from core.errors import ConfigurationError, UnavailableError
 from core.events import TOPICS
-from core.logic import STANDARD, Logic
+from core.kernel.kernel import Kernel
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
@@ -58,10 +58,10 @@ class WorkerSettings:
     access: KafkaAccess
     group: str
     rules: Rules
+    kernel: Kernel
     starts: Callable[[], Mapping[PartitionKey, Position]] = dict
     poll_records: int = POLL_RECORDS
     retention_ms: int = -1
-    logic: Logic = STANDARD
 
 
 class FaustWorker:
@@ -77,7 +77,8 @@ class FaustWorker:
         self._doubts: list[str] = []
         #: how often in a row a topic was not there
         self._missed = 0
-        self.book = Book(sink, settings.rules, log_identity(self._topics.states()), settings.starts, self._check_log)
+        identity = log_identity(self._topics.states())
+        self.book = Book(sink, settings.rules, settings.kernel, identity, settings.starts, self._check_log)
         self.app = _make_app(settings)
         self.app.book = self.book
         self.processor = Processor(
@@ -86,7 +87,6 @@ class FaustWorker:
             letters,
             settings.rules,
             reject=self._reject,
-            logic=settings.logic,
         )
         self._watchdog = Watchdog(time.monotonic)
         self._membership = Membership(settings.group, Group(settings.access, settings.group).members, self.app.fail)
@@ -104,6 +104,11 @@ class FaustWorker:
             for source, state in held
             if source in self._log_ends
         }
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why records may be rejected."""
+        return self._settings.kernel.pipeline.reasons
 
     @property
     def ready(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.repairs import Redrive, Repair, check_readable, read_repairs
+from core.kernel.kernel import Kernel
 from core.truth import encode
 from core.verdict import Rejected
 from producers.repair import claim_of, still_valid
@@ -28,7 +29,9 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def redrive(access: KafkaAccess, clock: Callable[[], int] = _now_ms, together: int = TOGETHER) -> Redriven:
+def redrive(
+    access: KafkaAccess, kernel: Kernel, clock: Callable[[], int] = _now_ms, together: int = TOGETHER
+) -> Redriven:
     """Sends all repairs that wait. `clock`: ms since 1970. Raises `UnavailableError`; run again then, none goes twice."""
     sent: list[Repair] = []
     refused: list[tuple[Repair, Rejected]] = []
@@ -37,7 +40,7 @@ def redrive(access: KafkaAccess, clock: Callable[[], int] = _now_ms, together: i
         # from here on nobody else sends: what is read now is all that has gone
         book = read_repairs(access)
         for repair in book.waiting:
-            rejected = still_valid(repair, clock())
+            rejected = still_valid(repair, kernel, clock())
             if rejected is None:
                 sent.append(repair)
             else:

@@ -14,8 +14,9 @@ import msgspec
 
 from adapters.kafka.dead_letters import FoundLetter
 from adapters.kafka.repairs import Repair
-from core.contract import DECODE_ERRORS, Contract
+from core.contract import DECODE_ERRORS
 from core.events import REDRIVE_OF, Sale
+from core.kernel.kernel import Kernel
 from core.rfc3339 import millis, to_text
 from core.truth import Claim
 from core.verdict import Rejected
@@ -24,7 +25,6 @@ from producers import repair_rules as rules
 #: Euros as they were written: 12.9 is not 12.900000000000000355.
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-_contracts: Final = {topic: Contract(topic) for topic in ("clicks", "sales")}
 #: An id that the shop gave: its run and the number in it.
 _SHOP_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,32})-([1-9][0-9]{0,17})")
 
@@ -75,14 +75,14 @@ class _StepError(Exception):
     """A step does not fit the document; the text says why."""
 
 
-def repair(letter: FoundLetter, fixes: Sequence[rules.Fix], now_ms: int) -> Repair | Unrepaired:
+def repair(letter: FoundLetter, fixes: Sequence[rules.Fix], kernel: Kernel, now_ms: int) -> Repair | Unrepaired:
     """The repaired event, valid if appended at `now_ms` (ms since 1970), or why there is none."""
     why = "no fix is for it"
     for fix in fixes:
         if not fix.fits(letter.source.topic, letter.reason, letter.detail):
             continue
         try:
-            return _applied(letter, fix, now_ms)
+            return _applied(letter, fix, kernel, now_ms)
         except _StepError as error:
             why = f"{fix.name}: {error}"
         except Rejected as rejected:
@@ -90,10 +90,10 @@ def repair(letter: FoundLetter, fixes: Sequence[rules.Fix], now_ms: int) -> Repa
     return Unrepaired(letter, why)
 
 
-def still_valid(repaired: Repair, now_ms: int) -> Rejected | None:
+def still_valid(repaired: Repair, kernel: Kernel, now_ms: int) -> Rejected | None:
     """Why a repaired event would be rejected at `now_ms`; None where it would not."""
     try:
-        _contracts[repaired.topic].validate(repaired.value, now_ms)
+        kernel[repaired.topic].decide.one(repaired.value, now_ms)
     except Rejected as rejected:
         return rejected
     return None
@@ -129,7 +129,7 @@ def claim_of(repaired: Repair) -> Claim:
     )
 
 
-def _applied(letter: FoundLetter, fix: rules.Fix, now_ms: int) -> Repair:
+def _applied(letter: FoundLetter, fix: rules.Fix, kernel: Kernel, now_ms: int) -> Repair:
     try:
         document = _decode(letter.value or b"")
     except DECODE_ERRORS as error:
@@ -144,7 +144,9 @@ def _applied(letter: FoundLetter, fix: rules.Fix, now_ms: int) -> Repair:
             raise _StepError(f"step {number}: {error}") from error
     draft.document[REDRIVE_OF] = f"{letter.source}:{letter.offset}"
     value = _encode(draft.document)
-    _, event = _contracts[draft.topic].validate(value, now_ms)
+    if draft.topic not in kernel.streams:
+        raise _StepError(f"there is no stream {draft.topic}")
+    _, event = kernel[draft.topic].decide.one(value, now_ms)
     key = event.data.user_id.encode()
     return Repair(letter.source, letter.offset, letter.append_ms, draft.topic, key, value, fix.name, event.id)
 

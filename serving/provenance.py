@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.clocks import suspicion
-from core.logic import STANDARD
+from core.declaration.pipeline import STANDARD
 from core.position import PartitionKey
 from core.rfc3339 import to_text
 from core.rules import Rules
@@ -32,7 +32,7 @@ class Provenance:
     namespace: str
     rules: Rules
     batch_s: float = 0
-    logic: str = STANDARD.name
+    logic: str = STANDARD
     wall: Callable[[], float] = time.time
 
     def of(self, answer: Answer, ends: Mapping[PartitionKey, int] | None) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from core.cells import MINUTE_MS, Cells
-from core.contract import DECODE_ERRORS, Contract
+from core.cells import Cells
+from core.contract import DECODE_ERRORS
+from core.delta import Delta
 from core.errors import ConfigurationError
-from core.events import REDRIVE_OF, Click, Event
-from core.fold import fold_clicks, fold_sales
+from core.events import REDRIVE_OF
+from core.kernel.kernel import Kernel, StreamKernel
 from core.position import PartitionKey
 from core.rules import Rules
 from core.verdict import Rejected
@@ -38,7 +39,7 @@ class _Found:
     by_id: bool
     producer: str | None
     time_ms: int | None = None
-    event: Event | None = None
+    event: Any = None
     rejected: Rejected | None = None
     speed_verdict: Verdict = Verdict.REJECTED
     redrive_of: str | None = None
@@ -47,10 +48,13 @@ class _Found:
 class Tracer:
     """Reads all of the history for each event."""
 
-    def __init__(self, history: History, rules: Rules, answer: Answer | None, trouble: str = "") -> None:
+    def __init__(
+        self, history: History, rules: Rules, kernel: Kernel, answer: Answer | None, trouble: str = ""
+    ) -> None:
         """`answer`: what the views say, read before the history; None where they cannot be asked, for `trouble`."""
         self._history = history
         self._rules = rules
+        self._kernel = kernel
         self._answer = answer
         self._trouble = trouble
 
@@ -76,7 +80,7 @@ class Tracer:
     def _search(self, source: PartitionKey, event_id: str) -> Iterator[_Found]:
         needle = event_id.encode("utf-8", "surrogateescape")
         alone = re.compile(rb"(?<!%b)%b(?!%b)" % (_OF_A_NAME, re.escape(needle), _OF_A_NAME))
-        validate = Contract(source.topic).validate
+        kernel = self._kernel[source.topic]
         highest = 0
         for chunk in self._history.read(source):
             appended = chunk["append_ms"].to_numpy()
@@ -96,7 +100,7 @@ class Tracer:
                     producer=None,
                 )
                 try:
-                    found.time_ms, found.event = validate(value, append_ms)
+                    found.time_ms, found.event = kernel.decide.one(value, append_ms)
                 except Rejected as rejected:
                     found.rejected = rejected
                     said, found.producer, found.redrive_of = _head(value)
@@ -104,9 +108,8 @@ class Tracer:
                     if found.by_id or (said is None and alone.search(value)):
                         yield found
                 else:
-                    found.producer = found.event.source
-                    if found.event.id == event_id:
-                        found.redrive_of = _head(value)[2]
+                    if kernel.identity and kernel.identity(found.event) == event_id:
+                        _, found.producer, found.redrive_of = _head(value)
                         yield found
             highest = max(highest, int(appended.max(initial=0)))
 
@@ -130,7 +133,7 @@ class Tracer:
             has_speed = self._answer is not None and self._answer.speed is not None
             decided = one.speed_verdict if has_speed and counted_by.view != "batch" else verdict
             if decided is Verdict.ACCEPTED and counted_by.view != "gone":
-                cells = _cells(one.time_ms, one.event)
+                cells = _cells(self._kernel[one.place.source.topic], one.time_ms, one.event)
         return Occurrence(
             place=one.place,
             append_ms=one.append_ms,
@@ -159,12 +162,12 @@ class Tracer:
         limit_ms = time_ms + self._rules.lateness_ms
         if one.before_ms <= limit_ms:
             return False
-        validate = Contract(one.place.source.topic).validate
+        decide = self._kernel[one.place.source.topic].decide
         for chunk in self._history.read(one.place.source, one.place.offset):
             appended = chunk["append_ms"].to_numpy()
             for row in np.flatnonzero(appended > limit_ms).tolist():
                 try:
-                    other_ms, _ = validate(chunk["value"][row].as_py(), int(appended[row]))
+                    other_ms, _ = decide.one(chunk["value"][row].as_py(), int(appended[row]))
                 except Rejected:
                     continue
                 if other_ms > limit_ms:
@@ -199,6 +202,8 @@ def _head(value: bytes) -> tuple[str | None, str | None, str | None]:
     return said, source, original
 
 
-def _cells(time_ms: int, event: Event) -> Cells:
-    minute = time_ms // MINUTE_MS
-    return fold_clicks(minute, [event.data]) if isinstance(event, Click) else fold_sales(minute, [event.data])
+def _cells(kernel: StreamKernel, time_ms: int, event: Any) -> Cells:
+    delta = Delta()
+    delta.keep(0, kernel.aggregate, [time_ms], [event])
+    delta.condense()
+    return delta.cells()[0]

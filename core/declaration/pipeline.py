@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Self
 
 from core.declaration.expression import LARGEST, SMALLEST, Expression, Kind, Operand
+from core.errors import ConfigurationError
+from core.verdict import Reason
 
 #: Doubles are exact on whole numbers up to here, so scaled decimals are.
 EXACT: Final = 2**53
@@ -174,9 +176,26 @@ class Ratio:
     label: str = ""
 
 
+#: The name of the declaration as it is, where logics overlay it.
+STANDARD: Final = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """An overlay under a name: measures that count otherwise, so that two meanings can run side by side."""
+
+    name: str
+    description: str
+    measures: Mapping[str, Measure]
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A whole declaration, checked: every name in it exists, every expression fits."""
+    """A whole declaration, checked: every name in it exists, every expression fits.
+
+    Attributes:
+        logic: The name of the overlay that `measures` are under.
+    """
 
     name: str
     description: str
@@ -186,6 +205,23 @@ class Pipeline:
     measures: Mapping[str, Measure]
     distinct: Mapping[str, Distinct]
     ratios: Mapping[str, Ratio]
+    logics: Mapping[str, Logic]
+    logic: str = STANDARD
+
+    def under(self, logic: str) -> Self:
+        """This pipeline under one of its logics. Raises `ConfigurationError` for a name that is none."""
+        if logic == self.logic:
+            return self
+        if logic == STANDARD or logic not in self.logics:
+            known = ", ".join([STANDARD, *self.logics])
+            raise ConfigurationError(f"there is no logic {logic!r} in the pipeline {self.name}: there are {known}")
+        return replace(self, measures={**self.measures, **self.logics[logic].measures}, logic=logic)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why a record may be rejected: the reasons that every pipeline has, then its rules' own."""
+        own = (rule.reason for stream in self.streams.values() for rule in stream.rules)
+        return tuple(dict.fromkeys([*map(str, Reason), *own]))
 
     def measures_of(self, stream: str) -> tuple[Measure, ...]:
         """The measures that events of a stream add to, in declared order."""

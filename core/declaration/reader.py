@@ -12,11 +12,13 @@ from core.declaration.pattern import texts
 from core.declaration.pipeline import (
     CLOUDEVENTS,
     ID_TEXT,
+    STANDARD,
     Dimension,
     Distinct,
     Envelope,
     Field,
     FieldType,
+    Logic,
     Measure,
     Path,
     Pipeline,
@@ -25,7 +27,7 @@ from core.declaration.pipeline import (
     Stream,
     TimeFormat,
 )
-from core.declaration.table import NAME, NAME_RULE, Table
+from core.declaration.table import LOGIC, NAME, NAME_RULE, Table
 from core.declaration.type_reader import field, field_type, pointer
 from core.verdict import Reason
 
@@ -88,9 +90,9 @@ def _pipeline(top: Table) -> Pipeline:
     distinct = {key: _distinct(key, top.table("distinct"), streams) for key in _names(top, "distinct")}
     ratios = {key: _ratio(key, top.table("ratios"), measures) for key in _names(top, "ratios")}
     _one_meaning(dimensions=dimensions, measures=measures, distinct=distinct, ratios=ratios)
-    pipeline = Pipeline(
-        name, top.take("description", str, ""), envelope, streams, dimensions, measures, distinct, ratios
-    )
+    logics = {key: _logic(key, table, measures, streams) for key, table in top.table("logics").tables(LOGIC)}
+    description = top.take("description", str, "")
+    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics)
     top.finish()
     return pipeline
 
@@ -229,6 +231,19 @@ def _measure(name: str, table: Table, streams: Mapping[str, Stream]) -> Measure:
     )
     table.finish()
     return measure
+
+
+def _logic(name: str, table: Table, measures: Mapping[str, Measure], streams: Mapping[str, Stream]) -> Logic:
+    if name == STANDARD:
+        raise Mistake(table.place, f"{STANDARD} is the declaration without a logic: choose another name")
+    description = table.take("description", str, "")
+    overlays = _some(table.table("measures", required=True), "measure")
+    for key in overlays.names():
+        if key not in measures:
+            raise Mistake((*overlays.place, key), f"there is no measure {key!r}: {nearest(key, measures)}")
+    logic = Logic(name, description, {key: _measure(key, each, streams) for key, each in overlays.tables()})
+    table.finish()
+    return logic
 
 
 def _distinct(name: str, table: Table, streams: Mapping[str, Stream]) -> Distinct:

@@ -19,6 +19,8 @@ _KINDS: Final[dict[type, str]] = {
 }
 #: Names get into file names, Redis keys, SQL and URLs: these need no quoting anywhere.
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: A logic's name stands in commands and answers alone.
+LOGIC: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 NAME_RULE: Final = "a name is a small letter, then small letters, digits and _, at most 40 in all"
 
 
@@ -64,9 +66,9 @@ class Table:
         content = self.take(key, dict) if required else self.take(key, dict, {})
         return Table(content, (*self.place, key))
 
-    def tables(self) -> Iterator[tuple[str, Table]]:
-        """All entries, each of which must be a table under a `NAME`."""
-        for key in self.names():
+    def tables(self, name: re.Pattern[str] = NAME) -> Iterator[tuple[str, Table]]:
+        """All entries, each of which must be a table under a name of that form."""
+        for key in self.names(name):
             yield key, self.table(key, required=True)
 
     def texts(self) -> Iterator[tuple[str, str]]:
@@ -74,10 +76,10 @@ class Table:
         for key in self.names():
             yield key, self.take(key, str)
 
-    def names(self) -> list[str]:
-        """All keys. Raises `Mistake` for one that is no `NAME`."""
+    def names(self, name: re.Pattern[str] = NAME) -> list[str]:
+        """All keys. Raises `Mistake` for one that is not of that form."""
         for key in self._content:
-            if not NAME.fullmatch(key):
+            if not name.fullmatch(key):
                 raise Mistake((*self.place, key), f"{key!r} cannot be a name: {NAME_RULE}")
         return list(self._content)
 

@@ -23,18 +23,26 @@ from core.verdict import Rejected
 _KNOWN_LIMIT: Final = 1 << 16
 
 
+class Rejection(NamedTuple):
+    """Why a record is rejected. `place`: among all records."""
+
+    place: int
+    reason: str
+    detail: str
+
+
 class Decided(NamedTuple):
     """What became of records, in their order.
 
     Attributes:
         events: Of the accepted ones, as `Decide.event` structs.
         times: Their event times, ms since 1970.
-        rejected: (place among all, why) of the others.
+        rejected: Of the others.
     """
 
     events: list[Any]
     times: list[int]
-    rejected: list[tuple[int, Rejected]]
+    rejected: list[Rejection]
 
 
 class Doubt(Exception):  # noqa: N818 - not an error: the judge is asked
@@ -69,6 +77,7 @@ class Decide:
             "Doubt": Doubt,
             "DOUBTS": DOUBTS,
             "Rejected": Rejected,
+            "Rejection": Rejection,
             **{f"known_{name}": texts for name, texts in self._known.items()},
             **self.scaled,
         }
@@ -83,6 +92,13 @@ class Decide:
             appended: Their append times in ms (`core.contract.append_time`).
         """
         return Decided(*self._all(values, appended))
+
+    def one(self, value: bytes | None, append_ms: int) -> tuple[int, Any]:
+        """Event time in ms, and event, of one record. Raises `Rejected`."""
+        events, times, rejected = self._all((value,), (append_ms,))
+        if rejected:
+            raise Rejected(rejected[0].reason, rejected[0].detail)
+        return times[0], events[0]
 
     @property
     def scaled(self) -> dict[str, _Scaled]:
@@ -179,8 +195,9 @@ def decide_all(values, appended):
         except DOUBTS:
             try:
                 e, time_ms = again(value, append_ms)
-            except Rejected as rejection:
-                rejected.append((len(events) + len(rejected), rejection))
+            except Rejected as error:
+                # not the error: it holds this frame, and all records with it
+                rejected.append(Rejection(len(events) + len(rejected), error.reason, error.detail))
                 continue
         events.append(e)
         times.append(time_ms)

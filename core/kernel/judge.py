@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
 from core.declaration.pattern import compiled
-from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Path, Pipeline, TimeFormat
+from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Pipeline, Rule, TimeFormat
 from core.kernel.event_type import LONGEST_TIME, SHORTEST_TIME
 from core.kernel.json_document import document_of
 from core.kernel.python_source import function_of
@@ -41,18 +41,69 @@ class Judged(NamedTuple):
     document: Mapping[str, Any]
 
 
+class _Leaf:
+    """A value of the document, and how it is checked."""
+
+    __slots__ = ("check", "name", "object", "optional", "pattern", "place", "type")
+
+    def __init__(self, field: Field) -> None:
+        self.object = field.path[:-1]
+        self.name = field.path[-1]
+        self.optional = field.optional
+        self.type = field.type
+        self.pattern = None if field.type.pattern is None else compiled(field.type.pattern)
+        self.place = ".".join(("$", *field.path))
+        self.check = _CHECKS[field.type.kind]
+
+    def value(self, document: Any) -> Any:
+        """None for an optional one that is absent or null. Raises `Rejected`."""
+        node = document
+        for depth, part in enumerate(self.object):
+            if type(node) is not dict:
+                return self._no_object(node, depth)
+            if part not in node:
+                return self._absent(depth)
+            node = node[part]
+        if type(node) is not dict:
+            return self._no_object(node, len(self.object))
+        if self.name not in node:
+            return self._absent(len(self.object))
+        node = node[self.name]
+        if node is None and self.optional:
+            return None
+        return self.check(node, self.type, self.place, self.pattern)
+
+    def _no_object(self, node: Any, depth: int) -> None:
+        if node is None and self.optional:
+            return
+        place = ".".join(("$", *self.object[:depth]))
+        raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(node)}` - at `{place}`")
+
+    def _absent(self, depth: int) -> None:
+        if self.optional:
+            return
+        part = (*self.object, self.name)[depth]
+        place = ".".join(("$", *self.object[:depth]))
+        raise Rejected(Reason.MISSING_FIELD, f"Object missing required field `{part}`{_at(place)}")
+
+
 class Judge:
     """Judges the records of one stream."""
 
     def __init__(self, pipeline: Pipeline, stream: str) -> None:
-        self._envelope = pipeline.envelope
+        envelope = pipeline.envelope
+        self._envelope = envelope
         self._stream = pipeline.streams[stream]
         self._events = {each.event for each in pipeline.streams.values()}
-        fields = self._stream.fields.values()
-        self._patterns = {each.name: compiled(each.type.pattern) for each in fields if each.type.pattern is not None}
-        self._rules: list[tuple[str, str, Callable[[Mapping[str, Any]], Any]]] = [
-            (rule.reason, rule.condition.text, function_of(rule.condition)) for rule in self._stream.rules
-        ]
+        self._fields = [(each.name, _Leaf(each)) for each in self._stream.fields.values()]
+        self._rules = [(rule, function_of(rule.condition)) for rule in self._stream.rules]
+        self._type = _Leaf(Field("type", ("type",), FieldType("string")))
+        self._head = [_Leaf(each) for each in CLOUDEVENTS]
+        self._id = None if envelope.id is None else _Leaf(envelope.id)
+        self._time: _Leaf | None = None
+        if envelope.time is not None:
+            kind = _TIME_TEXT if envelope.time_format == "rfc3339" else _TIME_NUMBER
+            self._time = _Leaf(Field("time", envelope.time, kind))
 
     def judge(self, value: bytes | None, append_ms: int) -> Judged:
         """The event in a record's bytes.
@@ -72,31 +123,33 @@ class Judge:
             raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(document)}`")
         identity = self._envelope_of(document)
         time_ms = self._time_of(document, append_ms)
-        values = {
-            each.name: _value(document, each, self._patterns.get(each.name)) for each in self._stream.fields.values()
-        }
-        for reason, text, holds in self._rules:
+        values = {name: leaf.value(document) for name, leaf in self._fields}
+        for rule, holds in self._rules:
             if holds(values) is False:
-                raise Rejected(reason, f"not {text}")
+                raise Rejected(rule.reason, f"{rule.condition.text} does not hold{self._told(rule, values)}")
         return Judged(time_ms, identity, values, document)
 
+    def _told(self, rule: Rule, values: Mapping[str, Any]) -> str:
+        """The values that a rule looked at, but for personal ones."""
+        fields = self._stream.fields
+        told = [f"{name}: {values[name]!r}" for name in sorted(rule.condition.names) if not fields[name].personal]
+        return f" ({', '.join(told)})" if told else ""
+
     def _envelope_of(self, document: Any) -> Any:
-        envelope = self._envelope
-        if not envelope.cloudevents:
-            return None if envelope.id is None else _value(document, envelope.id, None)
-        kind = _value(document, Field("type", ("type",), FieldType("string")), None)
+        if not self._envelope.cloudevents:
+            return None if self._id is None else self._id.value(document)
+        kind = self._type.value(document)
         if kind != self._stream.event:
             if kind in self._events:
                 raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
             raise Rejected(Reason.UNKNOWN_TYPE, f"Invalid value {kind!r} - at `$.type`")
-        _, identity, source = (_value(document, each, None) for each in CLOUDEVENTS)
+        _, identity, source = [leaf.value(document) for leaf in self._head]
         return source, identity
 
     def _time_of(self, document: Any, append_ms: int) -> int:
-        path, form = self._envelope.time, self._envelope.time_format
-        if path is None:
+        if self._time is None:
             return append_ms
-        time_ms = _time(document, path, form)
+        time_ms = _millis(self._time.value(document), self._envelope.time_format)
         if time_ms > append_ms + FUTURE_LIMIT_MS:
             ahead = (time_ms - append_ms) // 1000
             raise Rejected(Reason.FROM_FUTURE, f"event time is {ahead} s ahead of the append time")
@@ -105,9 +158,7 @@ class Judge:
         return time_ms
 
 
-def _time(document: Any, path: Path, form: TimeFormat) -> int:
-    field = Field("time", path, _TIME_TEXT if form == "rfc3339" else _TIME_NUMBER)
-    value = _value(document, field, None)
+def _millis(value: Any, form: TimeFormat) -> int:
     if form == "rfc3339":
         if not SHORTEST_TIME <= len(value) <= LONGEST_TIME:
             raise Rejected(Reason.BAD_FORMAT, f"time: from {SHORTEST_TIME} to {LONGEST_TIME} characters are expected")
@@ -122,24 +173,6 @@ def _time(document: Any, path: Path, form: TimeFormat) -> int:
 def unit_of(form: TimeFormat) -> tuple[int, int]:
     """What a number of a time format is multiplied with, and then divided by, to give milliseconds."""
     return _UNITS.get(form, (1, 1))
-
-
-def _value(document: Any, field: Field, pattern: re.Pattern[str] | None) -> Any:
-    """The value of a field; None for an optional one that is absent or null. Raises `Rejected`."""
-    node, place = document, "$"
-    for part in field.path:
-        if type(node) is not dict:
-            if node is None and field.optional:
-                return None
-            raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(node)}` - at `{place}`")
-        if part not in node:
-            if field.optional:
-                return None
-            raise Rejected(Reason.MISSING_FIELD, f"Object missing required field `{part}`{_at(place)}")
-        node, place = node[part], f"{place}.{part}"
-    if node is None and field.optional:
-        return None
-    return _CHECKS[field.type.kind](node, field.type, place, pattern)
 
 
 def _string(node: Any, wanted: FieldType, place: str, pattern: re.Pattern[str] | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from core.logic import STANDARD
+from core.declaration.pipeline import STANDARD
 from modes.catalogue import MODES, mode_named
 from modes.settings import Settings, usual_of
 
@@ -37,7 +37,7 @@ class Plan:
     faults: bool = False
     repair: bool = True
     throughput: bool = True
-    logic: str = STANDARD.name
+    logic: str = STANDARD
 
     def quick(self) -> Self:
         """The same in under two minutes: less traffic, one round, and only what it shows."""

@@ -14,8 +14,7 @@ from adapters.kafka.dead_letters import DeadLetterProducer
 from adapters.speed.redis_errors import Patience
 from adapters.vitals import Vitals
 from core.errors import ConfigurationError, UnavailableError
-from core.logic import logic_named
-from core.verdict import Reason
+from modes.pipelines import kernel_of
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
 from modes.wiring import check_redis, consumer_group, cut_positions, group_token, speed_sink, wait_for_topics
@@ -41,9 +40,9 @@ def process(settings: Settings) -> int:
             settings.access,
             group,
             settings.rules,
+            kernel_of(settings),
             cut_positions(settings),
             retention_ms=settings.retention_ms,
-            logic=logic_named(settings.logic),
         ),
         speed_sink(settings, token),
         DeadLetterProducer(settings.access),
@@ -98,8 +97,8 @@ class WorkerMetrics(Collector):
         letters = CounterMetricFamily(
             "fourfold_worker_dead_letters_total", "Records that were rejected, by reason.", labels=["reason"]
         )
-        for reason in Reason:
-            letters.add_metric([reason.value], work.rejected[reason])
+        for reason in self._worker.reasons:
+            letters.add_metric([reason], work.rejected[reason])
         yield letters
         lag = GaugeMetricFamily(
             "fourfold_worker_lag_records",

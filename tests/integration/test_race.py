@@ -18,7 +18,6 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from core.logic import PRICE_ONLY
 from core.position import PartitionKey
 from modes.catalogue import Role
 from modes.crew import Crew
@@ -81,7 +80,7 @@ def test_two_races_with_one_seed_are_equal_in_the_exact_columns(tmp_path: Path) 
 @pytest.mark.parametrize("modes", [("batch", "lambda"), ("streaming", "kappa")], ids="-".join)
 def test_an_error_in_the_fold_is_seen_in_every_mode(tmp_path: Path, modes: tuple[str, str]) -> None:
     """Two at a time: nothing here is timed."""
-    plan = replace(SHORT, logic=PRICE_ONLY.name)
+    plan = replace(SHORT, logic="price-only")
     laps = [Lap(plan, usual(tmp_path / mode), mode, lambda _: None) for mode in modes]
     with ThreadPoolExecutor(len(laps)) as pool:
         found = list(pool.map(Lap.run, laps))

@@ -62,6 +62,9 @@ def reader(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_each_command_of_the_documents_works(reader: Reader, tmp_path: Path) -> None:
     reader.gives("fourfold modes")
+    reader.gives("fourfold pipeline list")
+    reader.gives("fourfold pipeline show")
+    reader.gives("fourfold pipeline check FILE", f"pipeline check {ROOT / 'pipelines' / 'shop.toml'}")
     reader.gives("fourfold mode")
     reader.gives("fourfold contract")
     for command in HERE:

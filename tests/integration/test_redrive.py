@@ -22,6 +22,7 @@ from producers.dirt import DirtShares
 from producers.redriver import redrive
 from producers.repair_rules import EXAMPLE
 from tests.support.product import assert_exact, caught_up, produce, run, snapshot, worker
+from tests.support.shop import KERNEL
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +31,8 @@ CHILD = """
 import os, signal, sys
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.repairs import Redrive
+from modes.pipelines import kernel_of
+from modes.settings import Settings
 from producers.redriver import redrive
 where, number, moment = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 commit, count = Redrive._commit, 0
@@ -47,7 +50,7 @@ def last(self):
         commit(self)
     os.kill(os.getpid(), signal.SIGKILL)
 Redrive._commit = last
-redrive(KafkaAccess(where), together=1)
+redrive(KafkaAccess(where), kernel_of(Settings(_env_file=None)), together=1)
 """
 
 
@@ -152,12 +155,12 @@ def test_kills_and_rivals_send_none_twice_and_lose_none(dirty: Settings) -> None
     stranger.produce("repairs", b"x", b"order-17", partition=0)
     stranger.flush(10)
     with pytest.raises(UnavailableError, match="somebody else has a transaction open on the topic repairs"):
-        redrive(access)
+        redrive(access, KERNEL)
     stranger.abort_transaction(30)
     with child(3, "wait") as rival:
         assert rival.stdout is not None
         assert rival.stdout.readline() == "waiting\n"
-        done = redrive(access)
+        done = redrive(access, KERNEL)
         _, errors = rival.communicate("go on\n", timeout=60)
     assert "another redrive has begun" in errors
     assert done.before == 10

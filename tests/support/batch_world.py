@@ -15,6 +15,7 @@ from batch.cycle import Cycle, Engine, KeepLetters
 from core.rules import Rules
 from tests.support.events import NOW_MS
 from tests.support.raw_log import archive, cut_at, last_cut, shop_log
+from tests.support.shop import SHOP
 
 RULES = Rules()
 #: across midnight, with gaps, duplicates and all kinds of dirt
@@ -51,7 +52,7 @@ class BatchWorld:
         return Cycle(
             lambda: self.cut,
             _Archived(),  # type: ignore[arg-type]
-            engine(self.raw, self.views.data, RULES, 1),
+            engine(self.raw, self.views.data, RULES, 1, SHOP),
             self.views,
             lambda _: ({}, []),
             None,

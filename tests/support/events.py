@@ -89,10 +89,15 @@ class GivenMinute(Minute):
     def __init__(self, minute: int) -> None:
         super().__init__(minute)
         self.given: Cells = {}
+        self.given_users: list[str] = []
 
     @property
     def cells(self) -> Cells:
         return self.given
+
+    @property
+    def users(self) -> list[str]:
+        return self.given_users
 
 
 def delta_of(
@@ -107,7 +112,7 @@ def delta_of(
     for place in [*cells, *users]:
         given = delta.minutes[place] = GivenMinute(place[1])
         given.given = cells_of(place[1], cells.get(place, {}))
-        given.users = list(users.get(place, ()))
+        given.given_users = list(users.get(place, ()))
     for epoch, counters in (quality or {}).items():
         for name, number in counters.items():
             delta.count(epoch, name, number)

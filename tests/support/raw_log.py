@@ -4,13 +4,13 @@ they must count for, by a reference that shares nothing with `batch`."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import pyarrow as pa
@@ -19,16 +19,18 @@ import pyarrow.parquet as pq
 from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import SCHEMA, RawTable
 from core.cells import Cell, CellKey, Cells
-from core.contract import UNSTAMPED_MS, Contract
+from core.contract import UNSTAMPED_MS
 from core.cut import Cut
-from core.events import Sale
+from core.events import SALES
 from core.ledger import Ledger
 from core.position import PartitionKey
 from core.rules import Rules
 from core.verdict import Rejected
 from producers.dirt import DirtShares
 from producers.stream import ShopStream
+from tests.support.contract_before import Contract
 from tests.support.events import NOW_MS
+from tests.support.shop import KERNEL
 
 HEAVY_DIRT = DirtShares(
     duplicates=0.1,
@@ -172,8 +174,22 @@ def files(manifest: Manifest, folder: Path) -> dict[str, bytes]:
     return {f"{k} {d}": (folder / n).read_bytes() for k, by_date in kinds.items() for d, n in by_date.items()}
 
 
-def expected(log: Log, cut: Cut, rules: Rules) -> Content:
-    """What the log must count for: one loop with `core.contract`, dictionaries, and nothing clever."""
+#: (topic, value, append time) to event time and event
+Validate = Callable[[str, bytes | None, int], tuple[int, Any]]
+
+
+def by_contract_before(topic: str, value: bytes | None, append_ms: int) -> tuple[int, Any]:
+    """Event time and event. Raises `Rejected`."""
+    return Contract(topic).validate(value, append_ms)
+
+
+def by_kernel(topic: str, value: bytes | None, append_ms: int) -> tuple[int, Any]:
+    """Event time and event. Raises `Rejected`."""
+    return KERNEL[topic].decide.one(value, append_ms)
+
+
+def expected(log: Log, cut: Cut, rules: Rules, validate: Validate = by_contract_before) -> Content:
+    """What the log must count for: one loop with a contract, dictionaries, and nothing clever."""
     found = Content()
     counters: Counter[str] = Counter()
     states = {source: [-1, 0, 0, 0, 0, 0, -1] for source in cut.vector}
@@ -187,14 +203,14 @@ def expected(log: Log, cut: Cut, rules: Rules) -> Content:
             state[2], state[6] = row.append_ms, row.offset
         state[4] -= 1
         try:
-            time_ms, event = Contract(row.source.topic).validate(row.value, row.append_ms)
+            time_ms, event = validate(row.source.topic, row.value, row.append_ms)
         except Rejected as verdict:
             counters[f"rejected:{verdict.reason}"] += 1
             continue
         valid.append((state[0], row.append_ms, row.source, row.offset, time_ms < state[1] - rules.lateness_ms, event))
         state[1] = max(state[1], min(time_ms, row.append_ms))
         valid[-1] += (time_ms,)
-    for *_, late, event, time_ms in sorted(valid, key=lambda v: v[:4]):
+    for _, _, source, _, late, event, time_ms in sorted(valid, key=lambda v: v[:4]):
         if event.id in found.ids:
             counters["duplicates"] += 1
             continue
@@ -203,9 +219,9 @@ def expected(log: Log, cut: Cut, rules: Rules) -> Content:
         counters["late"] += late
         data, minute = event.data, time_ms // 60_000
         found.users.add((minute, data.user_id))
-        units = data.quantity if isinstance(event, Sale) else 0
-        cents = units * data.unit_price_cents if isinstance(event, Sale) else 0
-        cell = Cell(0, 1, units, cents) if isinstance(event, Sale) else Cell(1)
+        units = data.quantity if source.topic == SALES else 0
+        cents = units * data.unit_price_cents if source.topic == SALES else 0
+        cell = Cell(0, 1, units, cents) if source.topic == SALES else Cell(1)
         for dimension, value in (
             ("all", ""),
             ("campaign", data.campaign_id),

@@ -10,21 +10,22 @@ import pytest
 from rich.console import Console
 
 from adapters.lake.raw_table import RawTable
-from batch import elt, etl
+from batch import etl, sql
 from batch.compare import EtlElt
-from core.contract import Contract
+from batch.events_sql import events_sql
 from core.errors import InexactError, UnavailableError
 from core.rules import Rules
 from core.verdict import Reason, Rejected
 from serving.compare_table import compare_table
 from tests.support.raw_log import archive, expected, last_cut, shop_log
+from tests.support.shop import KERNEL, SHOP
 
 RULES = Rules()
 LOG = shop_log(11, 2_000)
 
 
 def compared(tmp_path, log=LOG):
-    return EtlElt(archive(tmp_path / "raw", log), tmp_path / "compare", RULES, 1).run()
+    return EtlElt(archive(tmp_path / "raw", log), tmp_path / "compare", RULES, 1, SHOP).run()
 
 
 def test_both_ways_count_what_the_reference_counts_and_every_figure_is_measured(tmp_path):
@@ -46,7 +47,7 @@ def test_raw_rows_tell_what_typed_columns_do_not_keep(tmp_path):
     seen = set()
     for row in LOG:
         try:
-            _, event = Contract(row.source.topic).validate(row.value, row.append_ms)
+            _, event = KERNEL[row.source.topic].decide.one(row.value, row.append_ms)
         except Rejected as verdict:
             reasons[verdict.reason] += 1
             continue
@@ -59,7 +60,7 @@ def test_raw_rows_tell_what_typed_columns_do_not_keep(tmp_path):
         if reason == Reason.NOT_STAMPED:
             continue
         with pytest.raises((Rejected, UnicodeError)):
-            Contract("clicks").validate(first.encode("utf-8"), LOG[0].append_ms)
+            KERNEL["clicks"].decide.one(first.encode("utf-8"), LOG[0].append_ms)
 
 
 def test_a_way_that_counts_otherwise_is_found(tmp_path, monkeypatch):
@@ -70,14 +71,15 @@ def test_a_way_that_counts_otherwise_is_found(tmp_path, monkeypatch):
 
 
 def test_a_way_that_rejects_otherwise_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(elt, "RULES", elt.RULES.replace("1, 64, 'out_of_range'", "1, 64, 'bad_format'"))
+    wrong = events_sql(SHOP).replace("> 64 THEN 'out_of_range'", "> 64 THEN 'bad_format'")
+    monkeypatch.setattr(sql, "events_sql", lambda _: wrong)
     with pytest.raises(InexactError, match="ETL rejects"):
         compared(tmp_path)
 
 
 def test_an_empty_lake_is_one_clear_line(tmp_path):
     with pytest.raises(UnavailableError, match="fourfold batch --once"):
-        EtlElt(RawTable(tmp_path / "raw"), tmp_path / "compare", RULES, 1).run()
+        EtlElt(RawTable(tmp_path / "raw"), tmp_path / "compare", RULES, 1, SHOP).run()
 
 
 def test_the_table_shows_every_step_and_the_json_carries_it(tmp_path):

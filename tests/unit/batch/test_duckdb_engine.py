@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from adapters.lake.raw_table import RawTable
 from batch import sql
 from batch.duckdb_engine import DuckdbRecompute
+from batch.events_sql import events_sql
 from batch.recompute import Recompute
 from core.cut import Cut
 from core.errors import InexactError
@@ -21,7 +22,8 @@ from core.rules import Rules
 from core.verdict import Reason
 from producers.variants import VARIANTS
 from tests.support.events import CLICKS_0, NOW_MS, SALES_0, as_bytes, click, sale
-from tests.support.raw_log import Row, archive, content, cut_at, expected, files, last_cut, shop_log
+from tests.support.raw_log import Row, archive, by_kernel, content, cut_at, expected, files, last_cut, shop_log
+from tests.support.shop import SHOP
 
 RULES = Rules()
 LOG = shop_log(7, 3_000, start_ms=NOW_MS + 86_400_000 - 150_000)
@@ -35,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(engine, raw, folder, cut):
-    return engine(raw, folder, RULES, 1).run(cut, None, version=1, created_ms=NOW_MS, full=True)
+    return engine(raw, folder, RULES, 1, SHOP).run(cut, None, version=1, created_ms=NOW_MS, full=True)
 
 
 def reasons(tmp_path, folder, values):
@@ -46,7 +48,7 @@ def reasons(tmp_path, folder, values):
         ends[source] += 1
     cut = last_cut(log, RULES)
     found = content(run(DuckdbRecompute, archive(tmp_path, log, 1), folder, cut), folder)
-    assert found == expected(log, cut, RULES)
+    assert found == expected(log, cut, RULES, by_kernel)
     return found.counters
 
 
@@ -202,5 +204,5 @@ def test_clocks_too_far_apart_are_refused(tmp_path, folder):
 
 
 def test_every_reason_is_one_of_the_closed_list():
-    quoted = set(re.findall(r"'([a-z_]+)'", sql.EVENTS + sql.RULES))
+    quoted = set(re.findall(r"'([a-z_]+)'", events_sql(SHOP) + sql.RULES))
     assert {str(reason) for reason in Reason} <= quoted

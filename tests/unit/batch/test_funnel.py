@@ -23,6 +23,7 @@ from producers.profile import DAY, NAME, DayStream
 from producers.record import Record
 from serving.funnel_table import funnel_table
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MS, as_bytes, click
+from tests.support.shop import KERNEL
 
 FIGURES = DAY[0]
 
@@ -77,52 +78,52 @@ def test_a_whole_day(monkeypatch: pytest.MonkeyPatch) -> None:
     fifth = tuple(type(hour)(*(number // 5 for number in hour)) for hour in DAY)
     monkeypatch.setattr(profile, "DAY", fifth)
     labels, rows = zip(*played(records(2, 10**9)), strict=True)
-    funnel = measure(labels, rows)
+    funnel = measure(labels, rows, KERNEL)
     assert funnel.hours == tuple(Stage(*hour) for hour in fifth)
     assert figures(funnel) == (546_000 // 5, 518_700 // 5, 491_400 // 5, 0)
     assert {f"{stage.loss:.4f}" for stage in (*funnel.hours, funnel.total)} == {"0.1000"}
 
 
 def test_the_order_of_labels_does_not_matter(hour: Hour) -> None:
-    assert figures(measure(sorted(hour.labels), hour.rows)) == (*FIGURES, 0)
+    assert figures(measure(sorted(hour.labels), hour.rows, KERNEL)) == (*FIGURES, 0)
 
 
 def test_a_dropped_row_shows(hour: Hour) -> None:
     del (rows := list(hour.rows))[hour.alone[0]]
-    assert figures(measure(hour.labels, rows)) == (FIGURES.records, FIGURES.valid - 1, FIGURES.unique - 1, 1)
+    assert figures(measure(hour.labels, rows, KERNEL)) == (FIGURES.records, FIGURES.valid - 1, FIGURES.unique - 1, 1)
 
 
 def test_a_row_twice_shows_as_one_more_that_is_valid(hour: Hour) -> None:
-    found = measure(hour.labels, [*hour.rows, hour.rows[hour.alone[0]]])
+    found = measure(hour.labels, [*hour.rows, hour.rows[hour.alone[0]]], KERNEL)
     assert figures(found) == (FIGURES.records, FIGURES.valid + 1, FIGURES.unique, -1)
 
 
 def test_a_dropped_label_shows(hour: Hour) -> None:
     del (labels := list(hour.labels))[hour.alone[0]]
-    assert figures(measure(labels, hour.rows)) == (*(number - 1 for number in FIGURES), 0)
+    assert figures(measure(labels, hour.rows, KERNEL)) == (*(number - 1 for number in FIGURES), 0)
 
 
 def test_a_spoilt_row_shows(hour: Hour) -> None:
-    found = measure(hour.labels, changed(hour.rows, hour.alone[0], b"{"))
+    found = measure(hour.labels, changed(hour.rows, hour.alone[0], b"{"), KERNEL)
     assert figures(found) == (FIGURES.records, FIGURES.valid - 1, FIGURES.unique - 1, 0)
 
 
 def test_a_repeated_row_shows(hour: Hour) -> None:
     one, two = hour.alone
-    found = measure(hour.labels, changed(hour.rows, two, hour.rows[one].value))
+    found = measure(hour.labels, changed(hour.rows, two, hour.rows[one].value), KERNEL)
     assert figures(found) == (FIGURES.records, FIGURES.valid, FIGURES.unique - 1, 0)
 
 
 def test_the_first_one_is_that_of_the_order_whoever_sent_it() -> None:
     value = as_bytes(click(id="e"))
     rows = [RawRow(NOW_MS, CLICKS_0, 0, value), RawRow(NOW_MS, CLICKS_1, 0, value)]
-    hours = measure([Label(CLICKS_1, 0, 3)], rows).hours
+    hours = measure([Label(CLICKS_1, 0, 3)], rows, KERNEL).hours
     assert hours[3] == Stage(1, 1, 0)
     assert sum(hour.source for hour in hours) == 1
 
 
 def test_an_empty_hour_loses_nothing() -> None:
-    assert measure([], []).total.loss == 0
+    assert measure([], [], KERNEL).total.loss == 0
 
 
 #: The day as it should be, without playing it again.

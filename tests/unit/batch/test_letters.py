@@ -11,12 +11,12 @@ import pytest
 from batch.cycle import Cycle
 from batch.letters import Letters
 from batch.recompute import Recompute
-from core.contract import Contract
 from core.delta import REJECTED, DeadLetter
 from core.errors import UnavailableError
 from core.verdict import Rejected
 from modes.catalogue import MODES, Role
 from tests.support.batch_world import HALF, LOG, WHOLE, BatchWorld
+from tests.support.shop import KERNEL
 
 
 class Sink:
@@ -37,7 +37,7 @@ def rejected_of_the_log() -> dict[tuple[object, int], tuple[object, str]]:
     found = {}
     for row in LOG:
         try:
-            Contract(row.source.topic).validate(row.value, row.append_ms)
+            KERNEL[row.source.topic].decide.one(row.value, row.append_ms)
         except Rejected as verdict:
             found[row.source, row.offset] = (verdict.reason, verdict.detail)
     return found
@@ -45,7 +45,7 @@ def rejected_of_the_log() -> dict[tuple[object, int], tuple[object, str]]:
 
 def test_each_rejected_record_is_kept_once_and_before_the_version_that_counts_it(tmp_path: Path) -> None:
     world, sink = BatchWorld(tmp_path), Sink()
-    cycle = world.cycle(Recompute, letters=Letters(world.raw, sink))
+    cycle = world.cycle(Recompute, letters=Letters(world.raw, sink, KERNEL))
     world.cut = HALF
     sink.away = True
     with pytest.raises(UnavailableError, match="takes no dead letters"):

@@ -23,6 +23,7 @@ from core.errors import ConfigurationError
 from core.rules import Rules
 from tests.support.events import CLICKS_0, NOW_MS, SALES_0, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, content, cut_at, expected, last_cut
+from tests.support.shop import SHOP
 
 RULES = Rules()
 LOG = [
@@ -81,10 +82,10 @@ def test_both_engines_count_all_of_a_lake_below_any_name(tmp_path: Path, name: s
     views = ViewStore(lake / "views")
     views.make()
     half, whole = cut_at(LOG, RULES.epoch_of(NOW_MS) + 1, RULES), last_cut(LOG, RULES)
-    first = Recompute(raw, views.data, RULES, 1).run(half, None, version=1, created_ms=1, full=False)
+    first = Recompute(raw, views.data, RULES, 1, SHOP).run(half, None, version=1, created_ms=1, full=False)
     views.publish(first)
-    second = Recompute(raw, views.data, RULES, 1).run(whole, first, version=2, created_ms=2, full=False)
-    oracle = DuckdbRecompute(raw, views.data, RULES, 1).run(whole, second, version=3, created_ms=3, full=True)
+    second = Recompute(raw, views.data, RULES, 1, SHOP).run(whole, first, version=2, created_ms=2, full=False)
+    oracle = DuckdbRecompute(raw, views.data, RULES, 1, SHOP).run(whole, second, version=3, created_ms=3, full=True)
     views.publish(second)
     views.publish(oracle)
     assert content(second, views.data) == content(oracle, views.data) == expected(LOG, whole, RULES)
@@ -101,7 +102,7 @@ def test_both_engines_count_all_of_a_lake_below_any_name(tmp_path: Path, name: s
 @pytest.mark.parametrize("name", ["topic=shop", "kappa [2026]", "my%20project", os.fsdecode(b"\xff")], ids=ascii)
 def test_etl_and_elt_are_compared_below_any_name(tmp_path: Path, name: str) -> None:
     lake = tmp_path / name / "lake"
-    comparison = EtlElt(archive(lake / "raw", LOG), lake / "compare", RULES, 1).run()
+    comparison = EtlElt(archive(lake / "raw", LOG), lake / "compare", RULES, 1, SHOP).run()
     assert (comparison.rows, comparison.accepted) == (24, 24)
 
 

@@ -21,11 +21,13 @@ from batch.sql import SqlError, connect, count_cells
 from batch.sums import CELL_SUMS, DIMENSION_CODES
 from batch.sums import add_up as add_up_sums
 from core.cells import LARGEST, Cell, CellKey, CellOverflowError
+from core.declaration.expression import parse
+from core.declaration.pipeline import Measure, Pipeline
 from core.errors import InexactError
-from core.logic import STANDARD, Logic
 from core.rules import Rules
 from tests.support.events import NOW_MINUTE, NOW_MS, SALES_0, as_bytes, sale
 from tests.support.raw_log import Row, archive, content, cut_at, last_cut
+from tests.support.shop import SHOP
 
 RULES = Rules()
 #: the most that the contract lets a sale cost
@@ -43,15 +45,16 @@ def sales(count: int, *, repeated: int = 0) -> list[Row]:
     return rows
 
 
-def logic(cents: int) -> Logic:
-    """Each sale costs so much: nine millions of the dearest ones fill 64 bits, too."""
-    return Logic("dear", "for tests", lambda quantity, _: quantity * 0 + cents)
+def costing(cents: int) -> Pipeline:
+    """The shop where each sale costs so much: nine millions of the dearest ones fill 64 bits, too."""
+    revenue = Measure("revenue_cents", "sales", parse(str(cents), {}, "integer"))
+    return replace(SHOP, measures={**SHOP.measures, "revenue_cents": revenue})
 
 
 def run(rows: list[Row], path: Path, cents: int, base: Manifest | None = None) -> Manifest:
     (path / "data").mkdir(exist_ok=True)
     raw = archive(path / "raw", rows, 1) if base is None else archive(path / "raw2", rows, 1)
-    engine = Recompute(raw, path / "data", RULES, 1, logic(cents))
+    engine = Recompute(raw, path / "data", RULES, 1, costing(cents))
     return engine.run(last_cut(rows, RULES), base, version=1, created_ms=1, full=base is None)
 
 
@@ -85,7 +88,7 @@ def test_what_is_added_to_a_full_cell(tmp_path: Path, before: int, fits: bool) -
     ]
     (tmp_path / "data").mkdir()
     raw = archive(tmp_path / "raw", rows, 1)
-    engine = Recompute(raw, tmp_path / "data", RULES, 1, STANDARD)
+    engine = Recompute(raw, tmp_path / "data", RULES, 1, SHOP)
     half = cut_at(rows, RULES.epoch_of(NOW_MS) + 1, RULES)
     base = engine.run(half, None, version=1, created_ms=1, full=True)
     (day, name) = next(iter(base.cells.items()))
@@ -110,11 +113,11 @@ def test_duckdb_says_the_same(tmp_path: Path, number: int, fits: bool) -> None:
             f"true AS counted FROM (VALUES ({number}), (5)) AS of (n)"
         )
         if fits:
-            count_cells(database, RULES)
+            count_cells(database, SHOP)
             assert {row[5] for row in database.table("cells").fetchall()} == {LARGEST}
         else:
             with pytest.raises(CellOverflowError, match="units of all at 1970-01-01T00:01 is above"):
-                count_cells(database, RULES)
+                count_cells(database, SHOP)
 
 
 def test_sums_agree_with_whole_numbers_wherever_they_fit() -> None:
@@ -165,11 +168,11 @@ def test_an_event_of_a_minute_that_no_column_holds(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     cut = last_cut(rows, RULES)
     with pytest.raises(InexactError, match="sales:0 has an event after the year 6053"):
-        Recompute(raw, tmp_path / "data", RULES, 1).run(cut, None, version=1, created_ms=1, full=True)
+        Recompute(raw, tmp_path / "data", RULES, 1, SHOP).run(cut, None, version=1, created_ms=1, full=True)
     from batch.duckdb_engine import DuckdbRecompute
 
     with pytest.raises(SqlError, match=r"^DuckDB cannot count the raw table: .*\S$"):
-        DuckdbRecompute(raw, tmp_path / "data", RULES, 1).run(cut, None, version=1, created_ms=1, full=True)
+        DuckdbRecompute(raw, tmp_path / "data", RULES, 1, SHOP).run(cut, None, version=1, created_ms=1, full=True)
 
 
 def test_buckets_are_small_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

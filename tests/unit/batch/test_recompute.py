@@ -19,6 +19,7 @@ from core.errors import InexactError
 from core.rules import Rules
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS, SALES_0, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, content, cut_at, expected, files, ideal, last_cut, shop_log
+from tests.support.shop import SHOP
 
 RULES = Rules()
 #: across midnight
@@ -43,7 +44,7 @@ def run(
     processes: int = 1,
 ) -> Manifest:
     version = 1 if previous is None else previous.version + 1
-    engine = Recompute(raw, folder, rules, processes)
+    engine = Recompute(raw, folder, rules, processes, SHOP)
     return engine.run(cut, previous, version=version, created_ms=NOW_MS, full=full)
 
 

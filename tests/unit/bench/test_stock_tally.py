@@ -7,8 +7,9 @@ from adapters.speed.fields import to_fields
 from bench.stock_tally import StockTally
 from core.cells import Cells, merge
 from core.events import Click, ClickData, Sale, SaleData
-from core.fold import fold_clicks, fold_sales
 from core.position import PartitionKey
+from tests.support.shop import cells_of_clicks as fold_clicks
+from tests.support.shop import cells_of_sales as fold_sales
 
 CLICK = Click("1.0", "c1", "/s", "", ClickData("u1", "s", "/p", "p1", "k1", "DE"))
 SALE = Sale("1.0", "s1", "/s", "", SaleData("u2", "s", "o", "p1", "k2", "FR", 3, 250, "EUR"))
@@ -46,8 +47,8 @@ class Pipeline:
 
 def test_the_stock_agent_adds_the_same_cells_as_the_product():
     tally, pipeline = StockTally("n"), Pipeline()
-    for event in (CLICK, CLICK, SALE):
-        tally.add(7 * 60_000 + 5, event)
+    for topic, event in (("clicks", CLICK), ("clicks", CLICK), ("sales", SALE)):
+        tally.add(topic, 7 * 60_000 + 5, event)
     tally.passed(PartitionKey("clicks", 2), 41)
     tally.quality["accepted"] += 3
     asyncio.run(tally.write(pipeline))  # type: ignore[arg-type]

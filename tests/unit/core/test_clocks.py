@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from core.clocks import suspicion, typical_ahead_s
-from core.contract import Contract
 from core.verdict import Rejected
 from tests.support.events import NOW_MS, as_bytes, click
+from tests.support.shop import KERNEL
 
 
 def test_a_clock_ahead_is_said_with_by_how_much() -> None:
@@ -39,7 +39,7 @@ def test_by_how_much_is_read_from_what_the_contract_says() -> None:
     details = []
     for minutes in (6, 10, 10, 700):
         with pytest.raises(Rejected) as caught:
-            Contract("clicks").validate(as_bytes(click()), NOW_MS - minutes * 60_000)
+            KERNEL["clicks"].decide.one(as_bytes(click()), NOW_MS - minutes * 60_000)
         details.append(caught.value.detail)
     assert typical_ahead_s([*details, "something else"]) == pytest.approx(600, abs=1)
     assert typical_ahead_s(["something else"]) is None

@@ -9,21 +9,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, Contract
-from core.events import CLICKS, SALES, TOPICS, Click, Sale
+from core.contract import FUTURE_LIMIT_MS, OLDEST_MS
+from core.events import CLICKS, SALES, TOPICS
 from core.rfc3339 import to_text
 from core.verdict import Reason, Rejected
 from tests.support.events import NOW_MS, as_bytes, click, sale, without
+from tests.support.shop import KERNEL
 
-CONTRACTS = {topic: Contract(topic) for topic in TOPICS}
 
-
-def verdict(value: bytes | None, topic: str = CLICKS, append_ms: int = NOW_MS) -> Reason | None:
+def verdict(value: bytes | None, topic: str = CLICKS, append_ms: int = NOW_MS) -> str | None:
     """The reason for which the record is rejected, None where it is accepted."""
     try:
-        CONTRACTS[topic].validate(value, append_ms)
+        KERNEL[topic].decide.one(value, append_ms)
     except Rejected as rejected:
-        assert str(rejected).startswith(rejected.reason.value)
+        assert str(rejected).startswith(rejected.reason)
         return rejected.reason
     return None
 
@@ -40,21 +39,19 @@ def patched(document: dict[str, Any], old: bytes, new: bytes) -> bytes:
 
 
 def test_a_valid_click_is_an_event_at_its_time() -> None:
-    time_ms, event = CONTRACTS[CLICKS].validate(as_bytes(click(NOW_MS - 1234)), NOW_MS)
+    time_ms, event = KERNEL[CLICKS].decide.one(as_bytes(click(NOW_MS - 1234)), NOW_MS)
     assert time_ms == NOW_MS - 1234
-    assert isinstance(event, Click)
     assert event.data.campaign_id == "spring"
 
 
 def test_a_valid_sale_is_an_event_with_money_in_cents() -> None:
-    _, event = CONTRACTS[SALES].validate(as_bytes(sale()), NOW_MS)
-    assert isinstance(event, Sale)
+    _, event = KERNEL[SALES].decide.one(as_bytes(sale()), NOW_MS)
     assert (event.data.quantity, event.data.unit_price_cents) == (2, 1250)
 
 
 def test_a_topic_without_events_has_no_contract() -> None:
     with pytest.raises(KeyError):
-        Contract("dead-letters")
+        KERNEL["dead-letters"]
 
 
 def test_fields_that_are_not_declared_are_accepted_anywhere() -> None:
@@ -101,11 +98,11 @@ def test_the_type_may_stand_anywhere_in_the_document(topic: str, position: str) 
     ids=brief,
 )
 def test_bytes_that_are_no_json(value: bytes | None) -> None:
-    assert verdict(value) is Reason.NOT_JSON
+    assert verdict(value) == Reason.NOT_JSON
 
 
-def test_brackets_without_end_are_no_event() -> None:
-    assert verdict(b"[" * 1_000_000) is Reason.WRONG_TYPE
+def test_brackets_without_end_are_no_json() -> None:
+    assert verdict(b"[" * 1_000_000) == Reason.NOT_JSON
 
 
 def test_an_event_in_a_deeply_nested_field_that_is_well_formed_cannot_end_the_worker() -> None:
@@ -116,12 +113,12 @@ def test_an_event_in_a_deeply_nested_field_that_is_well_formed_cannot_end_the_wo
 
 @pytest.mark.parametrize("kind", ["fourfold.click.v2", "fourfold.click", "", "com.example.order", "\u0000"])
 def test_a_type_that_nobody_knows(kind: str) -> None:
-    assert verdict(as_bytes(click(type=kind))) is Reason.UNKNOWN_TYPE
+    assert verdict(as_bytes(click(type=kind))) == Reason.UNKNOWN_TYPE
 
 
 def test_an_event_on_the_topic_of_the_other() -> None:
-    assert verdict(as_bytes(sale()), CLICKS) is Reason.WRONG_TOPIC
-    assert verdict(as_bytes(click()), SALES) is Reason.WRONG_TOPIC
+    assert verdict(as_bytes(sale()), CLICKS) == Reason.WRONG_TOPIC
+    assert verdict(as_bytes(click()), SALES) == Reason.WRONG_TOPIC
 
 
 @pytest.mark.parametrize(
@@ -133,7 +130,7 @@ def test_an_event_on_the_topic_of_the_other() -> None:
 )
 def test_a_required_field_that_is_missing(topic: str, path: str) -> None:
     document = click() if topic == CLICKS else sale()
-    assert verdict(as_bytes(without(document, path)), topic) is Reason.MISSING_FIELD
+    assert verdict(as_bytes(without(document, path)), topic) == Reason.MISSING_FIELD
 
 
 @pytest.mark.parametrize(
@@ -161,13 +158,13 @@ def test_a_required_field_that_is_missing(topic: str, path: str) -> None:
     ids=brief,
 )
 def test_a_field_of_another_type(value: bytes) -> None:
-    assert verdict(value) is Reason.WRONG_TYPE
+    assert verdict(value) == Reason.WRONG_TYPE
 
 
 @pytest.mark.parametrize("number", ["2", True, 1.5, None, [2], 1e300])
 @pytest.mark.parametrize("field", ["quantity", "unit_price_cents"])
 def test_a_number_that_is_no_integer(field: str, number: object) -> None:
-    assert verdict(as_bytes(sale(**{field: number})), SALES) is Reason.WRONG_TYPE
+    assert verdict(as_bytes(sale(**{field: number})), SALES) == Reason.WRONG_TYPE
 
 
 @pytest.mark.parametrize(
@@ -194,17 +191,17 @@ def test_a_number_that_is_no_integer(field: str, number: object) -> None:
     ids=brief,
 )
 def test_a_text_in_another_format(change: dict[str, Any]) -> None:
-    assert verdict(as_bytes(click(**change))) is Reason.BAD_FORMAT
+    assert verdict(as_bytes(click(**change))) == Reason.BAD_FORMAT
 
 
 @pytest.mark.parametrize("currency", ["eur", "EU", "EURO", "€", "", "E1R", "ÄÖÜ"])
 def test_a_currency_in_another_format(currency: str) -> None:
-    assert verdict(as_bytes(sale(currency=currency)), SALES) is Reason.BAD_FORMAT
+    assert verdict(as_bytes(sale(currency=currency)), SALES) == Reason.BAD_FORMAT
 
 
 @pytest.mark.parametrize("currency", ["USD", "GBP", "XXX"])
 def test_money_that_cannot_be_added(currency: str) -> None:
-    assert verdict(as_bytes(sale(currency=currency)), SALES) is Reason.WRONG_CURRENCY
+    assert verdict(as_bytes(sale(currency=currency)), SALES) == Reason.WRONG_CURRENCY
 
 
 @pytest.mark.parametrize(
@@ -229,7 +226,7 @@ def test_money_that_cannot_be_added(currency: str) -> None:
     ids=brief,
 )
 def test_a_value_out_of_its_range(change: dict[str, Any]) -> None:
-    assert verdict(as_bytes(sale(**change)), SALES) is Reason.OUT_OF_RANGE
+    assert verdict(as_bytes(sale(**change)), SALES) == Reason.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize("digits", [30, 400, 5_000, 100_000])
@@ -247,14 +244,14 @@ def test_the_largest_and_smallest_values_are_in_range() -> None:
 
 def test_an_event_may_be_five_minutes_ahead_of_its_append_and_no_further() -> None:
     assert verdict(as_bytes(click(NOW_MS + FUTURE_LIMIT_MS))) is None
-    assert verdict(as_bytes(click(NOW_MS + FUTURE_LIMIT_MS + 1))) is Reason.FROM_FUTURE
-    assert verdict(as_bytes(click(time="9999-12-31T23:59:59-23:59"))) is Reason.FROM_FUTURE
+    assert verdict(as_bytes(click(NOW_MS + FUTURE_LIMIT_MS + 1))) == Reason.FROM_FUTURE
+    assert verdict(as_bytes(click(time="9999-12-31T23:59:59-23:59"))) == Reason.FROM_FUTURE
 
 
 def test_an_event_is_never_older_than_the_year_2000() -> None:
     assert verdict(as_bytes(click(OLDEST_MS))) is None
-    assert verdict(as_bytes(click(OLDEST_MS - 1))) is Reason.OUT_OF_RANGE
-    assert verdict(as_bytes(click(time="0001-01-01T00:00:00+23:59"))) is Reason.OUT_OF_RANGE
+    assert verdict(as_bytes(click(OLDEST_MS - 1))) == Reason.OUT_OF_RANGE
+    assert verdict(as_bytes(click(time="0001-01-01T00:00:00+23:59"))) == Reason.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(
@@ -263,18 +260,19 @@ def test_an_event_is_never_older_than_the_year_2000() -> None:
         (patched(click(), b'"id":"event-1"', b'"id":"event-1","id":"event-2"'), None),
         (patched(click(), b'"id":"event-1"', b'"id":"event-1","id":7'), Reason.WRONG_TYPE),
         (patched(click(), b'"country":"DE"', b'"country":"DE","country":"de"'), Reason.BAD_FORMAT),
-        (b'{"type":"x","type":[1]}', Reason.UNKNOWN_TYPE),
-        (b'{"type":"x","type":{}}', Reason.UNKNOWN_TYPE),
+        (patched(click(), b'"id":"event-1"', b'"id":7,"id":"event-1"'), None),
+        (b'{"type":"x","type":[1]}', Reason.WRONG_TYPE),
+        (b'{"type":[1],"type":"x"}', Reason.UNKNOWN_TYPE),
     ],
     ids=brief,
 )
-def test_a_key_that_stands_twice_is_judged_like_any_other(value: bytes, expected: Reason | None) -> None:
-    assert verdict(value) is expected
+def test_of_a_key_that_stands_twice_the_last_is_judged(value: bytes, expected: Reason | None) -> None:
+    assert verdict(value) == expected
 
 
 def test_the_last_of_two_equal_keys_counts() -> None:
     value = patched(click(), b'"spring"', b'"spring","campaign_id":"summer"')
-    event = CONTRACTS[CLICKS].validate(value, NOW_MS)[1]
+    event = KERNEL[CLICKS].decide.one(value, NOW_MS)[1]
     assert event.data.campaign_id == "summer"
 
 
@@ -338,4 +336,4 @@ def test_any_time_text_is_judged_without_an_error(text: str) -> None:
 @given(st.integers(OLDEST_MS, NOW_MS + FUTURE_LIMIT_MS))
 def test_the_event_time_is_what_the_text_says(time_ms: int) -> None:
     document = click(time=to_text(time_ms))
-    assert CONTRACTS[CLICKS].validate(as_bytes(document), NOW_MS)[0] == time_ms
+    assert KERNEL[CLICKS].decide.one(as_bytes(document), NOW_MS)[0] == time_ms

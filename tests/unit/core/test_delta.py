@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from core.cells import Cell, CellKey
 from core.delta import ACCEPTED, DUPLICATES, Delta
-from core.partition import PartitionFold
 from core.position import Position
 from core.rules import Rules
 from core.verdict import Reason
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, click, records, sale
+from tests.support.shop import fold_of
 
 EPOCH = NOW_MS // 30_000
 
@@ -21,8 +21,8 @@ def test_it_is_empty_at_first() -> None:
 def test_partitions_of_both_topics_add_to_the_same_cells() -> None:
     delta = Delta()
     clicks = records([click(id="1"), click(id="2", user_id="user-2")])
-    PartitionFold(CLICKS_0, Position(), Rules()).fold(clicks, 2, delta)
-    PartitionFold(SALES_0, Position(), Rules()).fold(records([sale(user_id="user-3")]), 1, delta)
+    fold_of(CLICKS_0, Position(), Rules()).fold(clicks, 2, delta)
+    fold_of(SALES_0, Position(), Rules()).fold(records([sale(user_id="user-3")]), 1, delta)
     cells = delta.cells()[EPOCH]
     assert cells[CellKey(NOW_MINUTE, "all", "")] == Cell(2, 1, 2, 2500)
     assert cells[CellKey(NOW_MINUTE, "country", "DE")] == Cell(2, 1, 2, 2500)
@@ -41,7 +41,7 @@ def test_counting_nothing_makes_no_counter() -> None:
 
 def test_a_rejected_record_is_kept_as_it_was() -> None:
     delta = Delta()
-    PartitionFold(CLICKS_0, Position(next=7, first=7), Rules()).fold(records([b"\xff"], start=7), 8, delta)
+    fold_of(CLICKS_0, Position(next=7, first=7), Rules()).fold(records([b"\xff"], start=7), 8, delta)
     (letter,) = delta.dead_letters
     assert (letter.source, letter.offset, letter.append_ms) == (CLICKS_0, 7, NOW_MS)
     assert (letter.key, letter.value, letter.reason) == (b"u", b"\xff", Reason.NOT_JSON)

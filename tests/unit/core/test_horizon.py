@@ -10,10 +10,10 @@ from core.horizon import Horizon
 
 
 def met(horizon: Horizon, name: str) -> bool:
-    """Whether the id is a duplicate; remembers it, as `core.partition` does."""
-    known = name in horizon.current or horizon.seen_earlier(name)
+    """Whether the id is a duplicate; remembers it, as `core.kernel.order` does."""
+    known = horizon.known({name})
     horizon.current.add(name)
-    return known
+    return bool(known)
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2, 5])

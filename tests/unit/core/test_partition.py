@@ -21,11 +21,11 @@ from core.contract import UNSTAMPED_MS
 from core.delta import DeadLetter, Delta
 from core.events import CLICKS
 from core.ledger import Ledger
-from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from core.truth import Claim, encode
 from tests.support.events import CLICKS_0, NOW_MS, SALES_0, Record, as_bytes, click, records, sale
+from tests.support.shop import fold_of
 
 EPOCH_MS = 1_000
 RUN = "run"
@@ -175,7 +175,7 @@ def edges(cuts: Sequence[int], start: int, end: int) -> list[tuple[int, int]]:
 
 def folded(log: Log, rules: Rules, cuts: Sequence[int] = (), *, together: bool = False) -> Result:
     """Stretch by stretch; each into a delta of its own, or all `together` into one."""
-    fold = PartitionFold(log.source, Position(), rules)
+    fold = fold_of(log.source, Position(), rules)
     result = Result(fold.position)
     delta = Delta()
     for start, end in edges(cuts, 0, log.end):
@@ -217,13 +217,13 @@ def test_starting_again_anywhere_gives_the_same_rest(
 ) -> None:
     log = log_of(source, steps)
     for stop in range(log.end):
-        uninterrupted = PartitionFold(log.source, Position(), rules)
+        uninterrupted = fold_of(log.source, Position(), rules)
         uninterrupted.fold(log.between(0, stop), stop, Delta())
         stored = uninterrupted.position.encode()
         rest = Delta()
         uninterrupted.fold(log.between(stop, log.end), log.end, rest)
 
-        again = PartitionFold(log.source, Position.decode(stored), rules)
+        again = fold_of(log.source, Position.decode(stored), rules)
         found = log.offset_at(rules.warm_up_from(again.position.epoch))
         cursor = stop if found is None else min(found, stop)
         expected, replayed = Result(uninterrupted.position), Result(again.position)
@@ -260,7 +260,7 @@ def test_it_counts_what_the_truth_ledger_says(
 @given(LOGS, RULES)
 def test_the_duplicate_memory_is_that_of_the_horizon(steps: list[Step], rules: Rules) -> None:
     log = log_of(CLICKS_0, steps)
-    fold = PartitionFold(log.source, Position(), rules)
+    fold = fold_of(log.source, Position(), rules)
     fold.fold(log.records, log.end, Delta())
     epoch = -1
     accepted: list[tuple[int, int]] = []
@@ -273,14 +273,14 @@ def test_the_duplicate_memory_is_that_of_the_horizon(steps: list[Step], rules: R
 
 
 def fold_all(values: Sequence[object], append_ms: int = NOW_MS, **rules: int) -> tuple[Position, Delta]:
-    fold = PartitionFold(CLICKS_0, Position(), Rules(**rules))
+    fold = fold_of(CLICKS_0, Position(), Rules(**rules))
     delta = Delta()
     fold.fold(records(values, append_ms=append_ms), len(values), delta)
     return fold.position, delta
 
 
 def test_a_stretch_without_records_is_counted_as_gaps() -> None:
-    fold = PartitionFold(CLICKS_0, Position(next=5, first=5, epoch=3, newest_ms=9, appended_ms=8), Rules())
+    fold = fold_of(CLICKS_0, Position(next=5, first=5, epoch=3, newest_ms=9, appended_ms=8), Rules())
     delta = Delta()
     fold.fold([], 9, delta)
     assert fold.position == Position(next=9, first=5, epoch=3, newest_ms=9, appended_ms=8, gaps=4)
@@ -288,7 +288,7 @@ def test_a_stretch_without_records_is_counted_as_gaps() -> None:
 
 
 def test_records_below_the_position_are_not_counted_again() -> None:
-    fold = PartitionFold(CLICKS_0, Position(next=2, epoch=NOW_MS // 30_000, accepted=2), Rules())
+    fold = fold_of(CLICKS_0, Position(next=2, epoch=NOW_MS // 30_000, accepted=2), Rules())
     delta = Delta()
     fold.fold(records([click(id="a"), click(id="b"), click(id="a"), click(id="c")]), 4, delta)
     assert (fold.position.accepted, fold.position.duplicates) == (3, 1)
@@ -297,7 +297,7 @@ def test_records_below_the_position_are_not_counted_again() -> None:
 
 def test_a_batch_wholly_below_the_position_moves_nothing() -> None:
     start = Position(next=10, epoch=NOW_MS // 30_000, accepted=10)
-    fold = PartitionFold(CLICKS_0, start, Rules())
+    fold = fold_of(CLICKS_0, start, Rules())
     delta = Delta()
     fold.fold(records([click(id="a")]), 4, delta)
     assert fold.position == start
@@ -326,7 +326,7 @@ def test_a_late_duplicate_is_a_duplicate_and_not_late() -> None:
 def test_the_same_id_in_another_partition_is_no_duplicate() -> None:
     delta = Delta()
     for source in (CLICKS_0, PartitionKey("clicks", 1)):
-        PartitionFold(source, Position(), Rules()).fold(records([click()]), 1, delta)
+        fold_of(source, Position(), Rules()).fold(records([click()]), 1, delta)
     assert delta.quality[NOW_MS // 30_000] == {"accepted": 2}
 
 

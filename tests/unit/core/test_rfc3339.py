@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.rfc3339 import _CACHE_LIMIT, millis, to_text
+from core.rfc3339 import millis, to_text
 
 NEW_YEAR_MS = 1_767_225_600_000
 
+#: So many texts are known at once.
+MOST_TEXTS = 1 << 16
 MOMENTS_MS = st.integers(-30_610_224_000_000, 253_402_300_799_999)
 
 
@@ -110,6 +114,29 @@ def test_what_looks_like_a_time_is_one_or_a_value_error(text: str) -> None:
 
 
 def test_the_memory_of_texts_is_bounded() -> None:
-    for number in range(_CACHE_LIMIT + 10):
+    for number in range(MOST_TEXTS + 10):
         millis[to_text(number)]
-    assert len(millis) <= _CACHE_LIMIT
+    assert len(millis) <= MOST_TEXTS
+
+
+#: Most are times, or nearly.
+TEXTS = st.from_regex(
+    r"\A(\d{4}|2026)-(\d\d|0[1-9]|1[0-2])-(\d\d|[0-2]\d)[Tt _](\d\d|1\d):(\d\d|[0-5]\d):(\d\d|[0-5]\d|60)"
+    r"([.,]\d{0,12})?([Zz ]|[+-](\d\d|0\d):?(\d\d|[0-5]\d)?)?\Z",
+)
+
+
+@given(TEXTS)
+@settings(max_examples=2_000)
+def test_it_is_what_a_library_reads(text: str) -> None:
+    # one that rounds what is below the millisecond
+    cut = re.sub(r"(?<=\.[0-9]{3})[0-9]+", "", text)
+    try:
+        moment = msgspec.convert(cut, datetime)
+    except msgspec.ValidationError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        with pytest.raises(ValueError, match=r"."):
+            millis[text]
+    else:
+        assert millis[text] == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -27,6 +27,7 @@ from processors.processor import Work
 from producers.role import Stats
 from tests.support.api_world import filled
 from tests.support.events import CLICKS_0
+from tests.support.shop import SHOP
 
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "metrics.md"
 ROLES: Final = ("produce", "process", "batch", "serve")
@@ -49,7 +50,9 @@ def registry_of(role: str, path: Path) -> tuple[CollectorRegistry, Any]:
     if role == "process":
         work = Work(rejected=Counter({Reason.NOT_JSON: 2}))
         book = SimpleNamespace(restores=1, held={})
-        worker: Any = SimpleNamespace(processor=SimpleNamespace(work=work), book=book, lag={CLICKS_0: 7})
+        worker: Any = SimpleNamespace(
+            processor=SimpleNamespace(work=work), book=book, lag={CLICKS_0: 7}, reasons=SHOP.reasons
+        )
         registry.register(WorkerMetrics(worker))
     elif role == "batch":
         batch = BatchMetrics()

@@ -28,7 +28,7 @@ PIECES: Final = ("m4rker", "pa:ss", "ss@word")
 #: Commands that come as far as Redis, or as a setting that is wrong, before they wait for anything.
 ARGUMENTS: Final = {
     "trace": ["x"], "rollback": ["1"], "replay": ["status"],
-    "compare": ["etl-elt"], "embedded": ["status"],
+    "compare": ["etl-elt"], "pipeline": ["show"], "embedded": ["status"],
 }  # fmt: skip
 #: These need nothing of the servers, and take minutes or write files.
 APART: Final = {"race", "advise", "capacity", "contract", "day", "drill"}

@@ -17,6 +17,7 @@ from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
 from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at
+from tests.support.shop import KERNEL
 
 RULES = Rules(epoch_ms=1_000, horizon=2)
 
@@ -63,7 +64,7 @@ def store() -> Away:
 
 @pytest.fixture
 def book(store: Away) -> Book:
-    return Book(store, RULES, "log-1")
+    return Book(store, RULES, KERNEL, "log-1")
 
 
 def put(store: MemoryStore, source: PartitionKey, text: str, old: str = "") -> None:
@@ -130,7 +131,7 @@ def test_records_that_retention_removed_are_counted_as_lost_and_said_loudly(book
 def test_losses_add_up(book: Book, store: Away) -> None:
     put(store, CLICKS_0, at(100))
     restore(book, Log({CLICKS_0: 110}, {CLICKS_0: 110}), CLICKS_0)
-    restore(Book(store, RULES, "log-1"), Log({CLICKS_0: 115}, {CLICKS_0: 115}), CLICKS_0)
+    restore(Book(store, RULES, KERNEL, "log-1"), Log({CLICKS_0: 115}, {CLICKS_0: 115}), CLICKS_0)
     assert stored(store)[CLICKS_0].lost == 15
     assert stored(store)[CLICKS_0].conserved
 
@@ -230,16 +231,16 @@ def test_a_position_that_changes_under_the_restore_is_tried_again_later(store: A
         async def apply(self, *_: object) -> Outcome:
             return Outcome.CONFLICT
 
-    book = Book(Racing(), RULES, "log-1")
+    book = Book(Racing(), RULES, KERNEL, "log-1")
     with pytest.raises(UnavailableError, match="the position of clicks:0 changed while it was restored"):
         restore(book, Log(), CLICKS_0)
     assert book[CLICKS_0] is None
 
 
 def test_a_view_of_another_log_or_other_rules_is_refused_before_anything_is_counted(store: Away) -> None:
-    restore(Book(store, RULES, "log-1"), Log(), CLICKS_0)
+    restore(Book(store, RULES, KERNEL, "log-1"), Log(), CLICKS_0)
     for rules, identity in ((Rules(epoch_ms=2_000, horizon=2), "log-1"), (RULES, "log-2")):
-        book = Book(store, rules, identity)
+        book = Book(store, rules, KERNEL, identity)
         with pytest.raises(ConfigurationError):
             restore(book, Log(), CLICKS_0)
         assert book[CLICKS_0] is None

@@ -21,6 +21,7 @@ from processors.batches import Batch, Fetched, Stretch
 from processors.book import Book
 from processors.processor import FIRST_PAUSE_S, LONGEST_PAUSE_S, Processor
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MS, SALES_0, Record, click, records, sale
+from tests.support.shop import KERNEL, fold_of
 
 RULES = Rules(epoch_ms=1_000, horizon=1)
 
@@ -106,7 +107,7 @@ class Worker:
         self.rejections = 0
         self.pauses: list[float] = []
         self.while_waiting: Callable[[], Any] = lambda: None
-        self.book = Book(script, rules, "log")
+        self.book = Book(script, rules, KERNEL, "log")
         self.processor = Processor(self.book, script, script, rules, self._reject, self._sleep)
         script.events.clear()
 
@@ -385,7 +386,7 @@ class Crew:
         twin = MemoryStore()
         if position is not None:
             delta = Delta()
-            fold = PartitionFold(CLICKS_0, Position(), RULES)
+            fold = fold_of(CLICKS_0, Position(), RULES)
             fold.fold(self.log[: position.next], position.next, delta)
             done(twin.apply(Step([Move(CLICKS_0, "", fold.position.encode())], delta)))
         assert seen == twin.snapshot()

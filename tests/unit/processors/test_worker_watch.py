@@ -18,6 +18,7 @@ from processors import worker as module
 from processors.book import Book
 from processors.watchdog import LIMIT_S, Watchdog
 from processors.worker import MISSED, FaustWorker
+from tests.support.shop import KERNEL
 
 
 class AwayTopics:
@@ -47,7 +48,7 @@ class Watched:
         self.failure: Exception | None = None
         worker = FaustWorker.__new__(FaustWorker)
         worker._sink = store
-        worker.book = Book(store, Rules(), "log-1")
+        worker.book = Book(store, Rules(), KERNEL, "log-1")
         worker.book.generation = 1
         worker.app = self  # type: ignore[assignment]
         worker.processor = self  # type: ignore[assignment]
@@ -117,7 +118,7 @@ class Cluster:
         store = MemoryStore()
         asyncio.run(store.begin(Rules(), log_identity(BOTH)))
         worker._sink = store
-        worker.book = Book(store, Rules(), log_identity(BOTH))
+        worker.book = Book(store, Rules(), KERNEL, log_identity(BOTH))
         worker._topics = worker._continuity = worker.app = self  # type: ignore[assignment]
         worker._watchdog = Watchdog(lambda: self.now)
         worker._membership = SimpleNamespace(looked=lambda **_: None, trouble="")  # type: ignore[assignment]

@@ -6,16 +6,16 @@ from collections import Counter
 
 import pytest
 
-from core.contract import Contract
 from core.errors import ConfigurationError
 from core.events import TOPICS
 from core.truth import Claim, decode
 from core.verdict import Rejected
 from producers.profile import DAY, DayStream
 from producers.record import Record
+from tests.support.shop import KERNEL
 
 NOW_MS = 1_769_900_000_000
-VALIDATE = {topic: Contract(topic).validate for topic in TOPICS}
+VALIDATE = {topic: KERNEL[topic].decide.one for topic in TOPICS}
 
 
 def claim_of(record: Record) -> Claim:

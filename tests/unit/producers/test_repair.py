@@ -11,9 +11,7 @@ import pytest
 
 from adapters.kafka.dead_letters import FoundLetter
 from adapters.kafka.repairs import Repair
-from core.contract import Contract
 from core.errors import ConfigurationError
-from core.fold import fold_clicks, fold_sales
 from core.position import PartitionKey
 from core.truth import Claim
 from core.verdict import Reason, Rejected
@@ -22,6 +20,9 @@ from producers.repair import Unrepaired, claim_of, repair, still_valid
 from producers.repair_rules import EXAMPLE, Fix, parse_repair_rules, read_repair_rules
 from producers.shop import Shop
 from producers.variants import VARIANTS
+from tests.support.shop import KERNEL
+from tests.support.shop import cells_of_clicks as fold_clicks
+from tests.support.shop import cells_of_sales as fold_sales
 
 NOW_MS = 1_800_000_000_000
 SALE: dict[str, Any] = {
@@ -55,7 +56,7 @@ def fixes(steps: str, reason: str = "wrong_type") -> tuple[Fix, ...]:
 
 
 def repaired(spoilt: FoundLetter, steps: str) -> dict[str, Any]:
-    found = repair(spoilt, fixes(steps, spoilt.reason), NOW_MS)
+    found = repair(spoilt, fixes(steps, spoilt.reason), KERNEL, NOW_MS)
     assert isinstance(found, Repair), found
     document: dict[str, Any] = json.loads(found.value)
     return document
@@ -109,7 +110,7 @@ def test_rename_and_move() -> None:
     del document["data"]["unit_price_cents"]
     steps = '{do="rename", field="data.sum", to="data.unit_price_cents"}, {do="move", topic="sales"}'
     found = repair(
-        spoilt._replace(value=json.dumps(document).encode()), fixes(steps, "missing_field"), NOW_MS
+        spoilt._replace(value=json.dumps(document).encode()), fixes(steps, "missing_field"), KERNEL, NOW_MS
     )  # fmt: skip
     assert isinstance(found, Repair)
     assert (found.topic, found.key) == ("sales", b"user-1")
@@ -132,7 +133,7 @@ def test_rename_and_move() -> None:
     ],
 )
 def test_what_no_fix_makes_valid_stays_dead_and_says_why(spoilt: dict[str, Any], steps: str, why: str) -> None:
-    found = repair(letter(**spoilt), fixes(steps), NOW_MS)
+    found = repair(letter(**spoilt), fixes(steps), KERNEL, NOW_MS)
     assert isinstance(found, Unrepaired)
     assert why in found.why
 
@@ -141,7 +142,7 @@ def test_what_no_fix_makes_valid_stays_dead_and_says_why(spoilt: dict[str, Any],
 def test_what_is_no_document_stays_dead(value: bytes | None) -> None:
     steps = '{do="set", field="id", value="x"}'
     spoilt = letter("not_json")._replace(value=value)
-    assert isinstance(repair(spoilt, fixes(steps, "not_json"), NOW_MS), Unrepaired)
+    assert isinstance(repair(spoilt, fixes(steps, "not_json"), KERNEL, NOW_MS), Unrepaired)
 
 
 def test_the_first_fix_that_makes_it_valid_wins() -> None:
@@ -149,16 +150,16 @@ def test_the_first_fix_that_makes_it_valid_wins() -> None:
         f'[[fix]]\nname = "{name}"\nreason = "wrong_type"\nsteps = [{{do="set", field="data.quantity", value={value}}}]'
         for name, value in (("no", 0), ("first", 1), ("second", 2))
     )
-    found = repair(letter(quantity="x"), parse_repair_rules(text, "test"), NOW_MS)
+    found = repair(letter(quantity="x"), parse_repair_rules(text, "test"), KERNEL, NOW_MS)
     assert isinstance(found, Repair)
     assert found.fix == "first"
 
 
 def test_validity_is_asked_for_the_moment_of_sending() -> None:
-    found = repair(letter(quantity="1"), fixes('{do="cast", field="data.quantity", to="whole"}'), NOW_MS)
+    found = repair(letter(quantity="1"), fixes('{do="cast", field="data.quantity", to="whole"}'), KERNEL, NOW_MS)
     assert isinstance(found, Repair)
-    assert still_valid(found, NOW_MS) is None
-    long_ago = still_valid(found, 1_000_000_000_000)
+    assert still_valid(found, KERNEL, NOW_MS) is None
+    long_ago = still_valid(found, KERNEL, 1_000_000_000_000)
     assert long_ago is not None
     assert long_ago.reason is Reason.FROM_FUTURE
 
@@ -171,14 +172,14 @@ def test_the_example_repairs_what_dirt_makes_and_each_claim_is_what_the_fold_cou
     for offset, variant in enumerate(VARIANTS * 12):
         record = spoiler.spoil(variant, NOW_MS)
         with pytest.raises(Rejected) as rejected:
-            Contract(record.topic).validate(record.value, NOW_MS)
-        reason, detail = rejected.value.reason.value, rejected.value.detail
+            KERNEL[record.topic].decide.one(record.value, NOW_MS)
+        reason, detail = rejected.value.reason, rejected.value.detail
         place = PartitionKey(record.topic, 0)
-        found = repair(FoundLetter(place, offset, NOW_MS, reason, detail, record.value), rules, NOW_MS)
+        found = repair(FoundLetter(place, offset, NOW_MS, reason, detail, record.value), rules, KERNEL, NOW_MS)
         if isinstance(found, Unrepaired):
             continue
         used.add(found.fix)
-        time_ms, event = Contract(found.topic).validate(found.value, NOW_MS)
+        time_ms, event = KERNEL[found.topic].decide.one(found.value, NOW_MS)
         claim = claim_of(found)
         fold = fold_clicks if found.topic == "clicks" else fold_sales
         cells = fold(time_ms // 60_000, [event.data])  # type: ignore[list-item,arg-type]
@@ -192,7 +193,7 @@ def test_the_example_repairs_what_dirt_makes_and_each_claim_is_what_the_fold_cou
 
 def test_the_same_id_claims_to_be_the_same_event() -> None:
     def claim(event_id: str) -> Claim:
-        found = repair(letter(id=event_id), fixes('{do="set", field="data.quantity", value=2}'), NOW_MS)
+        found = repair(letter(id=event_id), fixes('{do="set", field="data.quantity", value=2}'), KERNEL, NOW_MS)
         assert isinstance(found, Repair)
         return claim_of(found)
 

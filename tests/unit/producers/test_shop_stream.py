@@ -6,21 +6,22 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
-from core.contract import Contract
 from core.errors import ConfigurationError
-from core.events import SALES, TOPICS, Event, Sale
+from core.events import SALES, TOPICS
 from core.truth import Claim, decode, encode
 from core.verdict import Rejected
 from producers.dirt import REJECTED_KINDS, DirtShares
 from producers.record import DUPLICATE, LATE, OUT_OF_ORDER, Record
 from producers.shop import NATURAL_DELAY_MS, Shop, shoppers_for
 from producers.stream import ShopStream
+from tests.support.shop import KERNEL
 
 START_MS = 1_769_900_000_000
-VALIDATE = {topic: Contract(topic).validate for topic in TOPICS}
+VALIDATE = {topic: KERNEL[topic].decide.one for topic in TOPICS}
 
 
 def taken(stream: ShopStream, count: int, a_second: int = 200) -> list[tuple[int, Record]]:
@@ -85,20 +86,20 @@ def test_claims_agree_with_the_contract(stream: list[tuple[int, Record]]) -> Non
         seen.setdefault(identity, record)
 
 
-def judge(record: Record, now_ms: int) -> tuple[int, Event] | Rejected:
+def judge(record: Record, now_ms: int) -> tuple[int, Any] | Rejected:
     try:
         return VALIDATE[record.topic](record.value, now_ms)
     except Rejected as rejected:
         return rejected
 
 
-def expected(time_ms: int, event: Event, claim: Claim) -> Claim:
+def expected(time_ms: int, event: Any, claim: Claim) -> Claim:
     """The claim that an event ought to have; identity, verdict and lateness are taken over."""
     data = event.data
     assert event.id == f"{claim.run}-{claim.number}"
-    sold = isinstance(event, Sale)
-    units = event.data.quantity if isinstance(event, Sale) else 0
-    price = event.data.unit_price_cents if isinstance(event, Sale) else 0
+    sold = hasattr(event.data, "quantity")
+    units = event.data.quantity if hasattr(event.data, "quantity") else 0
+    price = event.data.unit_price_cents if hasattr(event.data, "quantity") else 0
     return Claim(
         claim.run,
         claim.number,

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,12 +19,9 @@ from adapters.lake.manifest import Manifest
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Move, Step
 from core.cells import Cell, CellKey
-from core.contract import Contract
 from core.cut import Cut
 from core.delta import Delta
 from core.errors import ConfigurationError, UnavailableError
-from core.events import Sale
-from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from core.verdict import Reason, Rejected
@@ -34,6 +32,7 @@ from serving.trace_text import SHOWN, trace_text
 from serving.tracer import Tracer
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, cut_at, expected, last_cut, shop_log
+from tests.support.shop import KERNEL, fold_of
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -84,7 +83,7 @@ def sources_of(rows: Iterable[Row]) -> list[PartitionKey]:
 
 
 def tracer(rows: Sequence[Row], answer: Answer | None = None, rules: Rules = RULES, trouble: str = "") -> Tracer:
-    return Tracer(History(None, FakeLog(rows), sources_of(rows)), rules, answer, trouble)  # type: ignore[arg-type]
+    return Tracer(History(None, FakeLog(rows), sources_of(rows)), rules, KERNEL, answer, trouble)  # type: ignore[arg-type]
 
 
 def found(rows: Sequence[Row], event_id: str = "e", answer: Answer | None = None) -> Sequence[Occurrence]:
@@ -97,7 +96,7 @@ def speed_answer(rows: Sequence[Row], view: BatchView | None = None) -> Answer:
     store = MemoryStore()
     for source in sources_of(rows):
         own = [Record(r.offset, r.append_ms, r.value) for r in rows if r.source == source]
-        fold, delta = PartitionFold(source, Position(), RULES), Delta()
+        fold, delta = fold_of(source, Position(), RULES), Delta()
         fold.fold(own, own[-1].offset + 1, delta)
         asyncio.run(store.apply(Step([Move(source, "", fold.position.encode())], delta)))
     return merged(store.snapshot(), view)
@@ -236,7 +235,7 @@ def test_archive_and_log_are_one_history(tmp_path: Path) -> None:
     raw = archive(tmp_path, [r for r in log if r.offset < cut.vector[r.source]])
     low = min(cut.vector.values())
     assert low > 0
-    tracer = Tracer(History(raw, FakeLog(log, low), sources_of(log)), rules, None)  # type: ignore[arg-type]
+    tracer = Tracer(History(raw, FakeLog(log, low), sources_of(log)), rules, KERNEL, None)  # type: ignore[arg-type]
     reference = expected(log, last_cut(log, rules), rules)
     ids = {event.id for event in map(valid, log) if event}
     assert ids == reference.ids
@@ -252,9 +251,9 @@ def test_archive_and_log_are_one_history(tmp_path: Path) -> None:
     assert late == reference.counters["late"] > 0
 
 
-def valid(row: Row) -> Sale | None:
+def valid(row: Row) -> Any:
     try:
-        return Contract(row.source.topic).validate(row.value, row.append_ms)[1]  # type: ignore[return-value]
+        return KERNEL[row.source.topic].decide.one(row.value, row.append_ms)[1]
     except Rejected:
         return None
 
@@ -264,7 +263,7 @@ def test_a_silent_log_is_told() -> None:
     times = iter(range(100))
     history = History(None, SilentLog(rows), [CLICKS_0], quiet_s=5, clock=lambda: next(times))  # type: ignore[arg-type]
     with pytest.raises(UnavailableError, match="clicks:0 for 5 s"):
-        Tracer(history, RULES, None).trace("e")
+        Tracer(history, RULES, KERNEL, None).trace("e")
 
 
 def drawn(trace: Trace) -> str:

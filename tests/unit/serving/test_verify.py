@@ -23,6 +23,7 @@ from core.truth import Claim, encode
 from serving.answer import merged
 from serving.verify import Verdict, compare
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
+from tests.support.shop import fold_of
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -43,7 +44,7 @@ class World:
         self._folds: dict[PartitionKey, PartitionFold] = {}
 
     def say(self, source: PartitionKey, value: bytes, header: bytes | None, append_ms: int = NOW_MS) -> World:
-        fold = self._folds.setdefault(source, PartitionFold(source, Position(), RULES))
+        fold = self._folds.setdefault(source, fold_of(source, Position(), RULES))
         offset, old = fold.position.next, fold.position.encode() if fold.position.next else ""
         self.ledger.add(source, offset, append_ms, header)
         delta = Delta()

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Move, Outcome, Snapshot, Step
 from core.delta import Delta
-from core.logic import PRICE_ONLY, STANDARD, Logic
-from core.partition import PartitionFold
+from core.kernel.kernel import Kernel
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from serving.version_diff import common_epoch, version_diff
 from tests.support.raw_log import Row, shop_log
+from tests.support.shop import KERNEL, PRICE_ONLY, fold_of
 
 RULES = Rules(epoch_ms=10_000)
 LOG = shop_log(5, 1_500, gaps=False)
@@ -32,11 +32,11 @@ class Read:
         self.offset, self.timestamp, self.key, self.value = row.offset, row.append_ms, row.key, row.value
 
 
-def view(vector: dict[PartitionKey, int], logic: Logic = STANDARD) -> Snapshot:
+def view(vector: dict[PartitionKey, int], kernel: Kernel = KERNEL) -> Snapshot:
     """The view of everything below `vector`."""
-    store, delta, moves = MemoryStore(), Delta(logic), []
+    store, delta, moves = MemoryStore(), Delta(), []
     for source, end in vector.items():
-        fold = PartitionFold(source, Position(), RULES)
+        fold = fold_of(source, Position(), RULES, kernel)
         fold.fold([Read(row) for row in LOG if row.source == source and row.offset < end], end, delta)
         moves.append(Move(source, "", fold.position.encode()))
     assert asyncio.run(store.apply(Step(moves, delta))) is Outcome.APPLIED

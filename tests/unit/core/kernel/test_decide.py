@@ -78,12 +78,12 @@ def check(pipeline: Pipeline, stream: str, records: list[tuple[bytes | None, int
     # twice: what the judge has accepted once, the fast loop may know
     for _ in range(2):
         found = decide.all([value for value, _ in records], [at for _, at in records])
-        rejected = dict(found.rejected)
+        rejected = {each.place: f"{each.reason}: {each.detail}" for each in found.rejected}
         accepted: Iterator[tuple[Any, int]] = zip(found.events, found.times, strict=True)
         for place, (value, append_ms) in enumerate(records):
             known = judged(judge, value, append_ms)
             if isinstance(known, Rejected):
-                assert str(rejected.pop(place)) == str(known), value
+                assert rejected.pop(place) == str(known), value
                 continue
             event, time_ms = next(accepted)
             assert (time_ms, {name: read(event) for name, read in reads.items()}) == (known.time_ms, known.values), (

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.contract import UNSTAMPED_MS, Contract
+from core.contract import UNSTAMPED_MS
 from core.declaration.reader import read
 from core.events import CLICKS, SALES, TOPICS
 from core.kernel.json_document import DEEPEST, is_sound, too_deep
 from core.kernel.judge import Judge, Judged
 from core.verdict import Rejected
 from producers.variants import VARIANTS
+from tests.support.contract_before import Contract
 from tests.support.events import NOW_MS, as_bytes, click, sale
 from tests.support.mutations import mutated
 

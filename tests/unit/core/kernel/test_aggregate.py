@@ -1,4 +1,4 @@
-"""fold: the cells of a minute, whatever the order and the batching of its events."""
+"""aggregate: the cells of a minute, whatever the order and the batching of its events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cells import Cell, CellKey, Cells, merge
+from core.delta import Minute
 from core.events import ClickData, SaleData
-from core.fold import Tally, fold_clicks, fold_sales
+from tests.support.shop import KERNEL
+from tests.support.shop import cells_of_clicks as fold_clicks
+from tests.support.shop import cells_of_sales as fold_sales
 
 MINUTE = 29_453_760
 NAMES = st.sampled_from(["", "a", "b", "a|b", "c:d", "\x00", "ü"])
@@ -94,11 +97,14 @@ def test_any_split_into_batches_gives_the_same_cells(
 def test_a_tally_filled_a_few_at_a_time_gives_the_cells_of_both(
     clicks: list[ClickData], sales: list[SaleData], cuts: list[int]
 ) -> None:
-    tally = Tally()
+    minute = Minute(MINUTE)
     for start, end in pairwise([0, *sorted(cuts), 30]):
-        tally.add_clicks(clicks[start:end])
-        tally.add_sales(sales[start:end])
-    assert tally.cells(MINUTE) == merge(naive(clicks), naive(sales))
+        for stream, events in (("clicks", clicks), ("sales", sales)):
+            aggregate = KERNEL[stream].aggregate
+            minute.tally(aggregate).events.extend(events[start:end])
+            aggregate.condense(minute.tally(aggregate))
+    assert minute.cells == merge(naive(clicks), naive(sales))
+    assert sorted(minute.users) == sorted(event.user_id for event in [*clicks, *sales])
 
 
 def test_nothing_folds_to_no_cells() -> None:

@@ -1,0 +1,92 @@
+"""order: what follows from the order of a partition's records, whatever is in them: epochs, lateness, duplicates.
+
+In bulk, over columns: each has a short cut for the usual case (no new epoch, nothing late, no
+duplicate), which decides without a look at single records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from core.horizon import Horizon
+
+
+class Stretch(NamedTuple):
+    """Records of one epoch, one after the other: places from `start` up to before `end`."""
+
+    epoch: int
+    start: int
+    end: int
+
+
+def stretches(appended: Sequence[int], epoch: int, epoch_ms: int) -> list[Stretch]:
+    """Records by epoch, which is the running maximum of append time over epoch length.
+
+    Args:
+        appended: Append times in ms; a clock may go back.
+        epoch: That of the records before; -1 for none.
+        epoch_ms: Length of an epoch.
+    """
+    if not appended:
+        return []
+    if max(appended) < (epoch + 1) * epoch_ms:
+        return [Stretch(epoch, 0, len(appended))]
+    epochs = np.maximum.accumulate(np.array(appended, np.int64) // epoch_ms)
+    np.maximum(epochs, epoch, out=epochs)
+    bounds = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(appended)]
+    return [Stretch(int(epochs[start]), start, end) for start, end in pairwise(bounds)]
+
+
+def lateness(times: Sequence[int], appended: Sequence[int], newest_ms: int, lateness_ms: int) -> tuple[list[int], int]:
+    """Which events come late: more than `lateness_ms` behind the newest event time before them.
+
+    An event from the future must not make all others late, so an event counts as no newer than its append time.
+
+    Args:
+        times: Event times in ms of accepted events, duplicates with them.
+        appended: Their append times.
+        newest_ms: The newest event time before.
+        lateness_ms: How far behind is not late.
+
+    Returns:
+        The places of late ones; the newest event time after them.
+    """
+    if not times:
+        return [], newest_ms
+    seen = times if max(times) <= min(appended) else list(map(min, times, appended))
+    newest = max(seen)
+    newest = max(newest, newest_ms)
+    late: list[int] = []
+    before, start = newest_ms, 0
+    # none but these can be late; most often there are none
+    for place in [place for place, time_ms in enumerate(times) if time_ms < newest - lateness_ms]:
+        before, start = max(before, max(seen[start:place], default=before)), place
+        if times[place] < before - lateness_ms:
+            late.append(place)
+    return late, newest
+
+
+def first_seen(ids: Sequence[Any], horizon: Horizon) -> list[int] | None:
+    """The places of events whose ids were not seen within the horizon, None for all; remembers the ids.
+
+    Args:
+        ids: Of events of one epoch.
+        horizon: Of their partition; it has entered their epoch.
+    """
+    fresh = set(ids)
+    known = horizon.known(fresh)
+    if not known and len(fresh) == len(ids):
+        horizon.current |= fresh
+        return None
+    places = []
+    for place, each in enumerate(ids):
+        if each not in known:
+            # twice in these: the first one counts
+            known.add(each)
+            places.append(place)
+    horizon.current |= fresh
+    return places

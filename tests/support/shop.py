@@ -1,0 +1,43 @@
+"""The shop, which most tests count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from core.cells import Cell, CellKey, Cells
+from core.declaration.pipeline import Pipeline
+from core.events import ClickData, SaleData
+from core.kernel.kernel import Kernel
+from core.partition import PartitionFold
+from core.position import PartitionKey, Position
+from core.rules import Rules
+from modes.pipelines import pipeline_named
+
+SHOP: Final[Pipeline] = pipeline_named("shop")
+KERNEL: Final = Kernel(SHOP)
+#: Its error of the bug-fix drill.
+PRICE_ONLY: Final = Kernel(SHOP.under("price-only"))
+
+
+def fold_of(source: PartitionKey, position: Position, rules: Rules, kernel: Kernel = KERNEL) -> PartitionFold:
+    """The fold of a partition of the shop."""
+    return PartitionFold(source, position, rules, kernel[source.topic])
+
+
+def cells_of_clicks(minute: int, clicks: Sequence[ClickData]) -> Cells:
+    """The cells of the clicks of one minute."""
+    return _cells("clicks", minute, clicks)
+
+
+def cells_of_sales(minute: int, sales: Sequence[SaleData]) -> Cells:
+    """The cells of the sales of one minute."""
+    return _cells("sales", minute, sales)
+
+
+def _cells(stream: str, minute: int, data: Sequence[ClickData | SaleData]) -> Cells:
+    aggregate = KERNEL[stream].aggregate
+    tally = aggregate.tally()
+    tally.events.extend(data)
+    aggregate.condense(tally)
+    return {CellKey(minute, dimension, value): Cell(*sums) for dimension, value, sums in aggregate.cells(tally)}
