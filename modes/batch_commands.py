@@ -20,7 +20,7 @@ from modes.settings import Settings
 from modes.wiring import ENGINES, located, raw_table, speed_reader, view_store
 from serving.batch_version_table import batch_versions_table
 from serving.console import out
-from serving.plain import safe
+from serving.harmless import safe
 from serving.progress import progress
 from serving.quality_table import quality_table
 

@@ -11,7 +11,6 @@ from adapters.kafka.dead_letters import DeadLetterProducer
 from batch.archive import Archive
 from batch.completeness import Completeness
 from batch.cycle import Cycle, Engine
-from batch.duckdb_engine import DuckdbRecompute
 from batch.letters import Letters
 from batch.quality_gate import QualityGate
 from batch.quality_rules import DEFAULT, read_rules
@@ -40,9 +39,16 @@ def batch_cycle(
     admin = topics(settings)
     finder = cut_finder(settings)
     stack.callback(finder.close)
+
+    def duckdb() -> Engine:
+        # loading it takes as long as the cycle of a small lake
+        from batch.duckdb_engine import DuckdbRecompute
+
+        return DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, pipeline)
+
     makers: dict[str, Callable[[], Engine]] = {
         "pandas": lambda: Recompute(raw, views.data, settings.rules, settings.batch_processes, pipeline),
-        "duckdb": lambda: DuckdbRecompute(raw, views.data, settings.rules, settings.batch_processes, pipeline),
+        "duckdb": duckdb,
     }
     keeps_letters = settings.mode_row.keeps_letters is Role.BATCH
     return Cycle(

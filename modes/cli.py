@@ -54,9 +54,10 @@ from modes.wiring import (
 )
 from modes.workers import Workers
 from serving.console import err, moves, out
+from serving.harmless import safe
 from serving.live import Live, Picture, Unaudited, counts_document
 from serving.parts import parts_of, standing
-from serving.plain import line, money, opening, safe
+from serving.plain import line, money, opening
 from serving.progress import progress
 from serving.screen import Screen
 from serving.status_text import servers_table, status_text

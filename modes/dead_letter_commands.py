@@ -29,7 +29,7 @@ from producers.repair import repair
 from producers.repair_rules import read_repair_rules
 from serving.console import out
 from serving.dead_letter_table import before_after, fixes_table, letters_table, value_text
-from serving.plain import safe
+from serving.harmless import safe
 
 letters_app = typer.Typer(help="Rejected records: look at them, put them right, send them back.")
 

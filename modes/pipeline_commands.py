@@ -13,7 +13,7 @@ from core.declaration.pipeline import Field, FieldType, Measure, Pipeline
 from modes.invocation import LOOK, PATH, Json, settings_of
 from modes.paths import path_of
 from modes.pipelines import names, pipeline_named, read_file
-from serving.plain import harmless
+from serving.harmless import harmless
 
 pipeline_app = typer.Typer(no_args_is_help=True, help="What is counted: the pipelines, and what they declare.")
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final
 
-from serving.plain import safe
+from serving.harmless import safe
 
 PREFIX: Final = "FOURFOLD_"
 #: What docker-compose.yml reads, and nothing else.

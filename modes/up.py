@@ -26,9 +26,10 @@ from modes.verdict import judge, verdict_lines
 from modes.wiring import check_redis, kept_servers, live_truth, merge, wait_for_topics
 from serving.answer import Answer
 from serving.console import StreamConsole
+from serving.harmless import safe
 from serving.live import Live, Picture
 from serving.parts import Moment, standing
-from serving.plain import line, money, opening, safe
+from serving.plain import line, money, opening
 from serving.screen import Screen
 from serving.terminal import draw
 from serving.verify import Verdict

@@ -14,7 +14,7 @@ from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring import auditor, merge
 from serving.answer import Answer
-from serving.plain import safe
+from serving.harmless import safe
 from serving.verify import Verdict, compare
 
 #: Differences that are listed; the rest is a number.

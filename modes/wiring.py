@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from redis import Redis
@@ -20,12 +20,7 @@ from adapters.embedded.keeper import Keeper
 from adapters.embedded.servers import Addresses, EmbeddedServers
 from adapters.kafka.cut import CutFinder
 from adapters.kafka.preflight import preflight
-from adapters.kafka.raw_reader import RawReader
 from adapters.kafka.topics import Topics
-from adapters.lake.batch_view import BatchViews
-from adapters.lake.manifest import PartitionState
-from adapters.lake.raw_table import RawTable
-from adapters.lake.views import ViewStore
 from adapters.speed.first_look import check_server
 from adapters.speed.job_reader import JobReader
 from adapters.speed.jobs import RedisJobs, view_of
@@ -42,6 +37,11 @@ from serving.live import TruthSource, Unaudited
 from serving.log_ends import LogEnds
 from serving.merge import Merge
 from serving.provenance import Provenance
+
+if TYPE_CHECKING:
+    # loaded by those who need them: pyarrow takes half a second
+    from adapters.lake.raw_table import RawTable
+    from adapters.lake.views import ViewStore
 
 log = structlog.get_logger(__name__)
 
@@ -278,16 +278,24 @@ def speed_floor(settings: Settings) -> RedisFloor:
 
 def view_store(settings: Settings) -> ViewStore:
     """The versions of the batch view."""
+    from adapters.lake.views import ViewStore
+
     return ViewStore(settings.lake_dir / "views")
 
 
 def raw_table(settings: Settings) -> RawTable:
     """The master table."""
+    from adapters.lake.raw_table import RawTable
+
     return RawTable(settings.lake_dir / "raw")
 
 
 def cut_positions(settings: Settings) -> Callable[[], Mapping[PartitionKey, Position]]:
     """Where the speed view begins when it has no position: at the cut of the batch view, where there is one."""
+    if not settings.mode_row.batch_view:
+        return dict
+    from adapters.lake.manifest import PartitionState
+
     store = view_store(settings)
 
     def positions() -> dict[PartitionKey, Position]:
@@ -307,7 +315,7 @@ def cut_positions(settings: Settings) -> Callable[[], Mapping[PartitionKey, Posi
             )
         return found
 
-    return positions if settings.mode_row.batch_view else dict
+    return positions
 
 
 #: What may recompute; the first one is the usual one.
@@ -317,10 +325,12 @@ ENGINES: Final = ("pandas", "duckdb")
 def merge(settings: Settings) -> Merge:
     """What answers, made of the views that the mode has."""
     row = settings.mode_row
-    return Merge(
-        speed_reader(settings) if row.speed_view else None,
-        BatchViews(view_store(settings)) if row.batch_view else None,
-    )
+    speed = speed_reader(settings) if row.speed_view else None
+    if not row.batch_view:
+        return Merge(speed, None)
+    from adapters.lake.batch_view import BatchViews
+
+    return Merge(speed, BatchViews(view_store(settings)))
 
 
 def provenance(settings: Settings) -> Provenance:
@@ -350,6 +360,8 @@ def live_truth(settings: Settings) -> Iterator[TruthSource]:
 
 def ends_source(settings: Settings) -> Callable[[], dict[PartitionKey, int]]:
     """Asks Kafka for the end of each partition, over one connection. It raises `UnavailableError`."""
+    from adapters.kafka.raw_reader import RawReader
+
     reader, admin = RawReader(settings.access), topics(settings)
 
     def ends() -> dict[PartitionKey, int]:

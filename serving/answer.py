@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from adapters.lake.batch_view import BatchView
 from adapters.speed.port import Snapshot
 from core.cells import Cell, CellKey, Cells, merge
 from core.cut import Cut
 from core.position import PartitionKey
+
+if TYPE_CHECKING:
+    # loaded by those who read one: pyarrow takes half a second
+    from adapters.lake.batch_view import BatchView
 
 Key = tuple[str, str]
 Name = TypeVar("Name")

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from adapters.lake.views import ViewStore
 from core.cells import DIMENSIONS, MEASURES, MINUTE_MS, Cell
 from core.delta import ACCEPTED
 from core.errors import UnavailableError
@@ -22,6 +21,10 @@ from serving.parts import Moment, parts_of
 from serving.provenance import Provenance
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
+
+if TYPE_CHECKING:
+    # loaded by those who read one: pyarrow takes half a second
+    from adapters.lake.views import ViewStore
 
 TOP: Final = 10
 MINUTES: Final = 60

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from serving.plain import safe
+from serving.harmless import safe
 from serving.table import Column, Table
 
 _TITLES: Final = {"etl": "ETL: validate, then load", "elt": "ELT: load, then validate"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.cells import MINUTE_MS, CellKey
 from core.rfc3339 import to_text
-from serving.plain import safe
+from serving.harmless import safe
 
 
 @dataclass(frozen=True, slots=True)

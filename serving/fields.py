@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from serving.console import WHOLE
-from serving.plain import harmless
+from serving.harmless import harmless
 
 _GAP: Final = "  "
 

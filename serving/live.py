@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from adapters.lake.batch_view import BatchView
 from core.cells import MEASURES, MINUTE_MS, Cell
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
@@ -18,6 +17,10 @@ from serving.answer import Answer
 from serving.live_error import live_error
 from serving.merge import NOBODY, Users
 from serving.meter import Meter
+
+if TYPE_CHECKING:
+    # loaded by those who read one: pyarrow takes half a second
+    from adapters.lake.batch_view import BatchView
 
 #: Distinct users are those of so many minutes of event time.
 USERS_MINUTES: Final = 15

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from adapters.lake.batch_view import BatchView, BatchViews
 from adapters.speed.port import Snapshot, SpeedReader
 from core.errors import UnavailableError
 from serving.answer import NO_BATCH_VIEW, Answer, merged
+
+if TYPE_CHECKING:
+    # loaded by those who read one: pyarrow takes half a second
+    from adapters.lake.batch_view import BatchView, BatchViews
 
 _TRIES: Final = 20
 

@@ -10,7 +10,7 @@ from typing import Final
 from rich.text import Text
 
 from serving.console import err
-from serving.plain import harmless
+from serving.harmless import harmless
 
 #: Where nothing can be written over, a line each time this many seconds have passed.
 LINE_EVERY_S: Final = 5.0

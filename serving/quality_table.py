@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from serving.plain import harmless, safe
+from serving.harmless import harmless, safe
 from serving.table import Column, Table
 
 _MOST: Final = 200

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from adapters.embedded.server import ServerStatus
 from serving.fields import Fields
-from serving.plain import harmless
+from serving.harmless import harmless
 from serving.table import Column, Table
 
 

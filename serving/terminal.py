@@ -14,8 +14,9 @@ from rich.text import Text
 from core.cells import Cell
 from core.verdict import Reason
 from serving.fields import Fields
+from serving.harmless import harmless
 from serving.live import Audit, Picture
-from serving.plain import error_text, harmless, lag_text, money, rate_text, seconds, trouble_of
+from serving.plain import error_text, lag_text, money, rate_text, seconds, trouble_of
 from serving.table import Column, Table
 
 _MOST_ROWS: Final = 12

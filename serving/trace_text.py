@@ -10,7 +10,8 @@ from rich.text import Text
 from core.cells import MINUTE_MS, Cells
 from core.rfc3339 import to_text
 from serving.fields import Fields
-from serving.plain import harmless, money
+from serving.harmless import harmless
+from serving.plain import money
 from serving.table import Column, Table
 from serving.trace import Occurrence, Trace, Verdict
 

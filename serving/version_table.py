@@ -10,7 +10,7 @@ from rich.text import Text
 
 from core.cells import MEASURES
 from core.rfc3339 import to_text
-from serving.plain import harmless
+from serving.harmless import harmless
 from serving.table import Column, Table
 
 

@@ -7,10 +7,8 @@ duplicate), which decides without a look at single records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from core.horizon import Horizon
 
@@ -35,10 +33,9 @@ def stretches(appended: Sequence[int], epoch: int, epoch_ms: int) -> list[Stretc
         return []
     if max(appended) < (epoch + 1) * epoch_ms:
         return [Stretch(epoch, 0, len(appended))]
-    epochs = np.maximum.accumulate(np.array(appended, np.int64) // epoch_ms)
-    np.maximum(epochs, epoch, out=epochs)
-    bounds = [0, *(np.flatnonzero(epochs[1:] != epochs[:-1]) + 1).tolist(), len(appended)]
-    return [Stretch(int(epochs[start]), start, end) for start, end in pairwise(bounds)]
+    epochs = list(accumulate((append_ms // epoch_ms for append_ms in appended), max, initial=epoch))[1:]
+    bounds = [0, *(place for place in range(1, len(epochs)) if epochs[place] != epochs[place - 1]), len(epochs)]
+    return [Stretch(epochs[start], start, end) for start, end in pairwise(bounds)]
 
 
 def lateness(times: Sequence[int], appended: Sequence[int], newest_ms: int, lateness_ms: int) -> tuple[list[int], int]:

@@ -13,9 +13,8 @@ from adapters.speed.port import Move, Outcome, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.cells import Cell
-from core.delta import Delta
-from core.events import ClickData
 from core.position import PartitionKey, Position
+from tests.support.events import delta_of
 from tests.support.servers import Servers
 
 pytestmark = [pytest.mark.integration, pytest.mark.versions]
@@ -24,9 +23,7 @@ SOURCE = PartitionKey("clicks", 0)
 
 
 def step(minute: int, old: str, position: Position) -> Step:
-    delta = Delta()
-    delta.keeper(minute, minute, True)(ClickData("u", "s", "/", "p", "c", "DE"))
-    delta.condense()
+    delta = delta_of({(minute, minute): {("all", ""): Cell(1)}}, users={(minute, minute): ["u"]})
     delta.count(minute, "accepted")
     return Step([Move(SOURCE, old, position.encode())], delta)
 

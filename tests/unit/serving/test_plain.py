@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from core.cells import Cell
 from serving.answer import Answer
+from serving.harmless import safe
 from serving.live import Audit, Picture
-from serving.plain import error_text, line, money, opening, safe, seconds
+from serving.plain import error_text, line, money, opening, seconds
 
 #: What a line shows and a reader may ask about.
 WORDS = ("events/s", "lag", "age", "rejected", "duplicates", "late", "error", "batch")
