@@ -111,7 +111,9 @@ def test_ctrl_c_stops_everything_within_five_seconds_and_loses_nothing(tmp_path)
     assert "verify: EXACT" in again.stdout
 
 
-@pytest.mark.parametrize("mode", ["streaming", "batch", "lambda"])
+@pytest.mark.parametrize(
+    "mode", ["batch", *(pytest.param(mode, marks=pytest.mark.soak) for mode in ("streaming", "lambda"))]
+)
 def test_each_mode_runs_whole_and_ends_exact(tmp_path, mode):
     done = fourfold(tmp_path, "up", "--rate", "1000", "--duration", "10", FOURFOLD_MODE=mode)
     assert done.returncode == 0, done.stdout + done.stderr

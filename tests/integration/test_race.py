@@ -77,7 +77,9 @@ def test_two_races_with_one_seed_are_equal_in_the_exact_columns(tmp_path: Path) 
     assert document["spread"]["freshness_p99"] > 0
 
 
-@pytest.mark.parametrize("modes", [("batch", "lambda"), ("streaming", "kappa")], ids="-".join)
+@pytest.mark.parametrize(
+    "modes", [("batch", "kappa"), pytest.param(("streaming", "lambda"), marks=pytest.mark.soak)], ids="-".join
+)
 def test_an_error_in_the_fold_is_seen_in_every_mode(tmp_path: Path, modes: tuple[str, str]) -> None:
     """Two at a time: nothing here is timed."""
     plan = replace(SHORT, logic="price-only")

@@ -37,9 +37,9 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
-SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "4"))
+SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "2"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = 800
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "400"))
 API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 1
 PAUSE_S = 0.1
 START_BOUND_S = 90.0

@@ -85,7 +85,7 @@ def test_verdicts_are_those_of_before_but_for_what_was_decided(size: int) -> Non
             seen["another reason"] += 1
     assert others == [number for number in DATA["others"] if number < size]
     assert seen["equal"] > 0.9 * size
-    assert seen["judged otherwise"] < 0.02 * size
+    assert seen["judged otherwise"] < 0.03 * size
 
 
 @pytest.mark.timeout(900)
