@@ -120,7 +120,8 @@ class PartitionFold:
             delta.count(epoch, DUPLICATES, len(events) - len(places))
             events, times = [events[place] for place in places], [times[place] for place in places]
             if late:
-                late = [place for place in late if place in set(places)]
+                kept = set(places)
+                late = [place for place in late if place in kept]
         delta.count(epoch, ACCEPTED, len(events))
         delta.count(epoch, LATE, len(late))
         delta.keep(epoch, self._kernel.aggregate, times, events)
