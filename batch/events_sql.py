@@ -7,22 +7,20 @@ DuckDB works an alias out again wherever its own stage uses it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
-from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS
-from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Measure, Path, Pipeline, Stream
-from core.kernel.aggregate import ALL
-from core.kernel.event_type import LONGEST_TIME, SHORTEST_TIME
-from core.kernel.sql_source import literal, quoted, source_of
+from batch.expression_sql import literal, quoted, source_of
+from core.contract import DEEPEST, FUTURE_LIMIT_MS, LONGEST_TIME, OLDEST_MS, SHORTEST_TIME, UNSTAMPED_MS
+from core.declaration.pipeline import ALL, EXACT, TIME_UNITS, Field, FieldType, Measure, Path, Pipeline, Stream
 
 _KEYS = 'topic, partition, "offset", append_ms'
-_INTEGERS = "('UBIGINT', 'BIGINT')"
 
 
 def events_sql(pipeline: Pipeline) -> str:
     """The statement that makes the table `events` of `raw` and `cut`; `rules.sql` has the macros that it uses.
 
     A row each: `reason` (null where it is accepted), id, minute, epoch, late, counted (whether it is the first of its
-    id), `user`, the dimensions (null where there is none) and the measures.
+    id), `user`, the dimensions (null where an event lacks one) and the measures.
     """
     streams = "\nUNION ALL BY NAME\n".join(f"({_StreamSql(pipeline, stream).query()})" for stream in pipeline.streams)
     return f"""
@@ -86,12 +84,9 @@ class _StreamSql:
         self._pipeline, self._name = pipeline, name
         self._stream: Stream = pipeline.streams[name]
         envelope = pipeline.envelope
-        self._head: list[Field] = (
-            list(CLOUDEVENTS) if envelope.cloudevents else [] if envelope.id is None else [envelope.id]
-        )
         self._objects: list[_Object] = [_Object(0)]
         paths: list[Path] = [("type",)] if envelope.cloudevents else []
-        paths += [field.path for field in self._head] + ([] if envelope.time is None else [envelope.time])
+        paths += [field.path for field in envelope.fields] + ([] if envelope.time is None else [envelope.time])
         for path in [*paths, *(field.path for field in self._stream.fields.values())]:
             self._add(path)
 
@@ -117,8 +112,8 @@ class _StreamSql:
         )
         yield (
             "documents",
-            f"SELECT {_KEYS}, CASE WHEN coalesce(strict_json(text), false) AND NOT too_deep(text) THEN text END "
-            "AS document FROM texts",
+            f"SELECT {_KEYS}, CASE WHEN coalesce(strict_json(text), false) AND NOT too_deep(text, {DEEPEST}) "
+            "THEN text END AS document FROM texts",
         )
         yield (
             "o0",
@@ -185,8 +180,8 @@ class _StreamSql:
                 f"millis_of(CASE WHEN {kind} = 'VARCHAR' AND length({text}) BETWEEN {SHORTEST_TIME} AND {LONGEST_TIME} "
                 f"THEN {text} END)::HUGEINT"
             )
-        multiply, divide = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}[envelope.time_format]
-        return f"integer_millis({kind}, {text}, {multiply}, {divide})"
+        multiplier, divisor = TIME_UNITS[envelope.time_format]
+        return f"integer_millis({kind}, {text}, {multiplier}, {divisor})"
 
     def _faults(self) -> Iterator[str]:
         yield f"CASE WHEN append_ms = {UNSTAMPED_MS} THEN 'not_stamped' END"
@@ -200,7 +195,7 @@ class _StreamSql:
                 f"WHEN {text} NOT IN ({known}) THEN 'unknown_type' "
                 f"WHEN {text} <> {literal(self._stream.event or '')} THEN 'wrong_topic' END"
             )
-        yield from map(self._field_fault, self._head)
+        yield from map(self._field_fault, envelope.fields)
         if envelope.time is not None:
             _, kind, _ = self._place(envelope.time)
             unread = (
@@ -268,8 +263,9 @@ class _StreamSql:
     def _columns(self) -> Iterator[str]:
         yield "CASE WHEN reason IS NULL THEN id END AS id"
         yield "CASE WHEN reason IS NULL THEN time_ms::BIGINT END AS time_ms"
-        for name, distinct in [("user", each) for each in self._pipeline.distinct.values()][:1]:
-            yield f"CASE WHEN reason IS NULL THEN {self._text((distinct.field,))} END AS {quoted(name)}"
+        # stores hold one distinct count
+        for distinct in islice(self._pipeline.distinct.values(), 1):
+            yield f"CASE WHEN reason IS NULL THEN {self._text((distinct.field,))} END AS user"
         for dimension in self._pipeline.dimensions.values():
             yield f"CASE WHEN reason IS NULL THEN {self._text(dimension.fields)} END AS {quoted(dimension.name)}"
         for measure in self._pipeline.measures.values():

@@ -1,16 +1,17 @@
 -- What SQL made of a declaration uses (batch/events_sql.py); shares nothing with core/kernel.
 -- A fault is null, or a reason.
 
+-- Without what strings say: the brackets that are left are JSON's own.
+CREATE TEMP MACRO stripped(text) AS regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'gs');
+
 -- JSON as msgspec takes it. DuckDB's own takes NaN, Infinity and a comma before a bracket, too.
 CREATE TEMP MACRO odd_json(text) AS regexp_matches(text, '(?i)nan|inf|,\s*[\]}]');
 -- CASE, since AND would blank the texts of all rows, which costs five times as much as the rest.
 CREATE TEMP MACRO strict_json(text) AS
     CASE WHEN odd_json(text)
-         THEN json_valid(text) AND NOT odd_json(regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'g'))
+         THEN json_valid(text) AND NOT odd_json(stripped(text))
          ELSE json_valid(text) END;
 
--- Strings cannot nest: what is left has its own brackets alone.
-CREATE TEMP MACRO stripped(text) AS regexp_replace(text, '"(?:[^"\\]|\\.)*"', '""', 'gs');
 -- (sum, deepest) of a stretch of brackets is a monoid.
 CREATE TEMP MACRO depth_of(text) AS
     list_reduce(
@@ -20,16 +21,16 @@ CREATE TEMP MACRO depth_of(text) AS
         }),
         lambda one, next: {'sum': one.sum + next.sum, 'deepest': greatest(one.deepest, one.sum + next.deepest)}
     ).deepest;
-CREATE TEMP MACRO too_deep(text) AS
-    CASE WHEN length(text) < 400 THEN false
-         WHEN length(text) - length(replace(replace(text, '[', ''), '{', '')) <= 200 THEN false
-         ELSE depth_of(text) > 200 END;
+CREATE TEMP MACRO too_deep(text, deepest) AS
+    CASE WHEN length(text) < 2 * deepest THEN false
+         WHEN length(text) - length(replace(replace(text, '[', ''), '{', '')) <= deepest THEN false
+         ELSE depth_of(text) > deepest END;
 
 -- Of a name given twice the last one counts; the fast way finds the first one.
 CREATE TEMP MACRO repeated(names) AS len(names) > len(list_distinct(names));
 CREATE TEMP MACRO last_of(document, names, name) AS
     json_extract(document, '$.*')[len(names) + 1 - list_position(list_reverse(names), name)];
--- The texts of the values at some paths, which must be constants; null where there is none.
+-- The texts of the values at some paths, which must be constants; null where a value is missing.
 CREATE TEMP MACRO texts_of(document, names, paths) AS
     CASE WHEN repeated(names) THEN list_transform(paths, lambda path: last_of(document, names, path[3:]) ->> '$')
          ELSE json_extract_string(document, paths) END;

@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from adapters.lake.raw_table import SCANNED, SCHEMA
 from batch.events_sql import counts_sql, events_sql
+from batch.expression_sql import quoted
 from core.cells import CellKey, CellOverflowError
 from core.cut import Cut
 from core.declaration.pipeline import Pipeline
 from core.errors import FourfoldError
-from core.kernel.sql_source import quoted
 from core.position import PartitionKey
 from core.rules import Rules
 

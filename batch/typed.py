@@ -11,11 +11,11 @@ import pyarrow as pa
 from adapters.lake.manifest import PartitionState
 from core.cells import DIMENSIONS, MEASURES, MINUTE_MS
 from core.contract import UNSTAMPED_MS
+from core.declaration.pipeline import ALL
 from core.delta import LATE, REJECTED
 from core.errors import InexactError
-from core.kernel.aggregate import ALL
 from core.kernel.kernel import StreamKernel
-from core.kernel.order import lateness, stretches
+from core.kernel.order import epoch_ranges, lateness
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -62,7 +62,7 @@ class PartitionTyping:
         events, times, rejected = kernel.decide.all(chunk["value"].to_pylist(), stamps)
         self.counters.update(REJECTED + rejection.reason for rejection in rejected)
         valid = np.delete(np.arange(len(chunk)), [rejection.place for rejection in rejected])
-        parts = stretches(stamps, self.state.epoch, self._rules.epoch_ms)
+        parts = epoch_ranges(stamps, self.state.epoch, self._rules.epoch_ms)
         epochs = np.repeat([part.epoch for part in parts], [part.end - part.start for part in parts])
         appended = chunk["append_ms"].to_numpy()
         late, newest = lateness(times, appended[valid].tolist(), self.state.newest_ms, self._rules.lateness_ms)

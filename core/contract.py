@@ -1,4 +1,4 @@
-"""What holds of the records of every pipeline: their times, and what decoding may raise."""
+"""What holds of the records of every pipeline: their times, how deep they nest, and what decoding may raise."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ OLDEST_MS: Final = 946_684_800_000
 #: The append time of a record that the broker did not stamp. Its own stamp says nothing about when it was
 #: appended, so such a record begins no epoch and is rejected.
 UNSTAMPED_MS: Final = 0
+
+#: Characters of an RFC 3339 time with an offset.
+SHORTEST_TIME: Final = 20
+LONGEST_TIME: Final = 40
+#: JSON nested deeper is rejected: the verdict must not depend on how deep the caller's stack is.
+DEEPEST: Final = 200
 
 #: What decoding raises for bytes that are no event: not JSON, not UTF-8, None, nested too deep.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError)

@@ -14,7 +14,7 @@ from core.delta import ACCEPTED, DUPLICATES, LATE, DeadLetter, Delta
 from core.horizon import Horizon
 from core.kernel.decide import Rejection
 from core.kernel.kernel import StreamKernel
-from core.kernel.order import Stretch, first_seen, lateness, stretches
+from core.kernel.order import EpochRange, epoch_ranges, first_seen, lateness
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
@@ -64,11 +64,11 @@ class PartitionFold:
         if identity is None:
             return
         part = _Slice.of(self._kernel, records)
-        for stretch in stretches(part.appended, self._warm_epoch, self._rules.epoch_ms):
-            if stretch.epoch > self._warm_epoch:
-                self._warm_epoch = stretch.epoch
-                self._horizon.enter(stretch.epoch)
-            self._horizon.current.update(map(identity, part.events[part.accepted_in(stretch)]))
+        for span in epoch_ranges(part.appended, self._warm_epoch, self._rules.epoch_ms):
+            if span.epoch > self._warm_epoch:
+                self._warm_epoch = span.epoch
+                self._horizon.enter(span.epoch)
+            self._horizon.current.update(map(identity, part.events[part.accepted_in(span)]))
 
     def fold(self, records: Sequence[Record], end: int, delta: Delta) -> None:
         """Folds the records of a stretch of the log that ends before offset `end` into `delta`.
@@ -87,11 +87,11 @@ class PartitionFold:
         old, epoch, accepted = self.position, self.position.epoch, 0
         part = _Slice.of(self._kernel, records)
         late, newest = lateness(part.times, part.stamps, old.newest_ms, self._rules.lateness_ms)
-        for stretch in stretches(part.appended, epoch, self._rules.epoch_ms):
-            epoch = stretch.epoch
+        for span in epoch_ranges(part.appended, epoch, self._rules.epoch_ms):
+            epoch = span.epoch
             self._horizon.enter(epoch)
-            accepted += self._count(epoch, part, part.accepted_in(stretch), late, delta)
-            for rejection in part.rejected_in(stretch):
+            accepted += self._count(epoch, part, part.accepted_in(span), late, delta)
+            for rejection in part.rejected_in(span):
                 delta.reject(epoch, self._letter(records[rejection.place], rejection))
         delta.condense()
         last = next((record for record in reversed(records) if record.timestamp != UNSTAMPED_MS), None)
@@ -160,12 +160,10 @@ class _Slice(NamedTuple):
             stamps = [append_ms for place, append_ms in enumerate(appended) if place not in gone]
         return cls(appended, events, times, stamps, rejected, bad)
 
-    def accepted_in(self, stretch: Stretch) -> slice:
-        """Where the events of a stretch are among all events."""
-        return slice(
-            stretch.start - bisect_left(self.bad, stretch.start), stretch.end - bisect_left(self.bad, stretch.end)
-        )
+    def accepted_in(self, span: EpochRange) -> slice:
+        """Where the events of a range are among all events."""
+        return slice(span.start - bisect_left(self.bad, span.start), span.end - bisect_left(self.bad, span.end))
 
-    def rejected_in(self, stretch: Stretch) -> list[Rejection]:
-        """The rejections of a stretch."""
-        return self.rejected[bisect_left(self.bad, stretch.start) : bisect_left(self.bad, stretch.end)]
+    def rejected_in(self, span: EpochRange) -> list[Rejection]:
+        """The rejections of a range."""
+        return self.rejected[bisect_left(self.bad, span.start) : bisect_left(self.bad, span.end)]

@@ -18,7 +18,7 @@ _HEAD_LENGTH: Final = 19
 
 
 class _Known(dict[str, int]):
-    """Texts that are known already, so many at most."""
+    """Texts that were parsed before, at most `limit` of them."""
 
     def __init__(self, parse: Callable[[str], int], limit: int) -> None:
         super().__init__()

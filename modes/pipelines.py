@@ -8,11 +8,10 @@ from typing import Final
 
 from core.cells import DIMENSIONS, MEASURES
 from core.declaration.error import nearest
-from core.declaration.pipeline import Pipeline
+from core.declaration.pipeline import ALL, Pipeline
 from core.declaration.reader import LARGEST_FILE, read
 from core.errors import ConfigurationError
 from core.events import TOPICS
-from core.kernel.aggregate import ALL
 from core.kernel.kernel import Kernel
 from modes.settings import Settings
 
@@ -33,7 +32,7 @@ def pipeline_named(name: str) -> Pipeline:
         name: One of `names`, or the path of a file that ends in .toml.
 
     Raises:
-        ConfigurationError: There is none, it cannot be read, or it is wrong (`DeclarationError`, with the place).
+        ConfigurationError: It does not exist, cannot be read, or it is wrong (`DeclarationError`, with the place).
     """
     if name.endswith(_ENDING):
         return read_file(Path(name))

@@ -16,6 +16,10 @@ EXACT: Final = 2**53
 FieldKind = Literal["string", "integer", "decimal", "boolean"]
 TimeFormat = Literal["rfc3339", "epoch_s", "epoch_ms", "epoch_us"]
 Path = tuple[str, ...]
+#: What a number of a format is multiplied with, and then divided by, to give milliseconds.
+TIME_UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
+#: The dimension that every event has, with the one value "".
+ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,13 @@ class Envelope:
     time: Path | None
     time_format: TimeFormat
     data: Path
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What it requires beside type and time, in the order of faults."""
+        if self.cloudevents:
+            return CLOUDEVENTS
+        return () if self.id is None else (self.id,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +220,7 @@ class Pipeline:
     logic: str = STANDARD
 
     def under(self, logic: str) -> Self:
-        """This pipeline under one of its logics. Raises `ConfigurationError` for a name that is none."""
+        """This pipeline under one of its logics. Raises `ConfigurationError` for an unknown name."""
         if logic == self.logic:
             return self
         if logic == STANDARD or logic not in self.logics:

@@ -10,6 +10,7 @@ from core.declaration.error import DeclarationError, Mistake, Place, line_of, ne
 from core.declaration.expression import Expression, ExpressionError, Kind, Operand, parse
 from core.declaration.pattern import texts
 from core.declaration.pipeline import (
+    ALL,
     CLOUDEVENTS,
     ID_TEXT,
     STANDARD,
@@ -36,7 +37,7 @@ LARGEST_FILE: Final = 256 * 1024
 #: Most streams, fields of one, measures, dimensions: each costs at every event.
 MOST: Final = 64
 #: The dimension that every event has, and words that stand beside measures in files and answers.
-RESERVED: Final = {"all", "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"}
+RESERVED: Final = {ALL, "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"}
 RESERVED_TOPICS: Final = {"dead_letters", "repairs", "clock"}
 #: A dimension with more possible values than this must say so.
 MOST_VALUES: Final = 100_000

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, Final
 
-from core.declaration.pipeline import Dimension, Field, Measure, Path, Pipeline
+from core.declaration.pipeline import ALL, Dimension, Field, Measure, Path, Pipeline
 from core.kernel.event_type import EventType, attribute
 from core.kernel.python_source import source_of
 
-#: The dimension that every event has, with the one value "".
-ALL: Final = "all"
+#: What each event adds to a count.
 ONE: Final = "1"
 
 
@@ -62,7 +61,7 @@ class Aggregate:
             attrgetter(".".join(map(attribute, self._base))) if self._base else None
         )
         self.source = "\n".join(self._source()) + "\n"
-        made: dict[str, Any] = {**scope, "attrgetter": attrgetter}
+        made: dict[str, Any] = {**scope, "attrgetter": attrgetter, "text_of": text_of}
         exec(compile(self.source, f"<aggregate {pipeline.name}.{stream}>", "exec"), made)  # noqa: S102 - of checked nodes
         #: adds the events of a tally to its sums, and lets go of them
         self.condense: Callable[[Tally], None] = made["condense"]
@@ -99,12 +98,10 @@ class Aggregate:
     def _only_counts(self) -> bool:
         """Whether there is nothing but counting, which `Counter` does in C: twice as fast as a loop."""
         return all(each.sum is None and each.where is None for each in self._measures) and not any(
-            len(each.fields) > 1 or self._fields[each.fields[0]].optional or not self._plain(each)
+            len(each.fields) > 1 or field.optional or field.type.kind == "decimal"
             for each in self._dimensions
+            for field in (self._fields[name] for name in each.fields)
         )
-
-    def _plain(self, dimension: Dimension) -> bool:
-        return all(self._fields[name].type.kind != "decimal" for name in dimension.fields)
 
     def _read(self, field: Field) -> str:
         return self._event.value(field, "e", len(self._base))
@@ -121,12 +118,11 @@ class Aggregate:
         yield "def condense(tally):"
         yield "    events = tally.events"
         for number, field in enumerate(self._distinct):
-            text = "" if field.type.kind == "string" else "map(str, "
-            if field.optional or text or field.type.kind == "decimal":
-                values = f"[v for e in events if (v := {self._read(field)}) is not None]"
-            else:
-                values = f"map(distinct_{number}, events)"
-            yield f"    tally.distinct[{number}].extend({text}{values}{')' if text else ''})"
+            values = f"map(distinct_{number}, events)"
+            if field.optional or field.type.kind != "string":
+                value = "v" if field.type.kind == "string" else "text_of(v)"
+                values = f"[{value} for e in events if (v := {self._read(field)}) is not None]"
+            yield f"    tally.distinct[{number}].extend({values})"
         yield from self._counting() if self._counts else self._summing()
         yield "    events.clear()"
 

@@ -23,7 +23,7 @@ class Columns:
         self._event = event
         self._stream = pipeline.streams[stream]
         self.source = "\n".join(self._source()) + "\n"
-        made: dict[str, Any] = {**scope, "text": text_of}
+        made: dict[str, Any] = {**scope, "text_of": text_of}
         exec(compile(self.source, f"<columns {pipeline.name}.{stream}>", "exec"), made)  # noqa: S102 - of checked nodes
         self._of = made["columns"]
 
@@ -54,7 +54,7 @@ class Columns:
         values = [f"v{number}" for number in range(len(reads))]
         value = values[0] if len(names) == 1 else f"({', '.join(values)})"
         absent = " or ".join(f"{each} is None" for each in held)
-        return f"[None if {absent} else text({value}) for e in events]"
+        return f"[None if {absent} else text_of({value}) for e in events]"
 
     def _measure(self, measure: Measure) -> str:
         if self._pipeline.streams[measure.stream] is not self._stream:

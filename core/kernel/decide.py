@@ -10,16 +10,16 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS
-from core.declaration.pipeline import EXACT, Field, Pipeline
+from core.contract import DEEPEST, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS
+from core.declaration.pipeline import EXACT, TIME_UNITS, Field, Pipeline
 from core.kernel.event_type import EventType
-from core.kernel.json_document import DEEPEST, is_sound
-from core.kernel.judge import Judge, decimal_of, unit_of
+from core.kernel.json_document import is_sound
+from core.kernel.judge import Judge, decimal_of
 from core.kernel.python_source import source_of
 from core.rfc3339 import millis
 from core.verdict import Rejected
 
-#: So many texts that match a pattern are known at once.
+#: At most this many texts that match a pattern are kept.
 _KNOWN_LIMIT: Final = 1 << 16
 
 
@@ -125,10 +125,12 @@ class Decide:
             time, timely = "append_ms", f"append_ms != {UNSTAMPED_MS}"
         else:
             given = self.event.raw(envelope.time, "e")
-            # get is faster than [] of a dictionary that knows what is missing
-            time = f"known_time({given}, 0) or millis[{given}]" if envelope.time_format == "rfc3339" else given
-            multiplier, divisor = unit_of(envelope.time_format)
-            time += (f" * {multiplier}" if multiplier > 1 else "") + (f" // {divisor}" if divisor > 1 else "")
+            if envelope.time_format == "rfc3339":
+                # get is faster than [] of a dictionary that knows what is missing
+                time = f"known_time({given}, 0) or millis[{given}]"
+            else:
+                multiplier, divisor = TIME_UNITS[envelope.time_format]
+                time = f"{given} * {multiplier} // {divisor}"
             timely = f"{OLDEST_MS} <= time_ms <= append_ms + {FUTURE_LIMIT_MS}"
             # so a record without an append time, which is 0, does not pass
         checks = " and ".join(

@@ -8,11 +8,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from core.declaration.pipeline import CLOUDEVENTS, Field, FieldType, Path, Pipeline
+from core.contract import LONGEST_TIME, SHORTEST_TIME
+from core.declaration.pipeline import Field, FieldType, Path, Pipeline
 
-#: Longest and shortest RFC 3339 time with an offset, in characters.
-SHORTEST_TIME: Final = 20
-LONGEST_TIME: Final = 40
 _TIME: Final = Annotated[str, Meta(min_length=SHORTEST_TIME, max_length=LONGEST_TIME)]
 
 
@@ -30,9 +28,7 @@ class EventType:
         self._leaves: dict[Path, tuple[Any, bool]] = {}
         if envelope.cloudevents:
             self._leaves["type",] = (Literal[pipeline.streams[stream].event], False)
-            self._add(*CLOUDEVENTS)
-        elif envelope.id is not None:
-            self._add(envelope.id)
+        self._add(*envelope.fields)
         if envelope.time is not None:
             self._leaves[envelope.time] = (_TIME if envelope.time_format == "rfc3339" else int, False)
         self._add(*fields)

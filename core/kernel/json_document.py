@@ -7,10 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from core.contract import DEEPEST
 from core.verdict import Reason, Rejected
 
-#: JSON nested deeper is refused: the answer must not depend on how deep the caller's stack is.
-DEEPEST: Final = 200
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: A number that no double holds is infinite, which matters only to those who ask for it.
 _decode: Final = msgspec.json.Decoder(float_hook=float).decode

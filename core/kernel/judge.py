@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from core.contract import FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
+from core.contract import FUTURE_LIMIT_MS, LONGEST_TIME, OLDEST_MS, SHORTEST_TIME, UNSTAMPED_MS, not_stamped
 from core.declaration.pattern import compiled
-from core.declaration.pipeline import CLOUDEVENTS, EXACT, Field, FieldType, Pipeline, Rule, TimeFormat
-from core.kernel.event_type import LONGEST_TIME, SHORTEST_TIME
+from core.declaration.pipeline import EXACT, TIME_UNITS, Field, FieldType, Pipeline, Rule, TimeFormat
 from core.kernel.json_document import document_of
 from core.kernel.python_source import function_of
 from core.rfc3339 import millis
@@ -21,8 +20,6 @@ from core.verdict import Reason, Rejected
 
 _TIME_TEXT: Final = FieldType("string")
 _TIME_NUMBER: Final = FieldType("integer")
-#: Numbers of a format in a second, over milliseconds in one: (multiply, divide).
-_UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
 
 
 class Judged(NamedTuple):
@@ -30,13 +27,11 @@ class Judged(NamedTuple):
 
     Attributes:
         time_ms: Event time, ms since 1970; the append time where the declaration has none.
-        identity: What names it within its stream; None where events have no id.
         values: By field: decimals as scaled integers, None where an optional one is absent.
         document: What the bytes say.
     """
 
     time_ms: int
-    identity: Any
     values: Mapping[str, Any]
     document: Mapping[str, Any]
 
@@ -98,8 +93,7 @@ class Judge:
         self._fields = [(each.name, _Leaf(each)) for each in self._stream.fields.values()]
         self._rules = [(rule, function_of(rule.condition)) for rule in self._stream.rules]
         self._type = _Leaf(Field("type", ("type",), FieldType("string")))
-        self._head = [_Leaf(each) for each in CLOUDEVENTS]
-        self._id = None if envelope.id is None else _Leaf(envelope.id)
+        self._head = [_Leaf(each) for each in envelope.fields]
         self._time: _Leaf | None = None
         if envelope.time is not None:
             kind = _TIME_TEXT if envelope.time_format == "rfc3339" else _TIME_NUMBER
@@ -121,13 +115,13 @@ class Judge:
         document = document_of(value)
         if type(document) is not dict:
             raise Rejected(Reason.WRONG_TYPE, f"Expected `object`, got `{_kind(document)}`")
-        identity = self._envelope_of(document)
+        self._check_envelope(document)
         time_ms = self._time_of(document, append_ms)
         values = {name: leaf.value(document) for name, leaf in self._fields}
         for rule, holds in self._rules:
             if holds(values) is False:
                 raise Rejected(rule.reason, f"{rule.condition.text} does not hold{self._told(rule, values)}")
-        return Judged(time_ms, identity, values, document)
+        return Judged(time_ms, values, document)
 
     def _told(self, rule: Rule, values: Mapping[str, Any]) -> str:
         """The values that a rule looked at, but for personal ones."""
@@ -135,16 +129,15 @@ class Judge:
         told = [f"{name}: {values[name]!r}" for name in sorted(rule.condition.names) if not fields[name].personal]
         return f" ({', '.join(told)})" if told else ""
 
-    def _envelope_of(self, document: Any) -> Any:
-        if not self._envelope.cloudevents:
-            return None if self._id is None else self._id.value(document)
-        kind = self._type.value(document)
-        if kind != self._stream.event:
-            if kind in self._events:
-                raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
-            raise Rejected(Reason.UNKNOWN_TYPE, f"Invalid value {kind!r} - at `$.type`")
-        _, identity, source = [leaf.value(document) for leaf in self._head]
-        return source, identity
+    def _check_envelope(self, document: Any) -> None:
+        if self._envelope.cloudevents:
+            kind = self._type.value(document)
+            if kind != self._stream.event:
+                if kind in self._events:
+                    raise Rejected(Reason.WRONG_TOPIC, f"{kind} does not belong on this topic")
+                raise Rejected(Reason.UNKNOWN_TYPE, f"Invalid value {kind!r} - at `$.type`")
+        for leaf in self._head:
+            leaf.value(document)
 
     def _time_of(self, document: Any, append_ms: int) -> int:
         if self._time is None:
@@ -166,13 +159,8 @@ def _millis(value: Any, form: TimeFormat) -> int:
             return millis[value]
         except ValueError as error:
             raise Rejected(Reason.BAD_FORMAT, f"time: {error}") from None
-    multiplier, divisor = unit_of(form)
+    multiplier, divisor = TIME_UNITS[form]
     return int(value) * multiplier // divisor
-
-
-def unit_of(form: TimeFormat) -> tuple[int, int]:
-    """What a number of a time format is multiplied with, and then divided by, to give milliseconds."""
-    return _UNITS.get(form, (1, 1))
 
 
 def _string(node: Any, wanted: FieldType, place: str, pattern: re.Pattern[str] | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from core.horizon import Horizon
 
 
-class Stretch(NamedTuple):
+class EpochRange(NamedTuple):
     """Records of one epoch, one after the other: places from `start` up to before `end`."""
 
     epoch: int
@@ -21,7 +21,7 @@ class Stretch(NamedTuple):
     end: int
 
 
-def stretches(appended: Sequence[int], epoch: int, epoch_ms: int) -> list[Stretch]:
+def epoch_ranges(appended: Sequence[int], epoch: int, epoch_ms: int) -> list[EpochRange]:
     """Records by epoch, which is the running maximum of append time over epoch length.
 
     Args:
@@ -32,10 +32,10 @@ def stretches(appended: Sequence[int], epoch: int, epoch_ms: int) -> list[Stretc
     if not appended:
         return []
     if max(appended) < (epoch + 1) * epoch_ms:
-        return [Stretch(epoch, 0, len(appended))]
+        return [EpochRange(epoch, 0, len(appended))]
     epochs = list(accumulate((append_ms // epoch_ms for append_ms in appended), max, initial=epoch))[1:]
     bounds = [0, *(place for place in range(1, len(epochs)) if epochs[place] != epochs[place - 1]), len(epochs)]
-    return [Stretch(epochs[start], start, end) for start, end in pairwise(bounds)]
+    return [EpochRange(epochs[start], start, end) for start, end in pairwise(bounds)]
 
 
 def lateness(times: Sequence[int], appended: Sequence[int], newest_ms: int, lateness_ms: int) -> tuple[list[int], int]:
@@ -59,7 +59,7 @@ def lateness(times: Sequence[int], appended: Sequence[int], newest_ms: int, late
     newest = max(newest, newest_ms)
     late: list[int] = []
     before, start = newest_ms, 0
-    # none but these can be late; most often there are none
+    # only these can be late, and usually no event is
     for place in [place for place, time_ms in enumerate(times) if time_ms < newest - lateness_ms]:
         before, start = max(before, max(seen[start:place], default=before)), place
         if times[place] < before - lateness_ms:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -332,7 +333,7 @@ def test_a_command_that_only_waits_is_told_when_a_server_is_given_up(
         with with_servers(settings) as served:
             assert served.redis.startswith("redis://127.0.0.1:")
             EmbeddedServers(tmp_path / "data").stop()
-            time.sleep(BOUND_S)
+            threading.Event().wait(BOUND_S)
             raise AssertionError("it waits for ever")
 
     began = time.monotonic()

@@ -15,7 +15,7 @@ from core.rfc3339 import millis, to_text
 
 NEW_YEAR_MS = 1_767_225_600_000
 
-#: So many texts are known at once.
+#: As many texts are kept at most.
 MOST_TEXTS = 1 << 16
 MOMENTS_MS = st.integers(-30_610_224_000_000, 253_402_300_799_999)
 

@@ -15,6 +15,7 @@ from serving.http.broadcast import Broadcast
 from serving.http.sources import Sources
 from tests.support.api_world import ApiWorld
 from tests.support.events import NOW_MS, at
+from tests.support.waiting import turned
 
 
 def broadcast(world: ApiWorld, heartbeat_s: float = 60, every_s: float = 0) -> Broadcast:
@@ -45,6 +46,13 @@ def parsed(frame: bytes) -> tuple[str, int, dict[str, Any]]:
 
 async def following(watch: AsyncIterator[bytes]) -> tuple[str, int, dict[str, Any]]:
     return parsed(await anext(watch))
+
+
+async def noticed(made: Broadcast, act: Callable[[], object]) -> None:
+    """Does something, and returns when the broadcast has seen it."""
+    beats = made.beats
+    act()
+    await turned(lambda: made.beats > beats, "the broadcast to look")
 
 
 def more(world: ApiWorld, offset: int) -> None:
@@ -121,8 +129,7 @@ def test_a_change_comes_before_any_heartbeat(world: ApiWorld) -> None:
         watch = made.watch()
         await following(watch)
         for _ in range(5):
-            world.tick()
-            await asyncio.sleep(0.005)
+            await noticed(made, world.tick)
         more(world, 15)
         assert (await following(watch))[:2] == ("counts", 2)
 
@@ -136,8 +143,7 @@ def test_changes_are_told_so_often_at_most(world: ApiWorld) -> None:
         watch = made.watch()
         await following(watch)
         for offset in range(20, 25):
-            more(world, offset)
-            await asyncio.sleep(0.005)
+            await noticed(made, lambda offset=offset: more(world, offset))  # type: ignore[misc]
         assert made._fanout.number == 1
 
     play(made, scenario)
@@ -156,8 +162,7 @@ def test_a_problem_is_told_once_and_so_is_its_end(world: ApiWorld) -> None:
             2,
             {"title": "Service Unavailable", "status": 503, "detail": "Redis does not answer"},
         )
-        world.tick()
-        await asyncio.sleep(0.005)
+        await noticed(made, world.tick)
         world.reader.trouble = None
         world.tick()
         assert (await following(watch))[:2] == ("counts", 3)

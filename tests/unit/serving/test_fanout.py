@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from serving.http.fanout import Fanout
+from tests.support.waiting import suspended
 
 
 def play(scenario: Callable[[Fanout], Awaitable[None]], clock: Callable[[], float] = lambda: 0.0) -> None:
@@ -19,7 +20,7 @@ async def waiting(fanout: Fanout) -> tuple[AsyncIterator[bytes], asyncio.Task[by
     """A watcher that waits for its next frame."""
     watch = fanout.watch()
     task = asyncio.ensure_future(anext(watch))
-    await asyncio.sleep(0)
+    await suspended(task)
     return watch, task
 
 
@@ -68,7 +69,7 @@ def test_who_is_slow_skips_what_came_meanwhile() -> None:
             fanout.tell(frame)
         assert await anext(watch) == b"4"
         task = asyncio.ensure_future(anext(watch))
-        await asyncio.sleep(0)
+        await suspended(task)
         assert not task.done()
         fanout.tell(b"5")
         assert await task == b"5"

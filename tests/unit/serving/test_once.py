@@ -9,6 +9,7 @@ import pytest
 
 from serving.answer import Answer
 from serving.http.once import Once
+from tests.support.waiting import suspended
 
 
 class Work:
@@ -37,7 +38,7 @@ def test_it_is_done_once_for_all_who_ask_even_if_the_first_gives_up(work: Work) 
         once, answer = Once(), Answer(lost=10)
         work.leave.clear()
         asked = [asyncio.create_task(once.of(answer, work, 1)) for _ in range(20)]
-        await asyncio.sleep(0)
+        await suspended(*asked)
         asked[0].cancel()
         work.leave.set()
         return [*await asyncio.gather(*asked[1:]), await once.of(answer, work, 2)]

@@ -18,7 +18,7 @@ from serving.merge import Users
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
 from tests.support.events import CLICKS_0
-from tests.support.waiting import until
+from tests.support.waiting import suspended, turned, until
 
 T = TypeVar("T")
 
@@ -146,9 +146,9 @@ def test_one_thread_asks_and_any_number_wait_for_the_next_tick(source: Source) -
 def test_one_who_gives_up_does_not_disturb_the_others(ticker: Ticker) -> None:
     async def scenario() -> int:
         waiting = [asyncio.create_task(ticker.after(0)) for _ in range(3)]
-        await asyncio.sleep(0)
+        await suspended(*waiting)
         waiting[0].cancel()
-        await asyncio.sleep(0)
+        await turned(waiting[0].done, "one to give up")
         ticker.tick()
         return (await waiting[1]).number + (await waiting[2]).number
 
@@ -158,7 +158,7 @@ def test_one_who_gives_up_does_not_disturb_the_others(ticker: Ticker) -> None:
 def test_a_stopped_ticker_lets_everybody_go(ticker: Ticker) -> None:
     async def scenario() -> int:
         waiting = asyncio.create_task(ticker.after(0))
-        await asyncio.sleep(0)
+        await suspended(waiting)
         ticker.stop()
         return (await waiting).number
 
@@ -169,7 +169,7 @@ def test_a_stopped_ticker_lets_everybody_go(ticker: Ticker) -> None:
 def test_a_loop_that_ended_while_somebody_waited_is_no_trouble(ticker: Ticker) -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(ticker.after(0))
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(suspended(task))
     task.cancel()
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
     loop.close()
@@ -235,7 +235,7 @@ def test_the_same_question_is_counted_once_a_second(source: Source, users: UserC
     async def scenario() -> list[int]:
         source.may_count.clear()
         asked = [asyncio.create_task(users.of(1, 5)) for _ in range(20)]
-        await asyncio.sleep(0)
+        await suspended(*asked)
         asked[0].cancel()
         source.may_count.set()
         first = {(await task).users.number for task in asked[1:]}

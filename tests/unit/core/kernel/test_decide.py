@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,55 +9,17 @@ from typing import Any
 
 import pytest
 
-from core.contract import UNSTAMPED_MS
 from core.declaration.pipeline import Pipeline
 from core.declaration.reader import read
 from core.events import TOPICS
 from core.kernel.decide import Decide
 from core.kernel.judge import Judge
 from core.verdict import Rejected
+from tests.support.edits import EDITS, edits
 from tests.support.events import NOW_MS, as_bytes, click
 from tests.support.mutations import mutated
 
 SHOP = read(Path("pipelines/shop.toml").read_bytes(), "shop.toml")
-#: Everything that the shop does not have.
-EDITS = read(
-    b"""
-name = "edits"
-description = "Edits of a wiki"
-
-[envelope]
-id = "/meta/id"
-time = "/at"
-time_format = "epoch_s"
-data = "/"
-
-[types]
-name  = { type = "string", minLength = 1, maxLength = 20 }
-money = { type = "decimal", scale = 2, minimum = 0, maximum = 1_000 }
-paid  = { type = "decimal", scale = 3, text = true, minimum = -5, maximum = 5 }
-
-[streams.edits]
-fields.wiki    = { type = "name", path = "/meta/wiki" }
-fields.lang    = { type = "string", pattern = "[a-z]{2,3}", optional = true }
-fields.kind    = { type = "string", enum = ["edit", "new"] }
-fields.bot     = { type = "boolean", optional = true }
-fields.size    = { type = "integer", path = "/page/size", optional = true }
-fields.title   = { type = "name", path = "/page/class", optional = true }
-fields.cost    = { type = "money" }
-fields.fee     = { type = "money", optional = true }
-fields.tip     = { type = "paid" }
-require.small   = "size < 1000"
-require.no_loss = "cost >= fee or bot"
-
-[dimensions]
-wiki = { by = "wiki", open = true }
-
-[measures]
-edits = { count = "edits" }
-""",
-    "edits.toml",
-)
 
 
 def judged(judge: Judge, value: bytes | None, append_ms: int) -> Any:
@@ -103,65 +64,8 @@ def test_the_shop_is_decided_as_judged(topic: str) -> None:
     assert rejected > 1_000
 
 
-SCRAPS: list[Any] = [
-    None,
-    "",
-    "x",
-    "en",
-    "EN",
-    "x" * 21,
-    "edit",
-    "1.5",
-    "-4.125",
-    "5.001",
-    "1e2",
-    0,
-    -1,
-    999,
-    1_000,
-    1.0,
-]
-SCRAPS += [
-    12.9,
-    12.905,
-    1e300,
-    2**53,
-    2**63,
-    -(2**63) - 1,
-    True,
-    False,
-    [],
-    {},
-    {"wiki": "en"},
-    {"size": 5},
-    {"class": 5},
-]
-
-
 def test_all_kinds_of_fields_are_decided_as_judged() -> None:
-    draw = random.Random(5)
-    records: list[tuple[bytes | None, int]] = []
-    for number in range(20_000):
-        document: dict[str, Any] = {
-            "meta": {"id": f"e{number}", "wiki": draw.choice(["en", "de"])},
-            "at": NOW_MS // 1000 - draw.randrange(100),
-            "kind": draw.choice(["edit", "new"]),
-            "cost": draw.choice([1, 2.5, 12.9, 999.99]),
-            "tip": draw.choice(["1.5", "-4.125", "0"]),
-        }
-        optional = {"lang": "en", "bot": draw.random() < 0.5, "fee": 2.5}
-        document |= {name: value for name, value in optional.items() if draw.random() < 0.5}
-        if draw.random() < 0.5:
-            document["page"] = {"size": draw.choice([1, 999, 1_000]), "class": "Main"}
-        place = document if draw.random() < 0.5 else draw.choice([document["meta"], document.get("page", document)])
-        if draw.random() < 0.7:
-            name = draw.choice([*place, "page", "lang", "fee"])
-            if draw.random() < 0.2:
-                place.pop(name, None)
-            else:
-                place[name] = draw.choice(SCRAPS)
-        at = UNSTAMPED_MS if draw.random() < 0.01 else NOW_MS
-        records.append((json.dumps(document).encode(), at))
+    records = edits(20_000, 5)
     accepted, rejected = check(EDITS, "edits", records)
     assert accepted > 3_000
     assert rejected > 3_000

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch import expression_sql
 from core.declaration.expression import Expression, ExpressionError, Operand, parse
-from core.kernel import sql_source
 from core.kernel.python_source import function_of
 
 FIELDS = {
@@ -71,7 +71,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def by_sql(connection: duckdb.DuckDBPyConnection, expression: Expression, rows: list[dict[str, Any]]) -> list[Any]:
     connection.register("events", pa.Table.from_pylist(rows, SCHEMA))
-    sql = sql_source.source_of(expression.root, sql_source.quoted)
+    sql = expression_sql.source_of(expression.root, expression_sql.quoted)
     return [found for (found,) in connection.execute(f"select {sql} from events").fetchall()]
 
 

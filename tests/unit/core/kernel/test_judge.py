@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.contract import UNSTAMPED_MS
+from core.contract import DEEPEST, UNSTAMPED_MS
 from core.declaration.reader import read
 from core.events import CLICKS, SALES, TOPICS
-from core.kernel.json_document import DEEPEST, is_sound, too_deep
+from core.kernel.json_document import is_sound, too_deep
 from core.kernel.judge import Judge, Judged
 from core.verdict import Rejected
 from producers.variants import VARIANTS
@@ -74,7 +74,7 @@ def test_verdicts_are_those_of_the_contract() -> None:
         if isinstance(found, Judged) and isinstance(known, tuple):
             time_ms, event = known
             assert found.time_ms == time_ms
-            assert found.identity == (event.source, event.id)
+            assert (found.document["source"], found.document["id"]) == (event.source, event.id)
             assert found.values == msgspec.structs.asdict(event.data)
             seen["accepted"] += 1
         elif isinstance(found, str) and isinstance(known, str):
