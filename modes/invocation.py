@@ -10,6 +10,7 @@ import structlog
 import typer
 
 from modes import logs
+from modes.pipelines import pipeline_of
 from modes.settings import Settings, doubts, load
 
 log = structlog.get_logger(__name__)
@@ -30,14 +31,25 @@ class _State:
 state = _State()
 
 
-def settings_of(*, role: bool = False, **overrides: object) -> Settings:
-    """`role`: a process whose log somebody keeps; the others speak only when something is wrong."""
+def settings_of(*, role: bool = False, counting: bool = True, **overrides: object) -> Settings:
+    """The settings of a command.
+
+    Args:
+        role: Whether it is a process whose log somebody keeps; the others speak only when something is wrong.
+        counting: Whether the pipeline that is set must be one that can be counted.
+        overrides: Options of the command line, by setting.
+
+    Raises:
+        ConfigurationError: A setting is invalid.
+    """
     settings = load(**overrides)
     level = "debug" if state.debug else settings.log_level if role else "warning"
     logs.configure(level, settings.log_format)
     _say_doubts(role=role)
-    # every command refuses a mode that cannot run, before it does anything
+    # every command refuses a mode, a pipeline or a logic that cannot run, before it does anything
     _ = settings.mode_row
+    if counting:
+        pipeline_of(settings)
     return settings
 
 

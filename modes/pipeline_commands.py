@@ -42,7 +42,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """What a pipeline declares: streams, fields, measures, dimensions."""
-    pipeline = pipeline_named(name or settings_of().pipeline)
+    pipeline = pipeline_named(name or settings_of(counting=False).pipeline)
     document = _document(pipeline)
     if as_json:
         print(json.dumps(document))

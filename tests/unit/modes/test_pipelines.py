@@ -32,7 +32,13 @@ def settings(**more: str) -> Settings:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["fourfold", "pipeline", *arguments])
+    return started(monkeypatch, capsys, "pipeline", *arguments)
+
+
+def started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["fourfold", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     said = capsys.readouterr()
@@ -124,3 +130,37 @@ def test_what_is_wrong_with_a_pipeline_that_is_set_ends_a_command(tmp_path: Path
     file.write_text(SHOP.replace('sum = "quantity"', 'sum = "quantty"'))
     with pytest.raises(DeclarationError, match=r"line \d+.*there is no field 'quantty': did you mean 'quantity'\?"):
         pipeline_of(settings(pipeline=str(file)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FOURFOLD_PIPELINE", "shpo", "there is no pipeline 'shpo'"),
+        ("FOURFOLD_LOGIC", "price", "there is no logic 'price'"),
+    ],
+)
+@pytest.mark.parametrize("command", [["up"], ["process"], ["batch", "--once"], ["counts"], ["serve"]], ids=" ".join)
+def test_each_command_refuses_it_before_anything_starts(
+    command: list[str],
+    name: str,
+    value: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    code, out, error = started(monkeypatch, capsys, *command)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert said in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_pipeline_of_another_kind_can_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bikes.toml"
+    file.write_text(OTHER)
+    monkeypatch.setenv("FOURFOLD_PIPELINE", str(file))
+    assert "stream trips" in run(monkeypatch, capsys, "show")[1]
