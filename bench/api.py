@@ -23,7 +23,7 @@ from bench.stage import Stage, stage
 from bench.waiting import STALL_S, until
 from modes.race.latency import Latency, summary
 from modes.settings import Settings
-from modes.wiring import auditor, merge
+from modes.wiring.answers import auditor, merge
 
 RATE: Final = 2000.0
 CLIENTS: Final = 50

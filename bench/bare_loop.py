@@ -19,7 +19,8 @@ from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from modes.pipelines import kernel_of
 from modes.settings import Settings
-from modes.wiring import speed_sink, topics
+from modes.wiring.kafka import topics
+from modes.wiring.speed import speed_sink
 from processors.processor import SLICE
 from processors.worker import GC_THRESHOLD, POLL_RECORDS
 

@@ -18,7 +18,7 @@ from bench.lap import Lap
 from core.cut import Cut
 from modes.pipelines import pipeline_of
 from modes.settings import Settings
-from modes.wiring import raw_table, view_store
+from modes.wiring.lake import raw_table, view_store
 
 
 def archive(settings: Settings, cut: Cut) -> Mapping[str, int]:

@@ -27,7 +27,8 @@ from core.cut import Cut
 from core.errors import InexactError
 from core.ledger import Ledger
 from modes.settings import Settings
-from modes.wiring import auditor, raw_table, view_store
+from modes.wiring.answers import auditor
+from modes.wiring.lake import raw_table, view_store
 
 ARCHIVE: Final = Contender("archive", "archive", ["bench.batch_job", "archive"])
 FULL: Final = Contender("full", "full, pandas engine", ["bench.batch_job", "full"])

@@ -19,7 +19,8 @@ from bench.stage import Stage, stage
 from bench.start_gate import StartGate
 from core.ledger import Ledger
 from core.position import PartitionKey, Vector
-from modes.wiring import auditor, consumer_group, group_token
+from modes.wiring.answers import auditor
+from modes.wiring.speed import consumer_group, group_token
 
 #: (name, contender, compared with, at least)
 RATIOS: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from adapters.embedded.launch import die_with
+from adapters.launch import die_with
 from modes import logs
 from modes.settings import Settings, load
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bench.stage import Stage
 from core.errors import FourfoldError
-from modes.wiring import dirt
+from modes.wiring.traffic import dirt
 from producers.emitter import Emitter
 from producers.role import FLUSH_S, wall_ms
 from producers.stream import ShopStream

@@ -24,7 +24,7 @@ from core.kernel.kernel import Kernel
 from core.verdict import Rejected
 from modes.pipelines import kernel_of
 from modes.settings import Settings
-from modes.wiring import raw_table
+from modes.wiring.lake import raw_table
 
 _COLUMNS: Final = ["reason", "id", "minute", "campaign", "product", "country", *MEASURES]
 

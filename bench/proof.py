@@ -18,7 +18,9 @@ from core.errors import InexactError
 from core.ledger import UNAUDITED, Ledger, Truth
 from core.position import Vector
 from modes.settings import Settings
-from modes.wiring import auditor, speed_reader, view_store
+from modes.wiring.answers import auditor
+from modes.wiring.lake import view_store
+from modes.wiring.speed import speed_reader
 from serving.answer import Answer, merged
 from serving.verify import Verdict, compare
 

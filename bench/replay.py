@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
 
-from adapters.speed.jobs import FIRST, view_of
+from adapters.speed.jobs import FIRST
+from adapters.speed.port import view_of
 from bench.catch_up import Turn
 from bench.contender import SHIPPED, Run, running
 from bench.freshness import WARM_UP_S, appended, stay
@@ -28,7 +29,7 @@ from core.position import Vector
 from modes.race.latency import Latency, latencies, summary
 from modes.replay import Replay
 from modes.settings import Settings
-from modes.wiring import auditor
+from modes.wiring.answers import auditor
 
 RATE: Final = 1_000.0
 SECOND: Final = "v2"

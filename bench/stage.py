@@ -18,7 +18,7 @@ from adapters.embedded.servers import EmbeddedServers
 from core.errors import FourfoldError
 from core.position import PartitionKey
 from modes.settings import Settings
-from modes.wiring import topics, wait_for_topics
+from modes.wiring.kafka import topics, wait_for_topics
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _REWRITE_BOUND_S: Final = 30.0

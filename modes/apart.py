@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from core.errors import ConfigurationError
 from modes.settings import Settings
-from modes.wiring import with_servers
+from modes.wiring.servers import with_servers
 
 
 @contextmanager

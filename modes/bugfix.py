@@ -16,7 +16,8 @@ from modes.crew import Crew
 from modes.pipelines import pipeline_of
 from modes.replay import Replay
 from modes.settings import Settings
-from modes.wiring import auditor, merge, wait_for_topics
+from modes.wiring.answers import auditor, merge
+from modes.wiring.kafka import wait_for_topics
 from serving.answer import Answer
 from serving.auditor import Auditor
 from serving.merge import Merge

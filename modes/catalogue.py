@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from core.errors import ConfigurationError
 
+#: What may recompute; the first one is the usual one.
+ENGINES: Final = ("pandas", "duckdb")
+
 
 class Role(StrEnum):
     """A kind of process."""

@@ -10,7 +10,7 @@ from core.errors import ConfigurationError
 from modes.catalogue import Role
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
-from modes.wiring import job_registry
+from modes.wiring.speed import job_registry
 from modes.workers import Workers
 
 #: What goes on when everything else gets other settings.

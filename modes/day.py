@@ -20,7 +20,8 @@ from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey, covers
 from modes.pipelines import kernel_of
 from modes.settings import Settings
-from modes.wiring import raw_table, topics, view_store, wait_for_topics
+from modes.wiring.kafka import topics, wait_for_topics
+from modes.wiring.lake import raw_table, view_store
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DAY, NAME, DayStream

@@ -9,7 +9,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from core.errors import ConfigurationError
 from modes import logs
+from modes.catalogue import ENGINES, Role
 from modes.pipelines import pipeline_of
 from modes.settings import Settings, doubts, load
 
@@ -21,6 +23,15 @@ TIME = "TIME"
 #: How a folder or file is shown there.
 PATH = "PATH"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+IfInMode = Annotated[bool, typer.Option("--if-in-mode", help="End quietly where the mode has no such role.")]
+
+Engine = Annotated[str, typer.Option(help=f"What recomputes: {', '.join(ENGINES)}.")]
+
+AcceptLoss = Annotated[
+    bool, typer.Option("--accept-loss", help="Go on where retention removed records before they were archived.")
+]
 
 
 class _State:
@@ -77,3 +88,21 @@ def seconds_of(text: str | float) -> float:
     if not 0 < found < float("inf"):
         raise typer.BadParameter(f"{said!r} is no time: use 60s, 5m or 1h")
     return found
+
+
+def has_role(settings: Settings, role: Role, *, quietly: bool = False) -> None:
+    """Ends the command where the mode has no such role. Raises `ConfigurationError`."""
+    if role in settings.mode_row.roles:
+        return
+    if quietly:
+        raise typer.Exit(0)
+    raise ConfigurationError(
+        f"the mode {settings.mode} has no role {role}: it has {', '.join(settings.mode_row.roles)}"
+    )
+
+
+def engine_of(name: str) -> str:
+    """What recomputes, of its name. Raises `ConfigurationError`."""
+    if name not in ENGINES:
+        raise ConfigurationError(f"--engine {name!r} is none of {', '.join(ENGINES)}")
+    return name

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from adapters.speed.jobs import JobBook, no_version, view_of
-from adapters.speed.port import Job, Snapshot
+from adapters.speed.jobs import JobBook, no_version
+from adapters.speed.port import Job, Snapshot, view_of
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.position import PartitionKey, Position, Vector
 from modes.pipelines import pipeline_of
 from modes.settings import Settings
-from modes.wiring import cut_finder, ends_source, jobs, redis_client
+from modes.wiring.kafka import cut_finder, ends_source
+from modes.wiring.speed import jobs, redis_client
 from serving.version_diff import VersionDiff, version_diff
 
 LOOK_EVERY_S: Final = 0.5

@@ -8,14 +8,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import structlog
 
-from adapters.embedded.keeper import KeptServer
 from core.errors import ConfigurationError
 from modes.supervisor import Child
+
+if TYPE_CHECKING:
+    from adapters.embedded.keeper import KeptServer
 
 log = structlog.get_logger(__name__)
 

@@ -20,6 +20,8 @@ from core.secrets import redacted
 
 log = structlog.get_logger(__name__)
 
+#: How often it is to look.
+TICK_S: Final = 0.25
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 #: After so long a life a death counts as the first one again.

@@ -6,8 +6,9 @@ from adapters.kafka.raw_reader import RawReader
 from core.errors import UnavailableError
 from modes.pipelines import kernel_of
 from modes.settings import Settings
-from modes.verdict import answer_of
-from modes.wiring import raw_table, topics
+from modes.wiring.answers import answer_of
+from modes.wiring.kafka import topics
+from modes.wiring.lake import raw_table
 from serving.answer import Answer
 from serving.history import History
 from serving.trace import Trace

@@ -21,9 +21,12 @@ from modes import running
 from modes.crew import Crew
 from modes.running import reason_of
 from modes.settings import Settings
-from modes.supervisor import Child, Supervisor
+from modes.supervisor import TICK_S, Child, Supervisor
 from modes.verdict import judge, verdict_lines
-from modes.wiring import check_redis, kept_servers, live_truth, merge, wait_for_topics
+from modes.wiring.answers import live_truth, merge
+from modes.wiring.kafka import wait_for_topics
+from modes.wiring.servers import kept_servers
+from modes.wiring.speed import check_redis
 from serving.answer import Answer
 from serving.console import StreamConsole
 from serving.harmless import safe
@@ -34,7 +37,6 @@ from serving.screen import Screen
 from serving.terminal import draw
 from serving.verify import Verdict
 
-TICK_S = 0.25
 LINE_EVERY_S = 2.0
 #: After the producers' end the view may take so long to catch up.
 CATCH_UP_S = 120.0

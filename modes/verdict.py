@@ -12,7 +12,7 @@ from adapters.lake.manifest import PartitionState
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from modes.settings import Settings
-from modes.wiring import auditor, merge
+from modes.wiring.answers import auditor, merge
 from serving.answer import Answer
 from serving.harmless import safe
 from serving.verify import Verdict, compare
@@ -109,15 +109,6 @@ def _mark_of(answer: Answer, source: PartitionKey) -> Mark:
         state = answer.batch.manifest.partitions.get(source, PartitionState())
         return Mark(end, state.last, state.appended_ms)
     return Mark(end, known.last, known.appended_ms) if known else Mark(end, -1, 0)
-
-
-def answer_of(settings: Settings) -> Answer:
-    """The answer now. Raises `UnavailableError` where there is none."""
-    source = merge(settings)
-    try:
-        return source.answer()
-    finally:
-        source.close()
 
 
 def verdict_lines(verdict: Verdict, answer: Answer) -> list[str]:

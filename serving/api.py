@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from adapters.http.hosts import AllowedHosts
-from adapters.lake.views import ViewStore
 from adapters.vitals import Vitals
 from serving.board import Board
 from serving.http.broadcast import Broadcast
@@ -34,6 +33,10 @@ from serving.log_ends import LogEnds
 from serving.provenance import Provenance
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
+
+if TYPE_CHECKING:
+    # loaded where there is a batch view: pyarrow takes half a second
+    from adapters.lake.views import ViewStore
 
 VERSION: Final = "1.0.0"
 _DESCRIPTION: Final = """\

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from core.cells import MEASURES, MINUTE_MS, Cell
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
-from core.ledger import Truth
 from core.position import PartitionKey
 from serving.answer import Answer
 from serving.live_error import live_error
@@ -19,8 +18,9 @@ from serving.merge import NOBODY, Users
 from serving.meter import Meter
 
 if TYPE_CHECKING:
-    # loaded by those who read one: pyarrow takes half a second
+    # loaded by those who read one: pyarrow and NumPy take half a second
     from adapters.lake.batch_view import BatchView
+    from core.ledger import Truth
 
 #: Distinct users are those of so many minutes of event time.
 USERS_MINUTES: Final = 15

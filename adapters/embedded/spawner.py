@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from adapters.embedded import launch
+from adapters import launch
 from adapters.embedded.process import ProcessIdentity
 from adapters.embedded.surroundings import server_environment
 

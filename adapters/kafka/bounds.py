@@ -8,6 +8,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from adapters.kafka.access import KafkaAccess
 from adapters.kafka.leaders import asked_of_leaders
 from core.position import PartitionKey
 
@@ -32,3 +33,14 @@ def bounds_of(
 
         found[source] = asked_of_leaders(consumer, ask, max(0.0, end - clock()), clock, pause)
     return found
+
+
+class LogBounds:
+    """Asks for bounds again and again, over one connection."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._consumer = Consumer(access.reading("fourfold-bounds", auto_offset_reset="error"))
+
+    def of(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, tuple[int, int]]:
+        """Each partition's first offset and end offset. Raises as `asked_of_leaders`."""
+        return bounds_of(self._consumer, sources)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, NamedTuple
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import KafkaError, for_code
 
@@ -40,6 +39,9 @@ class Group:
             raise UnavailableError(f"Kafka does not tell who is in the group: {type(error).__name__}") from error
 
     async def _ask(self) -> list[Member]:
+        # seldom asked, and slow to load
+        from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415
+
         try_all_addresses()
         # librdkafka's client for this aborts the process where a broker died meanwhile
         client = AIOKafkaAdminClient(**self._access.aiokafka())

@@ -11,7 +11,7 @@ import msgspec
 from redis import Redis
 from redis.client import Pipeline
 
-from adapters.speed.port import Job
+from adapters.speed.port import Job, view_of
 from adapters.speed.spoken import asked
 from core.errors import ConfigurationError
 from core.position import PartitionKey, Position
@@ -184,11 +184,6 @@ class RedisJobs:
                     found.clear()
             if found:
                 self._client.unlink(*found)
-
-
-def view_of(namespace: str, job: str) -> str:
-    """The name of the speed view of a job version."""
-    return f"{namespace}.{job}"
 
 
 def no_version(name: str, book: JobBook) -> ConfigurationError:

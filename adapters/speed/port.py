@@ -94,6 +94,11 @@ class Job(NamedTuple):
     created_ms: int
 
 
+def view_of(namespace: str, job: str) -> str:
+    """The name of the speed view of a job version."""
+    return f"{namespace}.{job}"
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A speed view at one instant, all parts of it from the same instant.

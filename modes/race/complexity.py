@@ -16,7 +16,7 @@ from modes.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 _PACKAGES: Final = ("core", "adapters", "producers", "processors", "batch", "serving", "modes")
 #: Their functions put parts together for all modes: of these only what a role reaches is its own.
-_SHARED: Final = ("modes.wiring", "modes.batch_wiring", "modes.settings")
+_SHARED: Final = ("modes.wiring.", "modes.settings")
 _ROLES: Final = "modes.roles."
 
 _PARSING: Final = threading.Lock()
@@ -48,7 +48,7 @@ def complexity_of(row: Mode) -> Complexity:
     servers = 1 + row.speed_view
     entries = [f"{_ROLES}{role}" for role in row.roles]
     # what an operator of the mode needs to repair an error of logic
-    entries += ["modes.replay_commands"] if row.job_versions else []
+    entries += ["modes.commands.replay"] if row.job_versions else []
     reached = _reached(entries)
     shared = _reached([f"{_ROLES}{role}" for role in (Role.PRODUCE, Role.SERVE)])
     return Complexity(
@@ -88,8 +88,8 @@ def _next(at: Function) -> Iterator[Function]:
     for name in used | (set(names) if not function else set()):
         if name in names:
             of, what = names[name]
-            yield (of, what) if of in _SHARED else (of, "")
-        if module in _SHARED and name in _definitions(module) and name != function:
+            yield (of, what) if of.startswith(_SHARED) else (of, "")
+        if module.startswith(_SHARED) and name in _definitions(module) and name != function:
             yield module, name
 
 

@@ -31,7 +31,9 @@ from modes.race.throughput import Throughput
 from modes.race.usage import Usage
 from modes.settings import Settings
 from modes.up import api_port
-from modes.wiring import addressed, auditor, embedded, ends_source, merge, topics, wait_for_topics
+from modes.wiring.answers import auditor, merge
+from modes.wiring.kafka import ends_source, topics, wait_for_topics
+from modes.wiring.servers import addressed, embedded
 
 LOOK_EVERY_S: Final = 2.0
 #: Records of the first seconds, while parts still warm up, do not count for freshness.

@@ -9,7 +9,7 @@ from redis import Redis
 
 from core.events import TOPICS
 from modes.settings import Settings
-from modes.wiring import redis_client
+from modes.wiring.speed import redis_client
 
 
 def stored(settings: Settings) -> dict[str, int]:

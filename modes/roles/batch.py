@@ -17,10 +17,10 @@ from batch.cycle import CycleReport
 from core.delta import REJECTED
 from core.errors import ConfigurationError, FourfoldError
 from core.verdict import Reason
-from modes.batch_wiring import batch_cycle
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
-from modes.wiring import wait_for_topics
+from modes.wiring.batch import batch_cycle
+from modes.wiring.kafka import wait_for_topics
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,9 @@ from core.errors import ConfigurationError, UnavailableError
 from modes.pipelines import kernel_of
 from modes.roles.service import telemetry_of
 from modes.settings import Settings
-from modes.wiring import check_redis, consumer_group, cut_positions, group_token, speed_sink, wait_for_topics
+from modes.wiring.kafka import wait_for_topics
+from modes.wiring.lake import cut_positions
+from modes.wiring.speed import check_redis, consumer_group, group_token, speed_sink
 from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)

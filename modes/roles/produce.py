@@ -16,7 +16,8 @@ from adapters.vitals import Vitals
 from core.errors import ConfigurationError
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
-from modes.wiring import dirt, resend_span_ms, topics, wait_for_topics
+from modes.wiring.kafka import topics, wait_for_topics
+from modes.wiring.traffic import dirt, resend_span_ms
 from producers.clock_check import ClockCheck
 from producers.delivery_watch import DeliveryWatch
 from producers.emitter import Emitter

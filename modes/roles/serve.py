@@ -14,8 +14,9 @@ from modes import running
 from modes.replay import Replay
 from modes.roles.service import stop_event
 from modes.settings import Settings
-from modes.trace import trace
-from modes.wiring import auditor, ends_source, merge, provenance, view_store
+from modes.wiring.answers import auditor, merge, provenance
+from modes.wiring.kafka import ends_source
+from modes.wiring.lake import view_store
 from serving import server
 from serving.api import make_api
 from serving.auditor import LiveAuditor
@@ -115,5 +116,7 @@ def _supervised(settings: Settings) -> list[dict[str, Any]]:
 
 def traced(settings: Settings, event_id: str) -> dict[str, Any] | None:
     """What became of an event, as JSON; None where it is not in the log. Raises `UnavailableError`."""
+    from modes.trace import trace
+
     found = trace(settings, event_id)
     return None if found is None else found.as_json()

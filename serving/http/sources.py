@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from adapters.lake.views import ViewStore
 from core.cells import MINUTE_MS
 from serving.answer import Answer
 from serving.log_ends import LogEnds
 from serving.provenance import Provenance
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
+
+if TYPE_CHECKING:
+    # loaded where there is a batch view: pyarrow takes half a second
+    from adapters.lake.views import ViewStore
 
 #: Event id to what became of the event; None where it is not in the log. Raises `UnavailableError`.
 Trace = Callable[[str], dict[str, Any] | None]

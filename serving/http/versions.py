@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Path
 
 from adapters.lake.manifest import Manifest
-from adapters.lake.views import ViewStore
 from core.delta import ACCEPTED
 from core.errors import UnavailableError
 from core.rfc3339 import to_text
@@ -17,6 +16,10 @@ from serving.answer import NO_BATCH_VIEW
 from serving.http.models import QualityReport, Traced, Versions
 from serving.http.problem import documented, missing
 from serving.http.sources import Sources
+
+if TYPE_CHECKING:
+    # loaded where there is a batch view: pyarrow takes half a second
+    from adapters.lake.views import ViewStore
 
 #: Traces read the log: so many at once.
 _TRACES: Final = 2

@@ -13,8 +13,8 @@ from core.position import Vector, covers
 from modes.catalogue import MODES, Role
 from modes.crew import Crew
 from modes.settings import Settings
-from modes.verdict import answer_of, judge
-from modes.wiring import auditor
+from modes.verdict import judge
+from modes.wiring.answers import answer_of, auditor
 from serving.answer import Answer
 from tests.support.chaos import Stage
 from tests.support.waiting import until

@@ -29,7 +29,7 @@ from core.truth import HEADER, Claim, encode
 from core.verdict import Reason, Rejected
 from modes.settings import Settings
 from modes.supervisor import Supervisor
-from modes.wiring import auditor
+from modes.wiring.answers import auditor
 from serving.answer import merged
 from serving.verify import compare
 from tests.support.events import as_bytes, click, sale

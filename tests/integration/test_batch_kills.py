@@ -19,7 +19,7 @@ from adapters.kafka.dead_letters import read_dead_letters
 from core.delta import REJECTED
 from modes.settings import Settings, environment
 from modes.verdict import judge
-from modes.wiring import raw_table, view_store
+from modes.wiring.lake import raw_table, view_store
 from tests.support.product import run, supervised
 from tests.support.waiting import until
 

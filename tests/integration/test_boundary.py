@@ -20,7 +20,7 @@ import pytest
 
 from modes.settings import Settings
 from modes.up import api_port
-from modes.wiring import view_store
+from modes.wiring.lake import view_store
 from tests.support.boundary_ablation import ABLATIONS
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
 from tests.support.chaos import Stage

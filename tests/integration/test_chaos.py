@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modes.wiring import consumer_group, group_token
+from modes.wiring.speed import consumer_group, group_token
 from tests.support.busy import allowed
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit

@@ -18,7 +18,7 @@ from random import Random
 import pytest
 
 from modes.settings import Settings
-from modes.wiring import view_store
+from modes.wiring.lake import view_store
 from tests.support.boundary_poller import MergePoller
 from tests.support.brokers import SESSION_S, Brokers
 from tests.support.busy import allowed

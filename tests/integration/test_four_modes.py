@@ -16,7 +16,7 @@ from modes.catalogue import MODES, Role
 from modes.crew import Crew
 from modes.settings import Settings
 from modes.verdict import judge
-from modes.wiring import auditor, merge
+from modes.wiring.answers import auditor, merge
 from serving.answer import Answer
 from tests.support.product import produce
 from tests.support.raw_log import Row, expected

@@ -15,7 +15,7 @@ from adapters.speed.redis_group import GroupedSink, RedisGroup, RegroupedError
 from core.errors import UnavailableError
 from core.rules import Rules
 from modes.settings import Settings
-from modes.wiring import consumer_group, group_token
+from modes.wiring.speed import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.servers import free_port
 

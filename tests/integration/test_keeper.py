@@ -25,7 +25,7 @@ from adapters.embedded.keeper import FAILED, RUNNING, SILENT, STARTING, TRIES, C
 from adapters.embedded.process import living_in
 from core.errors import ConfigurationError, UnavailableError
 from modes.settings import Settings
-from modes.wiring import with_servers
+from modes.wiring.servers import with_servers
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers]

@@ -18,7 +18,7 @@ import pytest
 from modes.settings import Settings
 from modes.up import api_port
 from modes.verdict import judge
-from modes.wiring import view_store
+from modes.wiring.lake import view_store
 from tests.support.chaos import Stage
 from tests.support.chaos_crew import Crew
 from tests.support.waiting import until

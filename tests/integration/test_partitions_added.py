@@ -11,7 +11,8 @@ from modes.catalogue import Role
 from modes.crew import Crew
 from modes.settings import Settings
 from modes.verdict import judge, verdict_lines
-from modes.wiring import ends_source, view_store
+from modes.wiring.kafka import ends_source
+from modes.wiring.lake import view_store
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration

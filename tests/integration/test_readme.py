@@ -11,11 +11,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from modes import invocation, race_commands
+from modes import invocation
 from modes import settings as settings_module
 from modes.cli import app
+from modes.commands import race as race_commands
 from modes.settings import Settings, environment
-from modes.wiring import raw_table, topics
+from modes.wiring.kafka import topics
+from modes.wiring.lake import raw_table
 from tests.support import product
 from tests.support.documents import HERE, ROOT
 from tests.support.waiting import until

@@ -27,7 +27,7 @@ from adapters.kafka.log import Entry
 from core import truth
 from modes.settings import Settings, environment
 from modes.up import api_port
-from modes.wiring import jobs
+from modes.wiring.speed import jobs
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit

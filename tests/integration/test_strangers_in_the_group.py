@@ -11,7 +11,7 @@ from confluent_kafka import Consumer
 
 from core.events import TOPICS
 from modes.settings import Settings
-from modes.wiring import consumer_group, group_token
+from modes.wiring.speed import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.waiting import until
 

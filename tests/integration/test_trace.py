@@ -8,12 +8,12 @@ import pytest
 from confluent_kafka import Producer
 
 from core.cells import Cell
-from modes.batch_commands import ENGINES
+from modes.catalogue import ENGINES
 from modes.day import day
 from modes.roles import batch as batch_role
 from modes.settings import Settings
 from modes.trace import trace
-from modes.wiring import view_store
+from modes.wiring.lake import view_store
 from producers import profile
 from producers.emitter import Emitter
 from producers.profile import Hour

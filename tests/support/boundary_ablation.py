@@ -14,7 +14,7 @@ from batch.cycle import Cycle, CycleReport
 from core.cut import Cut
 from modes.cli import main
 from modes.settings import Settings
-from modes.wiring import merge
+from modes.wiring.answers import merge
 from serving.answer import Answer, merged
 from serving.merge import Merge
 

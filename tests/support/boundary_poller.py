@@ -13,7 +13,7 @@ from core.cells import DIMENSIONS
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from modes.settings import Settings
-from modes.wiring import merge
+from modes.wiring.answers import merge
 from serving.answer import Answer
 from serving.merge import Merge
 

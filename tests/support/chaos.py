@@ -14,7 +14,7 @@ from adapters.embedded.servers import EmbeddedServers
 from core.events import TOPICS
 from core.position import PartitionKey
 from modes.settings import Settings
-from modes.wiring import wait_for_topics
+from modes.wiring.kafka import wait_for_topics
 from tests.support.brokers import Brokers
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.errors import UnavailableError
 from modes.settings import Settings
-from modes.wiring import speed_reader
+from modes.wiring.speed import speed_reader
 from tests.support.chaos_audit import Audit
 
 PAUSE_S: Final = 0.2

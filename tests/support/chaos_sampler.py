@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from adapters.speed.port import Snapshot
 from core.errors import UnavailableError
 from modes.settings import Settings
-from modes.wiring import speed_reader
+from modes.wiring.speed import speed_reader
 
 PAUSE_S: Final = (0.05, 1.5)
 #: The share of samples taken by a reader that knows nothing yet.

@@ -14,7 +14,8 @@ from adapters.speed.port import Snapshot
 from core.errors import UnavailableError
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
-from modes.wiring import auditor, speed_reader
+from modes.wiring.answers import auditor
+from modes.wiring.speed import speed_reader
 from serving.answer import merged
 from serving.verify import Verdict, compare
 from tests.support.waiting import until

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from adapters.embedded import launch
+from adapters import launch
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from core.errors import ConfigurationError
-from modes import apart, batch_commands, day, invocation
+from modes import apart, day, invocation
 from modes.cli import app
+from modes.commands import day as day_command
 from modes.settings import Settings, load
 
 
@@ -60,4 +61,4 @@ def test_a_day_is_played_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, ["day", "--json", "--seconds", "0"], env={"FOURFOLD_KAFKA": "mine:9092"})
     assert (done.exit_code, done.stdout) == (0, '{"exact": true}\n'), done.exception
     assert (seen[0].kafka, seen[0].namespace) == ("k:1", "day")
-    assert batch_commands.apart is apart.apart
+    assert day_command.apart is apart.apart

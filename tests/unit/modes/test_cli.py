@@ -205,3 +205,35 @@ def test_a_disk_that_refuses_is_told_in_one_line(
         cli.main()
     said = capsys.readouterr().err
     assert said == f"fourfold: /some/place cannot be used ({os.strerror(number)}): put that right, and try again\n"
+
+
+@pytest.mark.parametrize(
+    ("modules", "without"),
+    [
+        ("modes.commands.roles, modes.roles.produce", "redis faust numpy pyarrow pandas fastapi adapters.embedded"),
+        ("modes.commands.roles, modes.roles.process", "numpy pyarrow pandas fastapi adapters.embedded"),
+        ("modes.commands.roles, modes.roles.batch", "faust fastapi adapters.embedded duckdb"),
+        ("modes.commands.roles, modes.roles.serve", "faust pyarrow pandas adapters.embedded"),
+        ("modes.commands.counts", "faust numpy pyarrow pandas fastapi adapters.embedded"),
+        ("modes.commands.run", "faust pyarrow pandas fastapi"),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(modules: str, without: str) -> None:
+    code = f"import sys, modes.cli, {modules}; print(*sorted(set({without.split()}) & sys.modules.keys()))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "\n"
+
+
+def test_each_command_is_where_the_command_line_looks_for_it() -> None:
+    done = CliRunner().invoke(cli.app, ["--help"])
+    assert done.exit_code == 0
+    missing = [name for name in cli.COMMANDS if f" {name} " not in done.output]
+    assert missing == []
+    modules = {path.stem for path in (ROOT / "modes" / "commands").glob("*.py")} - {"__init__"}
+    assert modules == set(cli.COMMANDS.values())
+
+
+def test_a_misspelt_command_is_told_of_the_one_that_is_meant() -> None:
+    done = CliRunner().invoke(cli.app, ["statsu"])
+    assert done.exit_code == 2
+    assert "Did you mean 'status'" in done.output

@@ -20,7 +20,7 @@ from core.secrets import forget
 from modes import __main__, cli, logs
 from modes.settings import load
 from modes.supervisor import Child
-from modes.wiring import redis_client, speed_sink
+from modes.wiring.speed import redis_client, speed_sink
 from tests.support.redis_servers import own_redis
 
 MARKER: Final = "m4rker/pa:ss@word"

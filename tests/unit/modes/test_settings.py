@@ -12,7 +12,7 @@ from core.rules import Rules
 from modes.catalogue import MODES
 from modes.cli import app
 from modes.settings import Settings, doubts, environment, load
-from modes.wiring import speed_reader, speed_sink
+from modes.wiring.speed import speed_reader, speed_sink
 
 
 @pytest.fixture(autouse=True)

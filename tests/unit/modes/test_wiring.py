@@ -11,7 +11,7 @@ from adapters.embedded.servers import Addresses
 from core.errors import ConfigurationError
 from modes.settings import load
 from modes.up import api_of, api_port
-from modes.wiring import addressed, embedded
+from modes.wiring.servers import addressed, embedded
 
 
 def test_a_data_directory_that_java_cannot_name_is_refused(tmp_path: Path) -> None:

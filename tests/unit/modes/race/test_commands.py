@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from modes import race_commands
 from modes.cli import app
+from modes.commands import race as race_commands
 from modes.race.report import write
 from tests.support.race_document import document
 

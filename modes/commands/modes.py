@@ -14,13 +14,10 @@ from modes.invocation import LOOK, Json, settings_of
 from serving.console import out
 from serving.table import Column, Table
 
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command(rich_help_panel=LOOK)(modes)
-    app.command(rich_help_panel=LOOK)(mode)
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=LOOK)
 def modes(as_json: Json = False) -> None:
     """The four architectures, each a row."""
     chosen = settings_of().mode
@@ -40,6 +37,7 @@ def modes(as_json: Json = False) -> None:
     print(f"FOURFOLD_MODE chooses: now {chosen}")
 
 
+@app.command(rich_help_panel=LOOK)
 def mode(as_json: Json = False) -> None:
     """The mode that runs here, or the one that a start would run."""
     settings = settings_of()

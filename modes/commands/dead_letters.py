@@ -23,7 +23,8 @@ from core.verdict import Reason
 from modes.invocation import ACT, PATH, Json, settings_of
 from modes.paths import path_of
 from modes.pipelines import kernel_of
-from modes.wiring import located, topics
+from modes.wiring.kafka import topics
+from modes.wiring.servers import located
 from producers.redriver import redrive as send_repaired
 from producers.repair import repair
 from producers.repair_rules import read_repair_rules
@@ -31,7 +32,9 @@ from serving.console import out
 from serving.dead_letter_table import before_after, fixes_table, letters_table, value_text
 from serving.harmless import safe
 
-letters_app = typer.Typer(help="Rejected records: look at them, put them right, send them back.")
+app = typer.Typer()
+group = typer.Typer(help="Rejected records: look at them, put them right, send them back.")
+app.add_typer(group, name="deadletters", rich_help_panel=ACT)
 
 #: Letters that are drawn before and after their repair.
 _EXAMPLES: Final = 5
@@ -43,12 +46,7 @@ _MOST: Final = 0.5
 DEAD, REPAIRED, REDRIVEN = "dead", "repaired", "redriven"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(letters_app, name="deadletters", rich_help_panel=ACT)
-
-
-@letters_app.callback(invoke_without_command=True)
+@group.callback(invoke_without_command=True)
 def deadletters(
     context: typer.Context,
     as_json: Json = False,
@@ -84,7 +82,7 @@ def deadletters(
         print(doubt)
 
 
-@letters_app.command()
+@group.command()
 def fix(
     rule: Annotated[
         Path,
@@ -130,7 +128,7 @@ def fix(
         print("send them: fourfold deadletters redrive")
 
 
-@letters_app.command()
+@group.command()
 def redrive(as_json: Json = False) -> None:
     """Send repaired letters back into the stream, each once however often this runs."""
     settings = located(settings_of())

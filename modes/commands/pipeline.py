@@ -15,15 +15,12 @@ from modes.paths import path_of
 from modes.pipelines import names, pipeline_named, read_file
 from serving.harmless import harmless
 
-pipeline_app = typer.Typer(no_args_is_help=True, help="What is counted: the pipelines, and what they declare.")
+app = typer.Typer()
+group = typer.Typer(no_args_is_help=True, help="What is counted: the pipelines, and what they declare.")
+app.add_typer(group, name="pipeline", rich_help_panel=LOOK)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(pipeline_app, name="pipeline", rich_help_panel=LOOK)
-
-
-@pipeline_app.command("list")
+@group.command("list")
 def list_all(as_json: Json = False) -> None:
     """The pipelines that have a name."""
     found = [pipeline_named(name) for name in names()]
@@ -34,7 +31,7 @@ def list_all(as_json: Json = False) -> None:
         print(harmless(f"{each.name}  {each.description}".rstrip()))
 
 
-@pipeline_app.command()
+@group.command()
 def show(
     name: Annotated[
         str, typer.Argument(help="A name, or a file that ends in .toml; without it the one that is set.")
@@ -62,7 +59,7 @@ def show(
             print(harmless(f"  {key}: {text}"))
 
 
-@pipeline_app.command()
+@group.command()
 def check(
     file: Annotated[str, typer.Argument(parser=str, metavar=PATH, help="The file to read.")], as_json: Json = False
 ) -> None:

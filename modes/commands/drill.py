@@ -17,23 +17,20 @@ from serving.console import out
 from serving.drill_table import drill_table, drills_table
 from serving.progress import progress
 
-drill_app = typer.Typer(no_args_is_help=True, help="Exercises: what a mode does when something goes wrong.")
+app = typer.Typer()
+group = typer.Typer(no_args_is_help=True, help="Exercises: what a mode does when something goes wrong.")
+app.add_typer(group, name="drill", rich_help_panel=ACT)
 
 ALL: Final = "all"
 RATE: Final = 1_000
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(drill_app, name="drill", rich_help_panel=ACT)
-
-
-@drill_app.callback()
+@group.callback()
 def drill() -> None:
     """Exercises: what a mode does when something goes wrong."""
 
 
-@drill_app.command()
+@group.command()
 def bugfix(
     mode: Annotated[str | None, typer.Option(help=f"One of {', '.join(MODES)}; {ALL}: one after another.")] = None,
     history: Annotated[

@@ -1,4 +1,4 @@
-"""The batch layer put together; apart from `wiring.py`, since it takes a second to load."""
+"""The batch layer put together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from batch.letters import Letters
 from batch.quality_gate import QualityGate
 from batch.quality_rules import DEFAULT, read_rules
 from batch.recompute import Recompute
-from modes.catalogue import Role
+from modes.catalogue import ENGINES, Role
 from modes.pipelines import kernel_of, pipeline_of
 from modes.settings import Settings
-from modes.wiring import ENGINES, cut_finder, raw_table, speed_floor, topics, view_store
+from modes.wiring.kafka import cut_finder, topics
+from modes.wiring.lake import raw_table, view_store
+from modes.wiring.speed import speed_floor
 
 
 def batch_cycle(

@@ -26,21 +26,16 @@ from serving.console import out as output
 if TYPE_CHECKING:
     from modes.race.advice import Needs
 
+app = typer.Typer()
+
 ALL: Final = "all"
 #: Where a race writes its report, and the report that comes with a checkout.
 OWN: Final = Path("race")
-SHIPPED: Final = Path(__file__).parent.parent / "docs" / "race"
+SHIPPED: Final = Path(__file__).parents[2] / "docs" / "race"
 INTERRUPTED: Final = 130
 #: Shorter traffic shows how parts start, and nothing else.
 LEAST_S: Final = 8.0
 _MINUTE_S: Final = 60.0
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command(rich_help_panel=ACT)(race)
-    app.command(rich_help_panel=ACT)(advise)
-    app.command(rich_help_panel=ACT)(capacity)
 
 
 def count_of(text: str | int) -> int:
@@ -62,6 +57,7 @@ Count = Annotated[
 ]
 
 
+@app.command(rich_help_panel=ACT)
 def race(
     events: Count = 90_000,
     rate: Annotated[float, typer.Option(help="Records per second.", min=100, max=50_000)] = 3_000,
@@ -145,6 +141,7 @@ Report = Annotated[
 ]
 
 
+@app.command(rich_help_panel=ACT)
 def advise(
     report: Report = None,
     case: Annotated[str | None, typer.Option(help="One of the course's questions, named above.")] = None,
@@ -239,6 +236,7 @@ def _asked(usual: Needs) -> dict[str, Any]:
     }
 
 
+@app.command(rich_help_panel=ACT)
 def capacity(
     events_per_second: Annotated[float, typer.Option(help="The load.", min=1, max=1_000_000)],
     keys: Annotated[

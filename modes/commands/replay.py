@@ -13,24 +13,21 @@ from rich.progress import BarColumn, Progress, TextColumn
 from modes.invocation import ACT, Json, settings_of
 from modes.replay import Progress as Replayed
 from modes.replay import Replay
-from modes.wiring import located
+from modes.wiring.servers import located
 from serving.console import err, out
 from serving.progress import progress
 from serving.version_table import diff_table, versions_table
 
-replay_app = typer.Typer(
+app = typer.Typer()
+group = typer.Typer(
     no_args_is_help=True, help="Start the job again from the log's beginning, compare, switch, go back."
 )
+app.add_typer(group, name="replay", rich_help_panel=ACT)
 
 Name = Annotated[str, typer.Argument(help="The version's name.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(replay_app, name="replay", rich_help_panel=ACT)
-
-
-@replay_app.command()
+@group.command()
 def start(
     name: Annotated[str, typer.Option("--as", help="The new version's name.")],
     logic: Annotated[str, typer.Option(help="What it decides by: standard, price-only.")] = "standard",
@@ -56,7 +53,7 @@ def start(
     print(f"compare: fourfold replay diff {active} {name}    let it answer: fourfold replay switch {name}")
 
 
-@replay_app.command()
+@group.command()
 def status(as_json: Json = False) -> None:
     """The versions of the job, and which one answers."""
     with Replay(located(settings_of())) as replay:
@@ -69,7 +66,7 @@ def status(as_json: Json = False) -> None:
         print("no version of the job runs yet: start with `fourfold up` (or `fourfold process`)")
 
 
-@replay_app.command()
+@group.command()
 def diff(
     before: Annotated[str, typer.Argument(help="The version to compare with.")],
     after: Annotated[str, typer.Argument(help="The other version.")],
@@ -87,7 +84,7 @@ def diff(
     raise typer.Exit(0 if found.equal else 1)
 
 
-@replay_app.command()
+@group.command()
 def switch(
     name: Name,
     max_diff: Annotated[
@@ -102,14 +99,14 @@ def switch(
     print(f"{name} answers now" + (f"; back: fourfold replay rollback ({book.previous})" if book.previous else ""))
 
 
-@replay_app.command()
+@group.command()
 def rollback() -> None:
     """Let the version that answered before answer again."""
     with Replay(located(settings_of())) as replay:
         print(f"{replay.rollback().active} answers now")
 
 
-@replay_app.command()
+@group.command()
 def retire(name: Name) -> None:
     """End a version that does not answer, and free its memory."""
     with Replay(located(settings_of())) as replay:

@@ -1,0 +1,70 @@
+"""Answers put together: what merges the views, says where they come from, and audits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from modes.settings import Settings
+from modes.wiring.kafka import ends_source, topics
+from modes.wiring.lake import view_store
+from modes.wiring.speed import speed_reader
+from serving.answer import Answer
+from serving.live import TruthSource, Unaudited
+from serving.log_ends import LogEnds
+from serving.merge import Merge
+from serving.provenance import Provenance
+
+if TYPE_CHECKING:
+    # loaded by those who audit: NumPy takes a tenth of a second
+    from serving.auditor import Auditor
+
+
+def merge(settings: Settings) -> Merge:
+    """What answers, made of the views that the mode has."""
+    row = settings.mode_row
+    speed = speed_reader(settings) if row.speed_view else None
+    if not row.batch_view:
+        return Merge(speed, None)
+    from adapters.lake.batch_view import BatchViews
+
+    return Merge(speed, BatchViews(view_store(settings)))
+
+
+def provenance(settings: Settings) -> Provenance:
+    """What says where an answer comes from."""
+    return Provenance(settings.mode, settings.view, settings.rules, settings.batch_seconds, settings.logic)
+
+
+def auditor(settings: Settings) -> Auditor:
+    """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
+    from serving.auditor import Auditor
+
+    return Auditor(settings.access, topics(settings).partitions, settings.rules)
+
+
+@contextmanager
+def live_truth(settings: Settings) -> Iterator[TruthSource]:
+    """Who follows the log for a live view: the auditor, or, where that is switched off, who knows the log's ends alone."""
+    if not settings.audit:
+        with LogEnds(ends_source(settings)) as ends:
+            yield Unaudited(ends.newest)
+        return
+    from serving.auditor import LiveAuditor
+
+    follower = LiveAuditor(lambda: auditor(settings))
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()
+
+
+def answer_of(settings: Settings) -> Answer:
+    """The answer now. Raises `UnavailableError` where there is none."""
+    source = merge(settings)
+    try:
+        return source.answer()
+    finally:
+        source.close()
