@@ -25,7 +25,8 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("FOURFOLD_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("FOURFOLD_TEST_KILLS", "6"))
+CUTS = int(os.environ.get("FOURFOLD_TEST_CUTS", "40"))
 CLICKS = PartitionKey("clicks", 1)
 
 
@@ -219,7 +220,7 @@ def test_a_cut_divides_the_log_by_epochs_while_it_grows(fresh_topics):
     cuts = []
     try:
         until(
-            lambda: cuts.append((close.find(lambda: sources), safe.find(lambda: sources))) or len(cuts) == 100,
+            lambda: cuts.append((close.find(lambda: sources), safe.find(lambda: sources))) or len(cuts) == CUTS,
             within_s=60,
             what="cuts",
             every_s=0,

@@ -32,11 +32,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.own_server
 #: 0: each broker once.
 SECONDS = float(os.environ.get("FOURFOLD_CHAOS_SECONDS", "0"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = 500
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "200"))
 CYCLE_S = 3.0
 #: The long form waits for a lost broker as long as Kafka's default does.
 MISSED_S = SESSION_S if SECONDS else 5.0
-POLL_S = 0.25
+POLL_S = 0.5
 START_BOUND_S = 90.0
 CATCH_UP_S = 60.0
 #: With Kafka's default the controller misses a broker for 9 s before others lead its partitions.

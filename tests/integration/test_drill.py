@@ -17,7 +17,7 @@ def drilled(settings: Settings, mode: str, history_s: float, window_s: float) ->
     return BugfixDrill(settings, history_s, short={**SHORT, "window_hours": window_s / 3600}).run()
 
 
-@pytest.mark.parametrize("mode", ["lambda", "kappa"])
+@pytest.mark.parametrize("mode", [pytest.param("lambda", marks=pytest.mark.soak), "kappa"])
 def test_what_is_kept_is_repaired_whole(settings: Settings, mode: str) -> None:
     found = drilled(settings, mode, history_s=6, window_s=36)
     assert found["sales_counted_wrong"] > 100

@@ -21,7 +21,7 @@ from modes.settings import Settings
 from producers.dirt import DirtShares
 from producers.redriver import redrive
 from producers.repair_rules import EXAMPLE
-from tests.support.product import assert_exact, caught_up, produce, run, snapshot, worker
+from tests.support.product import assert_exact, caught_up, command, produce, snapshot, worker
 from tests.support.shop import KERNEL
 
 pytestmark = pytest.mark.integration
@@ -70,7 +70,7 @@ def dirty(settings: Settings) -> Settings:
 
 
 def fourfold(settings: Settings, *arguments: str) -> dict[str, object]:
-    done = run(settings, "deadletters", *arguments, "--json")
+    done = command(settings, "deadletters", *arguments, "--json")
     assert done.returncode == 0, done.stderr
     document: dict[str, object] = json.loads(done.stdout)
     return document
@@ -123,7 +123,7 @@ def test_repaired_letters_are_counted_once(dirty: Settings, tmp_path: Path) -> N
     assert listed["by_state"] == {"redriven": len(repaired), "dead": len(dead)}
 
     # where one of them went, by its id: the original and what became of it
-    traced = run(dirty, "trace", sent[0]["id"], "--json")
+    traced = command(dirty, "trace", sent[0]["id"], "--json")
     references = [found["redrive_of"] for found in json.loads(traced.stdout)["occurrences"]]
     assert sent[0]["original"] in references
 

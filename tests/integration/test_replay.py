@@ -32,17 +32,19 @@ from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
 from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
-from tests.support.product import run
+from tests.support.product import command, run
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
-SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "2"))
+SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "1"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
 RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "400"))
-API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "6")), 1
+API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "3")), 1
 PAUSE_S = 0.1
 START_BOUND_S = 90.0
+#: How often commands are killed at each of their moments.
+ROUNDS = 2 if SECONDS > 1 else 1
 #: A command that is killed at a moment of its switch: before it, between its reading and its writing, after it.
 MOMENTS = ("before", "between", "after")
 KILLED = """
@@ -103,7 +105,7 @@ def counted(settings: Settings, name: str) -> int:
 
 
 def fourfold(settings: Settings, *arguments: str, code: int = 0) -> str:
-    done = run(settings, "replay", *arguments)
+    done = command(settings, "replay", *arguments)
     assert done.returncode == code, (arguments, done.stdout, done.stderr)
     return done.stdout or done.stderr
 
@@ -124,7 +126,7 @@ def diff(settings: Settings, before: str, after: str) -> dict[str, Any]:
     """The diff, once there is something to compare."""
 
     def found() -> dict[str, Any] | None:
-        done = run(settings, "replay", "diff", before, after, "--json")
+        done = command(settings, "replay", "diff", before, after, "--json")
         assert done.returncode in (0, 1), done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document if document["compared_cells"] else None
@@ -143,7 +145,7 @@ def active(settings: Settings) -> str:
 
 def kill_switches(settings: Settings) -> None:
     """Switches to and fro by commands that are killed before, within and after what they do."""
-    for moment in MOMENTS * 2:
+    for moment in MOMENTS * ROUNDS:
         before = active(settings)
         other = "v2" if before == "v1" else "v1"
         done = subprocess.run(
@@ -185,7 +187,7 @@ def job_of(polled: Any) -> str:
 def test_a_killed_replay_equals_the_version_that_answers(tmp_path: Path) -> None:
     with world(tmp_path) as (stage, settings, _):
         fourfold(settings, "switch", "v2", code=2)
-        starting = threading.Thread(target=fourfold, args=(settings, "start", "--as", "v2"))
+        starting = threading.Thread(target=run, args=(settings, "replay", "start", "--as", "v2"))
         starting.start()
         killed = 0
         for wanted in (1, 4 * RATE):
@@ -214,9 +216,9 @@ def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, say:
         pollers += [ApiPoller(settings.api_host, settings.api_port, PAUSE_S) for _ in range(API_POLLERS)]
         for poller in pollers:
             poller.start()
-        for command in (["switch", "v2", "--max-diff", "100"], ["rollback"]):
+        for arguments in (["switch", "v2", "--max-diff", "100"], ["rollback"]):
             never.wait(SECONDS)
-            fourfold(settings, *command)
+            fourfold(settings, *arguments)
         never.wait(SECONDS)
         kill_switches(settings)
         assert [words for poller in pollers for words in poller.refused] == []

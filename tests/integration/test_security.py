@@ -13,7 +13,7 @@ from adapters.embedded.ports import HOST
 from adapters.embedded.servers import EmbeddedServers
 from modes.settings import Settings
 from tests.support import servers as test_servers
-from tests.support.product import assert_exact, caught_up, produce, run, worker
+from tests.support.product import assert_exact, caught_up, command, produce, worker
 from tests.support.servers import REDIS_IMAGE, Servers, free_port
 
 pytestmark = pytest.mark.integration
@@ -93,10 +93,10 @@ def test_every_client_reaches_kafka_over_sasl_and_tls(secured_kafka, certificate
         produce(settings, 2, 500)
         caught_up(settings)
     assert assert_exact(settings).events > 500
-    assert run(settings, "deadletters", "--json").returncode == 0
+    assert command(settings, "deadletters", "--json").returncode == 0
 
     wrong = settings.model_copy(update={"kafka_password": "guess"})
-    done = run(wrong, "verify")
+    done = command(wrong, "verify")
     assert done.returncode == 2
     assert done.stderr.count("fourfold: ") == 1
     assert "FOURFOLD_KAFKA_USERNAME" in done.stderr

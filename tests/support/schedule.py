@@ -18,7 +18,6 @@ QUIET: Final = ("tests/integration/test_chaos.py::test_every_sample", "tests/int
 #: Each test has servers of its own, and no fixture is shared.
 APART: Final = (
     "tests/e2e/test_up.py",
-    "tests/integration/test_boundary.py",
     "tests/integration/test_chaos.py",
     "tests/integration/test_drill.py",
     "tests/integration/test_embedded.py",
