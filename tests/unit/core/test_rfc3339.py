@@ -127,7 +127,7 @@ TEXTS = st.from_regex(
 
 
 @given(TEXTS)
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 def test_it_is_what_a_library_reads(text: str) -> None:
     # one that rounds what is below the millisecond
     cut = re.sub(r"(?<=\.[0-9]{3})[0-9]+", "", text)
