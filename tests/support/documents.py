@@ -102,7 +102,7 @@ HERE: Final = frozenset(
         "fourfold capacity --report docs/race --events-per-second 50000 --keys 5000",
     }
 )
-_UP: Final = "e2e/test_up.py::test_run_of_a_duration_ends_exact_and_the_next_goes_on"
+_UP: Final = "e2e/test_up.py::test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_goes_on_exact"
 _EMBEDDED: Final = "e2e/test_up.py::test_embedded_servers_outlive_their_command_and_other_commands_find_them"
 _DRILL: Final = "integration/test_drill.py::test_what_is_kept_is_repaired_whole"
 _RACE: Final = "integration/test_race.py::test_an_interrupted_race_leaves_no_process_and_a_report_of_what_is_missing"
