@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -32,6 +32,13 @@ class JobRegistry(Protocol):
         """Writes back a book that the store has lost."""
 
 
+class _Wanted(NamedTuple):
+    """What a worker is for: a job version, None in a mode that has none; and what its environment has in addition."""
+
+    job: Job | None
+    environment: Mapping[str, str]
+
+
 class Workers:
     """Keeps a supervisor's workers as they are wanted. Call `tick` a few times a second."""
 
@@ -54,25 +61,26 @@ class Workers:
         self._wall = wall
         self._looked_at = float("-inf")
         self._known = JobBook()
-        self._children: dict[str, Child] = {}
+        #: by name: what a worker was started for, and the worker
+        self._children: dict[str, tuple[_Wanted, Child]] = {}
 
     def tick(self) -> None:
         """Starts workers that are wanted, and ends those that are not any more."""
         if self._registry is None:
-            self._keep(self._names("", {"FOURFOLD_WORKERS": "1"}))
+            self._keep(self._names("", _Wanted(None, {"FOURFOLD_WORKERS": "1"})))
         elif self._clock() - self._looked_at >= LOOK_EVERY_S or self._failed():
             self._looked_at = self._clock()
             book = self._book(self._registry)
             if book is not None:
                 self._known = book
-                wanted: dict[str, Mapping[str, str]] = {}
+                wanted: dict[str, _Wanted] = {}
                 for job in book.jobs.values():
-                    wanted |= self._names(f"-{job.name}", self._environment(job))
+                    wanted |= self._names(f"-{job.name}", _Wanted(job, self._environment(job)))
                 self._keep(wanted)
 
     def _failed(self) -> bool:
         """Whether a worker cannot go on: perhaps since its version was retired."""
-        return any(child.state == "failed" for child in self._children.values())
+        return any(child.state == "failed" for _, child in self._children.values())
 
     def _book(self, registry: JobRegistry) -> JobBook | None:
         """The versions; those known before where the store has lost them. None where it does not answer."""
@@ -91,16 +99,18 @@ class Workers:
             "FOURFOLD_LOGIC": job.logic,
         }
 
-    def _names(self, suffix: str, environment: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
-        """A worker's name to what its environment has in addition."""
+    def _names(self, suffix: str, wanted: _Wanted) -> dict[str, _Wanted]:
+        """A worker's name to what it is wanted for."""
         copies = self._settings.workers
         numbers = [f"-{number}" for number in range(1, copies + 1)] if copies > 1 else [""]
-        return {f"{Role.PROCESS}{suffix}{number}": environment for number in numbers}
+        return {f"{Role.PROCESS}{suffix}{number}": wanted for number in numbers}
 
-    def _keep(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
-        for name in [name for name in self._children if name not in wanted]:
-            self._supervisor.dismiss(self._children.pop(name))
-        for name, environment in wanted.items():
+    def _keep(self, wanted: Mapping[str, _Wanted]) -> None:
+        # a version that was retired and started again under its name is another one, perhaps of another logic
+        for name in [name for name, (cause, _) in self._children.items() if wanted.get(name) != cause]:
+            self._supervisor.dismiss(self._children.pop(name)[1])
+        for name, cause in wanted.items():
             if name not in self._children:
                 log_file = self._log_files and self._log_files / f"{name}.log"
-                self._children[name] = self._supervisor.start(name, [str(Role.PROCESS)], log_file, more=environment)
+                child = self._supervisor.start(name, [str(Role.PROCESS)], log_file, more=cause.environment)
+                self._children[name] = cause, child

@@ -113,6 +113,7 @@ def test_each_mode_runs_whole_and_ends_exact(tmp_path, mode):
     assert _left_running(tmp_path) == []
 
 
+@pytest.mark.soak
 def test_a_change_of_the_mode_counts_what_the_log_has(tmp_path):
     first = fourfold(tmp_path, "up", "--rate", "500", "--duration", "4", FOURFOLD_MODE="kappa")
     second = fourfold(tmp_path, "up", "--rate", "500", "--duration", "2", FOURFOLD_MODE="batch")

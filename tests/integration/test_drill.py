@@ -31,6 +31,7 @@ def test_what_is_kept_is_repaired_whole(settings: Settings, mode: str) -> None:
     assert last["revenue_cents"] == last["true_revenue_cents"] > 0
 
 
+@pytest.mark.soak
 def test_what_left_the_window_is_never_repaired(settings: Settings) -> None:
     found = drilled(settings, "streaming", history_s=18, window_s=10)
     assert found["sales_repaired"] == 0

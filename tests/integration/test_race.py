@@ -64,6 +64,7 @@ def exact(lap: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.soak
 def test_two_races_with_one_seed_are_equal_in_the_exact_columns(tmp_path: Path) -> None:
     race = Race(replace(SHORT, modes=("kappa",), repeat=2), usual(tmp_path), Prices(), ["fourfold", "race"])
     race.run(lambda *_: None)

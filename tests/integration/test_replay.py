@@ -14,10 +14,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import psutil
@@ -83,17 +83,24 @@ class PriceOnlyAudit(Audit):
         super()._take(entry._replace(headers=headers))
 
 
-@contextmanager
-def world(tmp_path: Path) -> Iterator[tuple[Stage, Settings, Crew]]:
+class World(NamedTuple):
     """Traffic, the workers' host and the API, in kappa."""
-    with Stage(tmp_path, SEED, RATE) as stage:
+
+    stage: Stage
+    settings: Settings
+    crew: Crew
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with Stage(tmp_path_factory.mktemp("replay"), SEED, RATE) as stage:
         settings = stage.view("replayed", mode="kappa", epoch_seconds=1.0, horizon_epochs=2)
         settings = settings.model_copy(update={"api_port": api_port(settings)})
         with stage.crew(settings) as crew:
             crew.start("process")
             crew.start("serve")
             until(lambda: counted(settings, "v1") > 5 * RATE, within_s=START_BOUND_S, what="v1 to count")
-            yield stage, settings, crew
+            yield World(stage, settings, crew)
 
 
 def counted(settings: Settings, name: str) -> int:
@@ -184,29 +191,32 @@ def job_of(polled: Any) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_a_killed_replay_equals_the_version_that_answers(tmp_path: Path) -> None:
-    with world(tmp_path) as (stage, settings, _):
-        fourfold(settings, "switch", "v2", code=2)
-        starting = threading.Thread(target=run, args=(settings, "replay", "start", "--as", "v2"))
-        starting.start()
-        killed = 0
-        for wanted in (1, 4 * RATE):
-            until(lambda w=wanted: counted(settings, "v2") > w, within_s=START_BOUND_S, what="v2 to count")  # type: ignore[misc]
-            for worker in until(lambda: workers_of("v2"), within_s=START_BOUND_S, what="a worker of v2"):
-                worker.kill()
-                killed += 1
-        starting.join(START_BOUND_S)
-        assert killed >= 2
-        assert not starting.is_alive()
-        found = diff(settings, "v1", "v2")
-        assert found["equal"], found
-        assert found["compared_cells"] > 20
-        assert stage.notes == []
+def test_a_killed_replay_equals_the_version_that_answers(world: World) -> None:
+    stage, settings, _ = world
+    fourfold(settings, "switch", "v2", code=2)
+    starting = threading.Thread(target=run, args=(settings, "replay", "start", "--as", "v2"))
+    starting.start()
+    killed = 0
+    for wanted in (1, 4 * RATE):
+        until(lambda w=wanted: counted(settings, "v2") > w, within_s=START_BOUND_S, what="v2 to count")  # type: ignore[misc]
+        for worker in until(lambda: workers_of("v2"), within_s=START_BOUND_S, what="a worker of v2"):
+            worker.kill()
+            killed += 1
+    starting.join(START_BOUND_S)
+    assert killed >= 2
+    assert not starting.is_alive()
+    found = diff(settings, "v1", "v2")
+    assert found["equal"], found
+    assert found["compared_cells"] > 20
+    assert stage.notes == []
+    fourfold(settings, "retire", "v2")
 
 
 @pytest.mark.timeout(300)
-def test_under_pollers_each_answer_is_wholly_of_one_version(tmp_path: Path, say: Callable[[str], None]) -> None:
-    with world(tmp_path) as (stage, settings, crew), ExitStack() as stack:
+def test_under_pollers_each_answer_is_wholly_of_one_version(world: World, say: Callable[[str], None]) -> None:
+    """Ends the producers and the roles: it comes last."""
+    stage, settings, crew = world
+    with ExitStack() as stack:
         fourfold(settings, "start", "--as", "v2", "--logic", "price-only")
         found = diff(settings, "v1", "v2")
         assert not found["equal"]

@@ -23,7 +23,6 @@ APART: Final = (
     "tests/integration/test_embedded.py",
     "tests/integration/test_four_modes.py",
     "tests/integration/test_race.py",
-    "tests/integration/test_replay.py",
 )
 #: The longest first; what is not named comes after them.
 LONG: Final = (

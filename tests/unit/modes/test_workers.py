@@ -109,6 +109,20 @@ def test_a_version_that_comes_is_begun_and_one_that_goes_is_ended_the_others_go_
     assert world.staff.children["process-v1"] is first
 
 
+def test_a_version_that_is_started_again_under_its_name_has_another_worker():
+    registry = Registry()
+    world = World(registry=registry)
+    registry.book = JobBook({"v1": V1, "v2": V2}, "v1")
+    world.names()
+    first, one = world.staff.children["process-v1"], world.staff.children["process-v2"]
+    registry.book = JobBook({"v1": V1, "v2": Job("v2", "standard", 3)}, "v1")
+    assert world.names() == ["process-v1", "process-v2"]
+    again = world.staff.children["process-v2"]
+    assert again is not one
+    assert again.environment["FOURFOLD_LOGIC"] == "standard"
+    assert world.staff.children["process-v1"] is first
+
+
 def test_a_registry_that_is_away_changes_nothing_and_one_that_was_lost_is_written_back():
     registry = Registry()
     registry.book = JobBook({"v1": V1, "v2": V2}, "v2", "v1")
