@@ -51,7 +51,7 @@ class Minute:
         return merge(
             *(
                 {
-                    CellKey(self._minute, dimension, value): Cell(*sums)
+                    CellKey(self._minute, dimension, value): Cell(sums)
                     for dimension, value, sums in aggregate.cells(tally)
                 }
                 for aggregate, tally in self._tallies.items()

@@ -6,12 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from core.cells import DIMENSIONS, MEASURES
 from core.declaration.error import nearest
-from core.declaration.pipeline import ALL, Pipeline
+from core.declaration.pipeline import Pipeline
 from core.declaration.reader import LARGEST_FILE, read
 from core.errors import ConfigurationError
-from core.events import TOPICS
 from core.kernel.kernel import Kernel
 from modes.settings import Settings
 
@@ -61,14 +59,10 @@ def _kernel(name: str, logic: str) -> Kernel:
 @cache
 def _counted(name: str) -> Pipeline:
     pipeline = pipeline_named(name)
-    if (tuple(pipeline.streams), (ALL, *pipeline.dimensions), tuple(pipeline.measures)) != (
-        TOPICS,
-        DIMENSIONS,
-        MEASURES,
-    ):
+    if len(pipeline.distinct) > 1:
         raise ConfigurationError(
-            f"the pipeline {pipeline.name} has other streams, dimensions or measures than the shop: stores and pages hold "
-            "the shop's alone, so it can be checked (`fourfold pipeline check`), and not counted yet"
+            f"the pipeline {pipeline.name} has {len(pipeline.distinct)} distinct counts ({', '.join(pipeline.distinct)}): "
+            "views hold one, leave the others out"
         )
     return pipeline
 

@@ -8,9 +8,7 @@ from random import Random
 from typing import Final
 
 from core.errors import ConfigurationError
-from core.events import CLICKS, SALES
-from core.truth import Claim, encode
-from producers.record import Record
+from producers.record import CLICKS, SALES, Record
 from producers.shop import Shop
 from producers.variants import VARIANTS, Variant
 
@@ -84,9 +82,8 @@ class Spoiler:
             topic = SALES if random.random() < _SALE_SHARE else CLICKS
         sound = shop.stray(topic, now_ms)
         value = variant.spoil(sound.value or b"", random)
-        claim = Claim(shop.run, shop.number, "rejected", variant.reason.value, hour=shop.hour)
         target = _OTHER[topic] if variant.elsewhere else topic
-        return Record(target, sound.key, value, encode(claim), variant.kind)
+        return Record(target, sound.key, value, shop.rejected(variant.reason), variant.kind)
 
 
 def kind_shares(shares: DirtShares) -> Iterable[tuple[str, float]]:

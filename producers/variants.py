@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.events import CLICKS, SALES, TOPICS
 from core.rfc3339 import millis, to_text
 from core.verdict import Reason
+from producers.record import CLICKS, SALES
+
+TOPICS: Final = (CLICKS, SALES)
 
 Document = dict[str, Any]
 Spoil = Callable[[bytes, Random], bytes | None]
@@ -32,7 +34,7 @@ class Variant(NamedTuple):
 
     kind: str
     name: str
-    reason: Reason
+    reason: str
     spoil: Spoil
     topics: Sequence[str] = TOPICS
     elsewhere: bool = False
@@ -139,7 +141,7 @@ def _missing() -> list[Variant]:
     ]
 
 
-def _of(kind: str, reason: Reason, topics: Sequence[str], spoils: dict[str, Spoil]) -> list[Variant]:
+def _of(kind: str, reason: str, topics: Sequence[str], spoils: dict[str, Spoil]) -> list[Variant]:
     return [Variant(kind, name, reason, spoil, topics) for name, spoil in spoils.items()]
 
 
@@ -300,7 +302,7 @@ VARIANTS: Final = (
     Variant("wrong_topic", "the other topic", Reason.WRONG_TOPIC, _same, elsewhere=True),
     *_of(
         "wrong_currency",
-        Reason.WRONG_CURRENCY,
+        "wrong_currency",
         _ON_SALES,
         {code: _to("data.currency", code) for code in ("USD", "GBP", "CHF", "PLN")},
     ),

@@ -55,6 +55,7 @@ class Tracer:
         self._history = history
         self._rules = rules
         self._kernel = kernel
+        self._measures = tuple(kernel.pipeline.measures)
         self._answer = answer
         self._trouble = trouble
 
@@ -75,7 +76,7 @@ class Tracer:
         # the epoch first, as in `batch.distinct`: whatever is below a cut comes before all else
         found.sort(key=lambda one: (one.epoch, one.append_ms, one.place))
         first = next((one.place for one in found if one.event is not None), None)
-        return Trace(event_id, [self._occurrence(one, first) for one in found])
+        return Trace(event_id, [self._occurrence(one, first) for one in found], self._measures)
 
     def _search(self, source: PartitionKey, event_id: str) -> Iterator[_Found]:
         needle = event_id.encode("utf-8", "surrogateescape")

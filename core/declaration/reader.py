@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, get_args
 
 from core.declaration.error import DeclarationError, Mistake, Place, line_of, nearest
@@ -161,7 +162,7 @@ def _stream(name: str, table: Table, types: Mapping[str, FieldType], envelope: E
 
 
 def _reason(rules: Table, reason: str) -> str:
-    if reason in {own.value for own in Reason} - {"wrong_currency"}:
+    if reason in set(Reason):
         raise Mistake((*rules.place, reason), f"{reason!r} is a reason of Fourfold's own: choose another name")
     return reason
 
@@ -180,6 +181,8 @@ def _dimension(name: str, table: Table, streams: Mapping[str, Stream]) -> Dimens
         fields,
         open=details.take("open", bool, default=False) if details else False,
         label=details.take("label", str, "") if details else "",
+        description=details.take("description", str, "") if details else "",
+        top=details.take("top", bool, default=False) if details else False,
     )
     if details:
         details.finish()
@@ -229,9 +232,22 @@ def _measure(name: str, table: Table, streams: Mapping[str, Stream]) -> Measure:
         _expression(table, "where", operands, "boolean") if "where" in table else None,
         table.take("unit", str, ""),
         table.take("label", str, ""),
+        table.take("description", str, ""),
+        table.take("detail", bool, default=False),
     )
     table.finish()
     return measure
+
+
+def _overlaid(measure: Measure, over: Measure) -> Measure:
+    """A measure that counts otherwise, and is shown as the one that it replaces where it says nothing of that."""
+    return replace(
+        over,
+        unit=over.unit or measure.unit,
+        label=over.label or measure.label,
+        description=over.description or measure.description,
+        detail=over.detail or measure.detail,
+    )
 
 
 def _logic(name: str, table: Table, measures: Mapping[str, Measure], streams: Mapping[str, Stream]) -> Logic:
@@ -242,7 +258,8 @@ def _logic(name: str, table: Table, measures: Mapping[str, Measure], streams: Ma
     for key in overlays.names():
         if key not in measures:
             raise Mistake((*overlays.place, key), f"there is no measure {key!r}: {nearest(key, measures)}")
-    logic = Logic(name, description, {key: _measure(key, each, streams) for key, each in overlays.tables()})
+    overlaid = {key: _overlaid(measures[key], _measure(key, each, streams)) for key, each in overlays.tables()}
+    logic = Logic(name, description, overlaid)
     table.finish()
     return logic
 

@@ -58,8 +58,8 @@ def batch_cycle(
         Archive(settings.access, raw, accept_loss=accept_loss, moved=moved),
         makers[engine](),
         views,
-        QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),
+        QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time, pipeline),
         floor,
-        complete=Completeness(raw, views.data),
+        complete=Completeness(raw, views.data, pipeline),
         letters=Letters(raw, DeadLetterProducer(settings.access), kernel_of(settings)) if keeps_letters else None,
     )

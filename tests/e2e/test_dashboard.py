@@ -30,6 +30,7 @@ from tests.support.busy import allowed
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 from tests.support.product import answers, started
 from tests.support.servers import free_port
+from tests.support.shop import cell_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -109,7 +110,7 @@ def world_of(path: Path, mode: str = "lambda") -> Iterator[tuple[ApiWorld, str]]
 def more(world: ApiWorld, old: int, new: int, **cells: Cell) -> None:
     """Further events in the speed view, up to offset `new`."""
     clicks = new - old
-    delta = delta_of({(CUT, NOW_MINUTE): {ALL: Cell(clicks), **{("campaign", k): c for k, c in cells.items()}}})
+    delta = delta_of({(CUT, NOW_MINUTE): {ALL: cell_of(clicks), **{("campaign", k): c for k, c in cells.items()}}})
     moved = {"newest_ms": NOW_MS, "appended_ms": NOW_MS}
     step = Step([Move(CLICKS_0, at(old, CUT, **moved), at(new, CUT, **moved))], delta)
     world.apply(step)
@@ -139,7 +140,7 @@ def test_the_cut_moves_over_the_chart(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("#chart canvas")).to_be_visible()
         before = page.locator("#chart-summary").inner_text()
         assert "the cut is at" in before
-        world.batch.publish(CUT + 10, {CLICKS_0: 13}, {NOW_MINUTE: {ALL: Cell(10, 2, 3, 400)}}, {})
+        world.batch.publish(CUT + 10, {CLICKS_0: 13}, {NOW_MINUTE: {ALL: cell_of(10, 2, 3, 400)}}, {})
         world.tick()
         expect(page.locator("#chart-summary")).not_to_have_text(before)
         expect(page.locator("#versions tbody tr").first).to_contain_text("v2 ←")
@@ -224,7 +225,7 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(browser: Browser, tm
 def test_what_an_event_says_is_text_and_never_markup(browser: Browser, tmp_path: Path) -> None:
     with world_of(tmp_path) as (world, address), opened(browser, address) as (page, _):
         page.on("dialog", lambda dialog: pytest.fail(f"a field was run: {dialog.message}"))
-        more(world, 13, 113, **{HOSTILE: Cell(100)})
+        more(world, 13, 113, **{HOSTILE: cell_of(100)})
         expect(page.locator("#top-campaign")).to_contain_text(HOSTILE)
         world.letters.insert(0, FoundLetter(CLICKS_0, 9, NOW_MS, HOSTILE, HOSTILE, HOSTILE.encode()))
         page.get_by_text("Read the newest").click()
