@@ -1,6 +1,6 @@
 """The frames that quality rules look at: a bounded sample of raw records, hours, and totals.
 
-`quality_rules.toml` lists their columns for users.
+`pipelines/quality/shop.toml` lists their columns for users.
 """
 
 from __future__ import annotations

@@ -46,6 +46,12 @@ def pipeline_of(settings: Settings) -> Pipeline:
     return _counted(settings.pipeline).under(settings.logic)
 
 
+def quality_file(settings: Settings) -> Path | None:
+    """The quality rules that come with the pipeline that is set, where it is one with a name and has some."""
+    file = FOLDER / "quality" / f"{settings.pipeline}{_ENDING}"
+    return file if settings.pipeline in names() and file.exists() else None
+
+
 def kernel_of(settings: Settings) -> Kernel:
     """The kernel of `pipeline_of`, one a process. Raises `ConfigurationError`."""
     return _kernel(settings.pipeline, settings.logic)

@@ -142,7 +142,10 @@ class Up:
                 show(picture, [*roles_of(crew.supervisor), *servers_of(kept)])
                 crew.check()
                 keeper.check()
-                if self._duration_s is not None and producer is not None:
+                if self._duration_s is not None and producer is None:
+                    if time.monotonic() > began + self._duration_s:
+                        break
+                elif self._duration_s is not None and producer is not None:
                     if producer.state == "done":
                         end = end or time.monotonic() + CATCH_UP_S
                         if picture.lag == 0 and not picture.trouble:

@@ -29,6 +29,8 @@ _MEAN_MORE_CLICKS: Final = 5.5
 #: One click in eleven is followed by a sale of what was clicked: this many of 4096.
 _BUYS: Final = 372
 #: How often the next click stays on the product: this many of 16.
+#: By this name pipelines ask for it.
+GENERATOR: Final = "shop"
 #: Of all sales.
 CURRENCY: Final = "EUR"
 _STAYS: Final = 5

@@ -236,16 +236,27 @@ def _key(fault: Fault) -> tuple[str, str]:
 
 def declared(pipeline: Pipeline) -> dict[str, Any]:
     """What is counted, and how it is shown: all that the page knows of the pipeline."""
+    measures = list(pipeline.measures)
+    counted = [measures[place] for place in pipeline.counted.values()]
     return {
         "name": pipeline.name,
         "description": pipeline.description,
+        "streams": list(pipeline.streams),
         "dimensions": [
-            {"name": each.name, "label": each.label or each.name.replace("_", " ")}
+            {"name": each.name, "label": each.label or each.name.replace("_", " ").capitalize()}
             for each in pipeline.dimensions.values()
         ],
         "measures": [
-            {"name": each.name, "label": each.label, "money": each.money, "detail": each.detail}
+            {
+                "name": each.name,
+                "label": each.label,
+                "money": each.money,
+                "column": each.column,
+                "detail": each.detail,
+            }
             for each in shown_measures(pipeline)
         ],
+        "counted": counted,
+        "ranked_by": counted or measures[:1],
         "users": None if pipeline.distinct_users is None else pipeline.distinct_users.name.replace("_", " "),
     }

@@ -180,7 +180,7 @@ class Measure:
 
     Attributes:
         sum: None where each event counts one.
-        unit: What is summed; `EUR cents`, a currency and `cents`, is shown as money.
+        unit: What is summed; `EUR cents`, the code of a money and `cents`, is shown as money.
         detail: Whether it is left out where there is room for few.
     """
 
@@ -236,6 +236,7 @@ class Pipeline:
     """A whole declaration, checked: every name in it exists, every expression fits.
 
     Attributes:
+        generator: What makes synthetic events of it; "" where nothing does.
         logic: The name of the overlay that `measures` are under.
     """
 
@@ -248,6 +249,7 @@ class Pipeline:
     distinct: Mapping[str, Distinct]
     ratios: Mapping[str, Ratio]
     logics: Mapping[str, Logic]
+    generator: str = ""
     logic: str = STANDARD
 
     def under(self, logic: str) -> Self:

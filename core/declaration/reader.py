@@ -38,7 +38,12 @@ LARGEST_FILE: Final = 256 * 1024
 #: Most streams, fields of one, measures, dimensions: each costs at every event.
 MOST: Final = 64
 #: The dimension that every event has, and words that stand beside measures in files and answers.
-RESERVED: Final = {ALL, "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"}
+RESERVED: Final = {
+    *(ALL, "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"),
+    # of the columns of events, and of places and times in answers
+    *("topic", "partition", "offset", "append_ms", "time_ms", "seen_ms", "newest_ms", "id", "user", "source", "hash"),
+    *("reason", "fault", "counted", "start", "end", "time", "hour"),
+}
 RESERVED_TOPICS: Final = {"dead_letters", "repairs", "clock"}
 #: A dimension with more possible values than this must say so.
 MOST_VALUES: Final = 100_000
@@ -94,7 +99,8 @@ def _pipeline(top: Table) -> Pipeline:
     _one_meaning(dimensions=dimensions, measures=measures, distinct=distinct, ratios=ratios)
     logics = {key: _logic(key, table, measures, streams) for key, table in top.table("logics").tables(LOGIC)}
     description = top.take("description", str, "")
-    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics)
+    generator = top.take("generator", str, "")
+    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics, generator)
     top.finish()
     return pipeline
 
@@ -276,7 +282,7 @@ def _ratio(name: str, table: Table, measures: Mapping[str, Measure]) -> Ratio:
     text = table.take(name, str)
     place = (*table.place, name)
     if text.count("/") != 1:
-        raise Mistake(place, f"a ratio is one sum of measures over another, such as sales / clicks, not {text!r}")
+        raise Mistake(place, f"a ratio is one sum of measures over another, such as paid / all_orders, not {text!r}")
     # sums of sums: whatever their size, they are divided as real numbers
     operands = {key: Operand("integer", low=0, high=0) for key in measures}
     above, below = (part.strip() for part in text.split("/"))

@@ -13,7 +13,7 @@ from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from core.truth import Claims
-from modes.pipelines import pipeline_named
+from modes.pipelines import FOLDER, pipeline_named
 from serving.measures import headlines, shown_measures
 from tests.support.shop_events import ClickData, SaleData
 
@@ -70,3 +70,7 @@ def named(cell: Cell) -> dict[str, int]:
 
 #: Of a file of cells of the shop.
 CELLS: Final = cells_schema(SHOP)
+
+
+#: The quality rules that come with it.
+SHOP_RULES: Final = FOLDER / "quality" / "shop.toml"

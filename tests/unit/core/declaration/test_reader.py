@@ -12,7 +12,7 @@ from core.declaration.pipeline import Pipeline
 from core.declaration.reader import LARGEST_FILE, read
 from tests.support.shop_events import EVENT_OF_TOPIC
 
-COUNTRY = 'country  = { by = "country", description = "ISO 3166" }'
+COUNTRY = 'country  = { by = "country", label = "Countries", description = "ISO 3166" }'
 SHOP = Path("pipelines/shop.toml").read_text(encoding="utf-8")
 SMALL = """\
 name = "trips"
