@@ -64,9 +64,8 @@ class Minute:
         return [
             user
             for aggregate, tally in self._tallies.items()
-            for name, values in zip(aggregate.distinct, tally.distinct, strict=True)
-            if name == "users"
-            for user in values
+            if aggregate.users is not None
+            for user in tally.distinct[aggregate.users]
         ]
 
 

@@ -92,9 +92,9 @@ def shop_log(
     return log
 
 
-def archive(path: Path, log: Log, commits: int = 4) -> RawTable:
+def archive(path: Path, log: Log, commits: int = 4, topics: Sequence[str] = SHOP.topics) -> RawTable:
     """A raw table of the log, its records in so many commits."""
-    raw = RawTable(path, SHOP.topics)
+    raw = RawTable(path, topics)
     bounds = [len(log) * i // commits for i in range(commits + 1)]
     ends: dict[PartitionKey, int] = {}
     for start, end in pairwise(bounds):
