@@ -27,6 +27,7 @@ from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DAY, NAME, DayStream
 from producers.role import Stats, run
+from producers.variants import variants_of
 
 #: The batch view must cover the day so long after its last record's epoch and the cut's margin.
 COVER_S: Final = 60.0
@@ -71,7 +72,7 @@ def _ends(settings: Settings, sources: Sequence[PartitionKey]) -> dict[Partition
 
 
 def _produce(settings: Settings, name: str, progress: Callable[[str], None]) -> None:
-    stream = DayStream(settings.seed, name, settings.day_seconds)
+    stream = DayStream(settings.seed, name, settings.day_seconds, variants=variants_of(pipeline_of(settings)))
     whole = sum(hour.records for hour in DAY)
 
     def report(stats: Stats) -> None:

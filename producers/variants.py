@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from core.declaration.pipeline import Pipeline
 from core.rfc3339 import millis, to_text
 from core.verdict import Reason
+from producers.corruptions import Corruption, corruptions
 from producers.record import CLICKS, SALES
 
 TOPICS: Final = (CLICKS, SALES)
@@ -307,3 +309,20 @@ VARIANTS: Final = (
         {code: _to("data.currency", code) for code in ("USD", "GBP", "CHF", "PLN")},
     ),
 )
+
+
+def variants_of(pipeline: Pipeline) -> tuple[Variant, ...]:
+    """The variants, and the corruptions of fields that the declaration has beside those that are spoilt here."""
+    known = {(topic, name) for topic in TOPICS for name in _BOTH}
+    known |= {(CLICKS, name) for name in _CLICK_ONLY} | {(SALES, name) for name in _SALE_ONLY}
+    kinds = {variant.reason: variant.kind for variant in VARIANTS}
+    more = [
+        Variant(kinds[each.reason], f"{each.stream}: {each.name}", each.reason, _spoilt(each), (each.stream,))
+        for each in corruptions(pipeline)
+        if each.stream in TOPICS and (each.stream, each.field) not in known and each.reason in kinds
+    ]
+    return (*VARIANTS, *more)
+
+
+def _spoilt(corruption: Corruption) -> Spoil:
+    return lambda value, _random: corruption.spoil(value)

@@ -28,6 +28,7 @@ from producers.role import FLUSH_S, Source, Stats, run, wall_ms
 from producers.scheduled import ScheduledStream
 from producers.shop import GENERATOR, shoppers_for
 from producers.stream import ShopStream
+from producers.variants import variants_of
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +51,14 @@ def produce(settings: Settings, duration_s: float | None, events: int | None = N
     identity = settings.run or f"{settings.seed}-{int(time.time()):x}-{os.getpid():x}"
     source: Source
     if settings.profile:
-        source = day = DayStream(settings.seed, identity, settings.day_seconds)
+        source = day = DayStream(settings.seed, identity, settings.day_seconds, variants=variants_of(pipeline))
         pacer = Pacer(day.rate)
     else:
         source = shop = ShopStream(
             settings.seed,
             identity,
             dirt(settings),
+            variants=variants_of(pipeline),
             shoppers=shoppers_for(settings.rate),
             resend_tail_ms=resend_span_ms(settings),
         )
