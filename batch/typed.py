@@ -59,6 +59,7 @@ class PartitionTyping:
         self._rules = rules
         self._kernel = StreamKernel(pipeline, source.topic)
         self.schema = typed_schema(pipeline)
+        self._ids_of_streams = pipeline.envelope.ids_of_streams
         self._user = None if pipeline.distinct_users is None else pipeline.distinct_users.name
         self._names = [*pipeline.dimensions, *pipeline.measures]
 
@@ -104,9 +105,12 @@ class PartitionTyping:
         return pa.table([pa.array(c, f.type) for c, f in zip(columns, self.schema, strict=True)], self.schema)
 
     def _ids(self, events: Sequence[Any], offsets: np.ndarray) -> list[str]:
-        """What no other event has: its id, or its place where events have none."""
+        """What no other event has: its id, with its stream where ids are of streams; its place where events have none."""
         identity = self._kernel.identity
         if identity is None:
             return [f"{self._source}:{offset}" for offset in offsets.tolist()]
-        # most are texts already
-        return [each if type(each) is str else str(each) for each in map(identity, events)]
+        ids = map(identity, events)
+        if self._ids_of_streams:
+            stream = self._kernel.stream
+            return [f"{stream}:{each}" for each in ids]
+        return list(ids)

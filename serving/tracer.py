@@ -76,8 +76,11 @@ class Tracer:
         self._apply_horizon(found)
         # the epoch first, as in `batch.distinct`: whatever is below a cut comes before all else
         found.sort(key=lambda one: (one.epoch, one.append_ms, one.place))
-        first = next((one.place for one in found if one.event is not None), None)
-        return Trace(event_id, [self._occurrence(one, first) for one in found], self._measures)
+        firsts: dict[str, Place] = {}
+        for one in found:
+            if one.event is not None:
+                firsts.setdefault(self._scope(one), one.place)
+        return Trace(event_id, [self._occurrence(one, firsts.get(self._scope(one))) for one in found], self._measures)
 
     def _search(self, source: PartitionKey, event_id: str) -> Iterator[_Found]:
         needle = event_id.encode("utf-8", "surrogateescape")
@@ -114,6 +117,10 @@ class Tracer:
                         _, found.producer, found.redrive_of = self._head(value)
                         yield found
             highest = max(highest, int(appended.max(initial=0)))
+
+    def _scope(self, one: _Found) -> str:
+        """Where no other event has its id: the stream, or everywhere."""
+        return one.place.source.topic if self._kernel.pipeline.envelope.ids_of_streams else ""
 
     def _head(self, value: bytes) -> tuple[str | None, str | None, str | None]:
         """The id, the source and the original that a document says, None where it says none."""

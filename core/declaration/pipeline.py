@@ -108,6 +108,11 @@ class Envelope:
     data: Path
 
     @property
+    def ids_of_streams(self) -> bool:
+        """Whether an id is one of its stream's: CloudEvents are identified by source and id, wherever they are."""
+        return not self.cloudevents and self.id is not None
+
+    @property
     def content_type(self) -> str:
         """What a record's header says that its value is."""
         return CLOUDEVENTS_CONTENT_TYPE if self.cloudevents else "application/json"

@@ -83,7 +83,7 @@ class Rides:
 def rides(count: int, seed: int = 1) -> Rides:
     """So many records: events, repetitions, and records that are rejected."""
     draw = random.Random(seed)
-    found, ends = Rides(), Counter[PartitionKey]()
+    found, ends, made = Rides(), Counter[PartitionKey](), Counter[PartitionKey]()
 
     def send(source: PartitionKey, document: Any, append_ms: int) -> None:
         value = json.dumps(document).encode()
@@ -94,7 +94,7 @@ def rides(count: int, seed: int = 1) -> Rides:
         append_ms = NOW_MS + 10 * number
         bike = f"bike-{draw.randrange(5)}"
         document: dict[str, Any] = {
-            "trip_id": f"t{number}",
+            "trip_id": "",
             "started_ms": append_ms - draw.randrange(90_000),
             "bike": bike,
         }
@@ -113,6 +113,9 @@ def rides(count: int, seed: int = 1) -> Rides:
                 document["member"] = member
                 values["member"] = json.dumps([town, member], separators=(",", ":"))
             sums = (1, metres, int(metres > 5_000), fare or 0, 0, 0)
+        # ids are of streams: a check has the id of a trip
+        document["trip_id"] = f"t{made[source]}"
+        made[source] += 1
         spoilt = draw.random()
         if spoilt < 0.1:
             del document["bike"]

@@ -53,9 +53,9 @@ def test_a_log_that_is_kept_too_short_is_named(
     assert all(re.search(said, text) for text in found)
 
 
-def settings_of(**spoilt: str) -> dict[str, dict[str, SimpleNamespace]]:
+def settings_of(wanted_of: Topics, **spoilt: str) -> dict[str, dict[str, SimpleNamespace]]:
     """Those that Fourfold wants, of each topic, but for some of `dead-letters`."""
-    wanted = {name: dict(config) for name, config in module._WANTED.items()}
+    wanted = {name: dict(config) for name, config in wanted_of._wanted.items()}
     wanted["dead-letters"] |= {key.replace("_", "."): value for key, value in spoilt.items()}
     return {
         name: {key: SimpleNamespace(value=value) for key, value in ({"min.insync.replicas": "1"} | config).items()}
@@ -77,8 +77,8 @@ def test_a_topic_that_cannot_be_used_is_refused(
     monkeypatch: pytest.MonkeyPatch, spoilt: dict[str, str], refused: str
 ) -> None:
     topics = Topics(KafkaAccess("127.0.0.1:1"), SHOP.topics)
-    monkeypatch.setattr(topics, "_configs", lambda _names: settings_of(**spoilt))
-    described = {name: SimpleNamespace(replicas=1) for name in module._WANTED}
+    monkeypatch.setattr(topics, "_configs", lambda _names: settings_of(topics, **spoilt))
+    described = {name: SimpleNamespace(replicas=1) for name in topics._wanted}
     monkeypatch.setattr(topics, "_described", lambda _names: described)
     if not refused:
         topics.check_settings()
