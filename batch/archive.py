@@ -63,7 +63,7 @@ class Archive:
     ) -> None:
         """`progress` is told the number of records after each commit of a run; `moved` is called when some arrive."""
         self._access = access
-        self._topics = Topics(access)
+        self._topics = Topics(access, table.topics)
         self._continuity = Continuity(
             access,
             "the archive",

@@ -14,10 +14,11 @@ from adapters.lake.plain_path import plain
 from adapters.lake.raw_table import RawTable
 from adapters.lake.trouble import DamagedRawError, reading, writing
 from batch import elt, etl
+from batch.expression_sql import literal, quoted
 from batch.scratch import Scratch
 from batch.sql import connect, count_cells, define_macros, read_parquet
 from core.cut import Cut
-from core.declaration.pipeline import Pipeline
+from core.declaration.pipeline import Field, Pipeline, Stream
 from core.delta import REJECTED
 from core.errors import InexactError, UnavailableError
 from core.position import PartitionKey
@@ -28,27 +29,22 @@ Span = tuple[PartitionKey, int, int]
 
 QUESTION: Final = "cells and distinct users by minute"
 _TABLES: Final = ("cells", "users")
-#: What typed columns cannot tell: a field that nobody asked for, and what was rejected.
-_PAGES: Final = """
-    SELECT texts_of(data, json_keys(data), ['$.page'])[1] AS page, count(*) AS clicks
-    FROM (
-        SELECT texts_of(document, json_keys(document), ['$.data'])[1] AS data
-        FROM (
-            SELECT decode(value) AS document FROM raw JOIN events USING (topic, partition, "offset")
-            WHERE topic = 'clicks' AND counted
-        )
-    )
-    GROUP BY ALL ORDER BY clicks DESC, page LIMIT 3
+#: What typed columns cannot tell: a field that nobody asked for (`unasked_field`), and what was rejected.
+_FIELD: Final = """
+    SELECT value AS {field}, count(*) AS {stream} FROM {objects}
+    GROUP BY ALL ORDER BY {stream} DESC, {field} LIMIT 3
 """
+_DOCUMENTS: Final = """(
+    SELECT decode(value) AS value FROM raw JOIN events USING (topic, partition, "offset")
+    WHERE topic = {topic} AND counted
+)"""
+_PART: Final = "(SELECT texts_of(value, json_keys(value), ['$.' || {part}])[1] AS value FROM {objects})"
 _REJECTED: Final = """
     SELECT reason, count(*) AS records, arg_min(value, (topic, partition, "offset"))[:500] AS first
     FROM raw JOIN events USING (topic, partition, "offset")
     WHERE reason IS NOT NULL GROUP BY ALL ORDER BY records DESC, reason
 """
-_RAW_QUESTIONS: Final = (
-    ("clicks by page, the first three", _PAGES),
-    ("what was rejected, and how it looked", _REJECTED),
-)
+_REJECTED_QUESTION: Final = "what was rejected, and how it looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +110,32 @@ def total(steps: Sequence[Step]) -> Step:
     return Step("total", effort, sum(step.stored or 0 for step in steps))
 
 
+def unasked_field(pipeline: Pipeline) -> tuple[Stream, Field] | None:
+    """A text of one stream alone that nothing is counted by or of; None where there is none."""
+    asked = {name for dimension in pipeline.dimensions.values() for name in dimension.fields}
+    asked |= {distinct.field for distinct in pipeline.distinct.values()}
+    for stream in pipeline.streams.values():
+        others = {name for other in pipeline.streams.values() if other is not stream for name in other.fields}
+        for field in stream.fields.values():
+            if field.type.kind == "string" and field.name not in asked | others and field.name != stream.key:
+                return stream, field
+    return None
+
+
+def _raw_questions(pipeline: Pipeline) -> list[tuple[str, str]]:
+    """Question and SQL."""
+    questions = [(_REJECTED_QUESTION, _REJECTED)]
+    found = unasked_field(pipeline)
+    if found is not None:
+        stream, field = found
+        objects = _DOCUMENTS.format(topic=literal(stream.name))
+        for part in field.path:
+            objects = _PART.format(part=literal(part), objects=objects)
+        sql = _FIELD.format(field=quoted(field.name), stream=quoted(stream.name), objects=objects)
+        questions.insert(0, (f"{stream.name} by {field.name}, the first three", sql))
+    return questions
+
+
 class EtlElt:
     """Compares on what is archived now. Its files are in a folder inside `folder` while it runs."""
 
@@ -152,7 +174,7 @@ class EtlElt:
             progress("ELT")
             elt_steps = self._elt(places, spans)
             progress("comparing what they say")
-            asked = [self._ask(places, *question) for question in _RAW_QUESTIONS]
+            asked = [self._ask(places, *question) for question in _raw_questions(self._pipeline)]
             rows, accepted, cells = self._proved_equal(places, rejected, asked[-1].answer)
         archived = sum(self._raw.rows_below({source: end for source, _, end in spans}).values())
         if rows != archived:
@@ -179,7 +201,7 @@ class EtlElt:
 
     def _elt(self, places: _Places, spans: Sequence[Span]) -> list[Step]:
         tasks = [
-            elt.LoadingTask(self._raw.path, *span, places.raw / f"{number}.parquet")
+            elt.LoadingTask(self._raw.path, *span, self._pipeline.topics, places.raw / f"{number}.parquet")
             for number, span in enumerate(spans)
         ]
         loading, _ = effort_of(lambda: elt.load(tasks, _rows(spans), self._processes))

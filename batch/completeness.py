@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adapters.lake.manifest import Manifest, PartitionState
@@ -14,7 +13,7 @@ from adapters.lake.raw_table import RawTable
 from adapters.lake.trouble import DamagedViewError, reading
 from batch.coverage import rows_of
 from batch.id_files import count_ids
-from core.cells import DIMENSIONS
+from core.declaration.pipeline import ALL, Pipeline
 from core.delta import ACCEPTED, LATE
 from core.errors import InexactError
 from core.position import PartitionKey
@@ -25,11 +24,13 @@ _REMEDY: Final = "nothing is published; count it all again with `fourfold recomp
 class Completeness:
     """Calls are `batch.cycle.Completeness`. Shares nothing with the engines: rows are counted by the raw table's log."""
 
-    def __init__(self, raw: RawTable, folder: Path) -> None:
+    def __init__(self, raw: RawTable, folder: Path, pipeline: Pipeline) -> None:
         """`folder`: where the files of versions are."""
+        self._pipeline = pipeline
         self._raw = raw
         self._folder = folder
-        self._events: dict[str, dict[str, int]] = {}
+        #: by file, dimension and measure that counts events
+        self._sums: dict[str, dict[str, dict[str, int]]] = {}
 
     def __call__(self, manifest: Manifest) -> None:
         """Raises `InexactError` where rows below the cut are in no counter, or accepted events in no cell.
@@ -42,8 +43,8 @@ class Completeness:
         accepted = manifest.counters.get(ACCEPTED, 0)
         ids = count_ids([self._folder / name for name in manifest.ids])
         self._check_total(manifest, "ids are kept", ids, accepted, "accepted events")
-        for dimension, events in self._events_of(manifest).items():
-            self._check_total(manifest, f"events are in the cells of {dimension}", events, accepted, "accepted events")
+        for dimension, events, wanted in self._events_of(manifest, accepted):
+            self._check_total(manifest, f"events are in the cells of {dimension}", events, wanted, "accepted events")
 
     def _check_partitions(self, manifest: Manifest, rows: Mapping[PartitionKey, int]) -> None:
         firsts = self._raw.firsts()
@@ -65,13 +66,28 @@ class Completeness:
                     f"{end} ({state.gaps:,} gaps, {state.lost:,} lost): {_REMEDY}"
                 )
 
-    def _events_of(self, manifest: Manifest) -> dict[str, int]:
-        """How many events the cells have, by dimension. Files never change: each one is read once."""
+    def _events_of(self, manifest: Manifest, accepted: int) -> Iterator[tuple[str, int, int]]:
+        """By dimension: how many events its cells have, and must have, as far as measures tell.
+
+        Files never change: each one is read once.
+        """
+        pipeline = self._pipeline
+        counted = {stream: list(pipeline.measures)[place] for stream, place in pipeline.counted.items()}
+        if not counted:
+            return
+        columns = list(counted.values())
         names = set(manifest.cells.values())
-        self._events = {name: self._events.get(name) or _events(self._folder / name) for name in names}
-        return {
-            dimension: sum(events.get(dimension, 0) for events in self._events.values()) for dimension in DIMENSIONS
-        }
+        self._sums = {name: self._sums.get(name) or _sums(self._folder / name, columns) for name in names}
+
+        def events(dimension: str, streams: Iterable[str]) -> int:
+            wanted = [counted[stream] for stream in streams]
+            return sum(file[dimension][name] for file in self._sums.values() if dimension in file for name in wanted)
+
+        if counted.keys() == pipeline.streams.keys():
+            yield ALL, events(ALL, counted), accepted
+        for dimension in pipeline.dimensions:
+            having = [stream for stream in counted if pipeline.always_has(stream, dimension)]
+            yield dimension, events(dimension, having), events(ALL, having)
 
     @staticmethod
     def _check_total(
@@ -85,9 +101,9 @@ def _records(counters: Mapping[str, int]) -> list[int]:
     return [number for name, number in counters.items() if name != LATE]
 
 
-def _events(file: Path) -> dict[str, int]:
+def _sums(file: Path, measures: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By dimension: the sums of measures over a file of cells."""
     with reading(file, DamagedViewError):
-        table = pq.ParquetFile(file).read(columns=["dimension", "clicks", "sales"])
-    sums = table.group_by("dimension").aggregate([("clicks", "sum"), ("sales", "sum")])
-    events = pc.add(sums["clicks_sum"], sums["sales_sum"])
-    return dict(zip(sums["dimension"].to_pylist(), events.to_pylist(), strict=True))
+        table = pq.ParquetFile(file).read(columns=["dimension", *measures])
+    sums = table.group_by("dimension").aggregate([(measure, "sum") for measure in measures])
+    return {row["dimension"]: {name: row[f"{name}_sum"] for name in measures} for row in sums.to_pylist()}

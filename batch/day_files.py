@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from adapters.lake.day_cells import SCHEMA as CELLS
-from adapters.lake.day_cells import USERS
+from adapters.lake.day_cells import USERS, cells_schema
 from adapters.lake.parquet import table_of
 from adapters.lake.trouble import DamagedViewError
 from batch.parquet_file import write_parquet
 from batch.spill import DayPart
-from batch.sums import CELL_SUMS, DIMENSION_CODES, USER_SUMS, add_up
-from core.cells import MEASURES
+from batch.sums import USER_SUMS, Sums
+from core.declaration.pipeline import Pipeline
 
 _FIRST_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +34,7 @@ class DayTask(NamedTuple):
     old_users: Path | None
     folder: Path
     run: str
+    pipeline: Pipeline
 
 
 class DayResult(NamedTuple):
@@ -69,23 +69,27 @@ def _written(task: DayTask, name: str, table: pa.Table | None, old: Path | None)
 
 def _cells(task: DayTask) -> pa.Table | None:
     """None where nothing is added."""
-    sums = add_up(pa.Table.from_batches([part.read() for part in task.cells], CELL_SUMS))
+    adder = Sums(task.pipeline)
+    schema, dimensions = cells_schema(task.pipeline), adder.dimensions
+    sums = adder.add_up(pa.Table.from_batches([part.read() for part in task.cells], adder.cell_schema))
     if not len(sums):
         return None
     if task.old_cells is not None:
-        old = table_of(task.old_cells, CELLS, DamagedViewError)
-        codes = pc.index_in(old["dimension"], value_set=pa.array(DIMENSION_CODES)).cast(pa.int8())
-        sums = add_up(pa.concat_tables([sums, old.set_column(1, "dimension", codes)]))
-    names = pa.DictionaryArray.from_arrays(sums["dimension"].combine_chunks(), DIMENSION_CODES).cast(pa.string())
-    return pa.table([sums["minute"], names, sums["value"], *(sums[measure] for measure in MEASURES)], CELLS)
+        old = table_of(task.old_cells, schema, DamagedViewError)
+        codes = pc.index_in(old["dimension"], value_set=pa.array(dimensions)).cast(pa.int8())
+        sums = adder.add_up(pa.concat_tables([sums, old.set_column(1, "dimension", codes)]))
+    names = pa.DictionaryArray.from_arrays(sums["dimension"].combine_chunks(), dimensions).cast(pa.string())
+    measures = (sums[measure] for measure in task.pipeline.measures)
+    return pa.table([sums["minute"], names, sums["value"], *measures], schema)
 
 
 def _users(task: DayTask) -> pa.Table | None:
-    sums = add_up(pa.Table.from_batches([part.read() for part in task.users], USER_SUMS))
+    adder = Sums(task.pipeline)
+    sums = adder.add_up(pa.Table.from_batches([part.read() for part in task.users], USER_SUMS))
     if not len(sums):
         return None
     if task.old_users is not None:
         old = table_of(task.old_users, USERS, DamagedViewError)
         ones = pa.array([1] * len(old), pa.int64())
-        sums = add_up(pa.concat_tables([sums, pa.table([*old.columns, ones], USER_SUMS)]))
+        sums = adder.add_up(pa.concat_tables([sums, pa.table([*old.columns, ones], USER_SUMS)]))
     return pa.table([sums["minute"], sums["value"]], USERS)

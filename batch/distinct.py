@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from batch.id_files import IDS, ids_between, known_ids, sorted_by_hash
 from batch.parquet_file import write_parquet
 from batch.spill import DayPart, DaySpill, bucket_rows
+from batch.typed import typed_schema
+from core.declaration.pipeline import Pipeline
 
 #: The first in this order is the one that counts. The epoch, which grows along a partition, comes
 #: first: so whatever is below a cut comes before all else, also where append times went back.
@@ -35,6 +37,7 @@ class BucketTask(NamedTuple):
     old: Sequence[Path]
     gather: bool
     ids: Path
+    pipeline: Pipeline
 
 
 class BucketResult(NamedTuple):
@@ -52,11 +55,11 @@ class BucketResult(NamedTuple):
 
 def settle(task: BucketTask) -> BucketResult:
     """Finds the duplicates of a bucket and writes its ids."""
-    rows = bucket_rows(task.scratch, task.bucket, task.sources)
+    rows = bucket_rows(task.scratch, task.bucket, task.sources, typed_schema(task.pipeline))
     hashes = rows["hash"].to_numpy()
     known = known_ids(task.old, np.sort(hashes))
     lost = _duplicates(rows, pd.Series(hashes), known)
-    spill = DaySpill(task.scratch, f"taken-back-{task.bucket}")
+    spill = DaySpill(task.scratch, f"taken-back-{task.bucket}", task.pipeline)
     taken_back = rows.take(pa.array(lost))
     spill.add(taken_back, sign=-1)
     spill.flush()

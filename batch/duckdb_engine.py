@@ -15,8 +15,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from adapters.lake.day_cells import SCHEMA as CELLS
-from adapters.lake.day_cells import USERS
+from adapters.lake.day_cells import USERS, cells_schema
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.raw_table import RawTable
 from batch.coverage import Coverage, clocks_apart, not_zero
@@ -95,9 +94,10 @@ class DuckdbRecompute:
                 created_ms=created_ms,
                 partitions=partitions,
                 counters=not_zero(dict(database.execute(_COUNTERS).fetchall())),
-                cells=self._write_days(database, "cells", CELLS, run),
+                cells=self._write_days(database, "cells", cells_schema(self._pipeline), run),
                 users=self._write_days(database, "users", USERS, run),
                 ids=tuple(self._write_ids(database, run)),
+                layout=self._pipeline.layout,
             )
 
     def _write_days(

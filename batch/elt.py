@@ -26,6 +26,7 @@ class LoadingTask(NamedTuple):
     source: PartitionKey
     start: int
     end: int
+    topics: Sequence[str]
     file: Path
 
 
@@ -38,7 +39,7 @@ def load(tasks: Sequence[LoadingTask], rows: int, processes: int) -> None:
 def load_partition(task: LoadingTask) -> None:
     """One of them."""
     with pq.ParquetWriter(task.file, SCHEMA, compression="zstd") as writer:
-        for chunk in RawTable(task.raw).scan(task.source, task.start, task.end):
+        for chunk in RawTable(task.raw, task.topics).scan(task.source, task.start, task.end):
             places = ([task.source.topic] * len(chunk), [task.source.partition] * len(chunk))
             columns = [pa.array(place, field.type) for place, field in zip(places, SCHEMA, strict=False)]
             writer.write_table(pa.table([*columns, *(chunk[name] for name in SCANNED)], SCHEMA))

@@ -15,13 +15,12 @@ from adapters.lake.manifest import PartitionState
 from adapters.lake.raw_table import RawTable
 from batch.spread import spread_over
 from batch.sql import connect, read_parquet
-from batch.typed import TYPED, PartitionTyping
+from batch.typed import PartitionTyping
 from core.declaration.pipeline import Pipeline
-from core.kernel.kernel import StreamKernel
 from core.position import PartitionKey
 from core.rules import Rules
 
-_STAGED: Final = pa.schema([*TYPED, ("topic", pa.string()), ("partition", pa.int32())])
+_PLACE: Final = (("topic", pa.string()), ("partition", pa.int32()))
 #: The winner among duplicates is that of the batch view (`batch.distinct`).
 _DISTINCT: Final = """
     SELECT * FROM staged
@@ -49,12 +48,13 @@ def transform(tasks: Sequence[TypingTask], rows: int, processes: int) -> Counter
 
 def type_partition(task: TypingTask) -> Counter[str]:
     """One of them."""
-    typing = PartitionTyping(task.source, PartitionState(), task.rules, StreamKernel(task.pipeline, task.source.topic))
-    with pq.ParquetWriter(task.file, _STAGED) as writer:
-        for chunk in RawTable(task.raw).scan(task.source, task.start, task.end):
+    typing = PartitionTyping(task.source, PartitionState(), task.rules, task.pipeline)
+    staged = pa.schema([*typing.schema, *_PLACE])
+    with pq.ParquetWriter(task.file, staged) as writer:
+        for chunk in RawTable(task.raw, task.pipeline.topics).scan(task.source, task.start, task.end):
             typed = typing.take(chunk)
             places = ([task.source.topic] * len(typed), [task.source.partition] * len(typed))
-            writer.write_table(pa.table([*typed.columns, *places], _STAGED))
+            writer.write_table(pa.table([*typed.columns, *places], staged))
     return typing.counters
 
 

@@ -249,6 +249,8 @@ class _StreamSql:
         identity = self._pipeline.envelope.id
         place = """concat(topic, ':', partition, ':', "offset")"""
         text = place if identity is None else self._place(identity.path)[2]
+        if self._pipeline.envelope.ids_of_streams:
+            text = f"concat(topic, ':', {text})"
         yield f"CASE WHEN fault IS NULL THEN {text} END AS id"
         for field in self._stream.fields.values():
             _, _, text = self._place(field.path)

@@ -97,6 +97,8 @@ def measure(labels: Iterable[Label], rows: Iterable[RawRow], kernel: Kernel) -> 
                 rejected[error.reason] += 1
             continue
         event_id = stream.identity(event) if stream.identity else (row.source, row.offset)
+        if kernel.pipeline.envelope.ids_of_streams:
+            event_id = (row.source.topic, event_id)
         first = event_id not in ids
         ids.add(event_id)
         if hour is not None:

@@ -13,7 +13,6 @@ from batch.spill import BucketSpill, DayPart, DaySpill
 from batch.typed import PartitionTyping
 from core.contract import UNSTAMPED_MS
 from core.declaration.pipeline import Pipeline
-from core.kernel.kernel import StreamKernel
 from core.position import PartitionKey
 from core.rules import Rules
 
@@ -54,11 +53,11 @@ class PartitionResult(NamedTuple):
 
 def fold_partition(task: PartitionTask) -> PartitionResult:
     """Raises `InexactError` where an epoch is on the wrong side of a cut."""
-    typing = PartitionTyping(task.source, task.state, task.rules, StreamKernel(task.pipeline, task.source.topic))
-    rows_spill = BucketSpill(task.scratch, task.number, task.buckets)
-    day_spill = DaySpill(task.scratch, str(task.number))
+    typing = PartitionTyping(task.source, task.state, task.rules, task.pipeline)
+    rows_spill = BucketSpill(task.scratch, task.number, task.buckets, typing.schema)
+    day_spill = DaySpill(task.scratch, str(task.number), task.pipeline)
     rows = valid = 0
-    for chunk in RawTable(task.raw).scan(task.source, task.start, task.end):
+    for chunk in RawTable(task.raw, task.pipeline.topics).scan(task.source, task.start, task.end):
         if not rows:
             first_ms = chunk["append_ms"][0].as_py()
             first = max(task.state.epoch, task.rules.epoch_of(first_ms))

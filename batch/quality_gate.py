@@ -13,6 +13,7 @@ from batch.quality import check
 from batch.quality_frames import SAMPLE_ROWS, RawPart, hours_frame, sample_frames, totals_frame
 from batch.quality_rules import Rule
 from core.cells import Cell, CellKey
+from core.declaration.pipeline import ALL, Pipeline
 from core.errors import ConfigurationError, UnavailableError
 
 
@@ -20,13 +21,19 @@ class QualityGate:
     """Calls are `batch.cycle.Quality`. Rules are read anew each time: users edit the file while it runs."""
 
     def __init__(
-        self, raw: RawTable, folder: Path, rules: Callable[[], Sequence[Rule]], wall: Callable[[], float]
+        self,
+        raw: RawTable,
+        folder: Path,
+        rules: Callable[[], Sequence[Rule]],
+        wall: Callable[[], float],
+        pipeline: Pipeline,
     ) -> None:
         """`folder`: where the files of versions are; `wall`: seconds since 1970."""
         self._raw = raw
         self._folder = folder
         self._rules = rules
         self._wall = wall
+        self._pipeline = pipeline
         self._readable = False
 
     def __call__(self, manifest: Manifest) -> tuple[Mapping[str, Any], list[str]]:
@@ -34,8 +41,8 @@ class QualityGate:
 
         Raises `ConfigurationError` where the rules never could be read, `UnavailableError` where they could before.
         """
-        frames = sample_frames(self._newest(manifest))
-        frames["hours"] = hours_frame(self._minutes(manifest))
+        frames = sample_frames(self._newest(manifest), self._pipeline)
+        frames["hours"] = hours_frame(self._minutes(manifest), self._pipeline)
         frames["totals"] = totals_frame(manifest.counters)
         report = check(self._read_rules(), frames, now_ms=int(self._wall() * 1000))
         return report.as_json(), [failed.text() for failed in report.blocking]
@@ -61,6 +68,6 @@ class QualityGate:
         """Minutes of the newest two dates: a day profile fits into them, a long history does not matter."""
         minutes: dict[int, Cell] = {}
         for date in sorted(manifest.cells)[-2:]:
-            cells = DayCells(self._folder / manifest.cells[date]).cells()
-            minutes |= {key.minute: cell for key, cell in cells.items() if key == CellKey(key.minute, "all", "")}
+            cells = DayCells(self._folder / manifest.cells[date], self._pipeline).cells()
+            minutes |= {key.minute: cell for key, cell in cells.items() if key == CellKey(key.minute, ALL, "")}
         return minutes

@@ -1,4 +1,4 @@
-"""Quality rules: data that users edit, a TOML file of `[[rule]]` tables (`quality_rules.toml`)."""
+"""Quality rules: data that users edit, a TOML file of `[[rule]]` tables (`pipelines/quality/shop.toml` is one)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError
 
-#: The rules of those who name no file of their own.
-DEFAULT: Final = Path(__file__).with_name("quality_rules.toml")
 HOURS_A_DAY: Final = 24
 
 Word = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -116,7 +115,7 @@ KINDS: Final = tuple(
 )
 
 
-def read_rules(path: Path = DEFAULT) -> tuple[Rule, ...]:
+def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules of a file, in its order. Raises `ConfigurationError`."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -127,6 +126,21 @@ def read_rules(path: Path = DEFAULT) -> tuple[Rule, ...]:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"quality rules {path}: not UTF-8 text; save it as UTF-8") from error
     return parse_rules(text, str(path))
+
+
+def usual_rules(pipeline: Pipeline) -> tuple[Rule, ...]:
+    """The rules of a pipeline for which nobody wrote any."""
+    places = ("topic", "partition", "offset")
+    return (
+        *(
+            Unique(name=f"each offset is archived once ({topic})", table=topic, columns=places, severity="error")
+            for topic in pipeline.topics
+        ),
+        Range(name="most records are accepted", table="totals", column="rejected_share", max=0.5, severity="error"),
+        Range(name="few records are rejected", table="totals", column="rejected_share", max=0.1, severity="warning"),
+        Range(name="few records are duplicates", table="totals", column="duplicate_share", max=0.1, severity="warning"),
+        Volume(name="something was accepted", table="totals", column="accepted", min=1, severity="warning"),
+    )
 
 
 def parse_rules(text: str, source: str) -> tuple[Rule, ...]:

@@ -55,7 +55,7 @@ class Recompute:
         """Writes the files of a version, which is not published yet.
 
         Only what is new since `previous` is folded, unless `full`, or where it cannot be continued:
-        other rules or logic, or a cut that is not behind its cut. `created_ms`: the time, for people.
+        other rules, logic or layout, or a cut that is not behind its cut. `created_ms`: the time, for people.
         Raises `InexactError` where the raw table ends before the cut, and where clocks are so far
         apart that a record is on the wrong side of this cut or of the one before.
         """
@@ -102,6 +102,7 @@ class Recompute:
                             old,
                             gather,
                             self._folder / f"ids-{bucket:03}-{run}.parquet",
+                            self._pipeline,
                         )
                         for bucket in range(buckets)
                     ],
@@ -127,12 +128,14 @@ class Recompute:
             cells=({} if base is None else dict(base.cells)) | {day.date: day.cells for day in days if day.cells},
             users=({} if base is None else dict(base.users)) | {day.date: day.users for day in days if day.users},
             ids=(*kept, *(result.ids for result in settled if result.ids)),
+            layout=self._pipeline.layout,
         )
 
     def _continues(self, previous: Manifest, cut: Cut) -> bool:
         return (
             previous.rules == self._rules.encode()
             and previous.logic == self._pipeline.logic
+            and previous.layout == self._pipeline.layout
             and previous.cut.epoch <= cut.epoch
             and all(offset <= cut.vector.get(source, -1) for source, offset in previous.cut.vector.items())
         )
@@ -154,7 +157,9 @@ class Recompute:
 
         old_cells, old_users = ({}, {}) if base is None else (dict(base.cells), dict(base.users))
         return [
-            DayTask(day, cells[day], users[day], old(old_cells, day), old(old_users, day), self._folder, run)
+            DayTask(
+                day, cells[day], users[day], old(old_cells, day), old(old_users, day), self._folder, run, self._pipeline
+            )
             for day in sorted(cells)
         ]
 

@@ -11,13 +11,13 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from batch.id_hash import Hashes, buckets_of
-from batch.sums import CELL_SUMS, USER_SUMS, add_up, cell_sums, user_sums
-from batch.typed import TYPED
+from batch.sums import USER_SUMS, Sums, user_sums
 from core.cells import CellOverflowError
+from core.declaration.pipeline import Pipeline
 
 MINUTES_A_DAY: Final = 1440
-#: Rows of one file: typed, with the hash of the id and the place of the partition among all.
-SPILLED: Final = pa.schema([("hash", pa.uint64()), ("source", pa.int16()), *TYPED])
+#: What a row of a bucket has before the typed columns: the hash of the id, the place of the partition among all.
+_SPILLED: Final = (("hash", pa.uint64()), ("source", pa.int16()))
 #: Sums are held until there are so many rows of them.
 _HELD: Final = 500_000
 
@@ -25,16 +25,17 @@ _HELD: Final = 500_000
 class BucketSpill:
     """Spreads the typed rows of one partition over buckets by the hash of the id."""
 
-    def __init__(self, folder: Path, source: int, buckets: int) -> None:
-        """`source`: the place of the partition in the order of all."""
+    def __init__(self, folder: Path, source: int, buckets: int, typed: pa.Schema) -> None:
+        """`source`: the place of the partition in the order of all; `typed`: of its rows."""
+        self._schema = pa.schema([*_SPILLED, *typed])
         self._folder = folder
         self._source = source
         self._writers: list[ipc.RecordBatchFileWriter | None] = [None] * buckets
 
     def add(self, rows: pa.Table, hashes: Hashes) -> None:
-        """`rows`: a `TYPED`; `hashes`: of their ids."""
+        """`rows`: typed; `hashes`: of their ids."""
         sources = pa.array(np.full(len(rows), self._source, np.int16))
-        spilled = pa.table([pa.array(hashes), sources, *rows.columns], SPILLED)
+        spilled = pa.table([pa.array(hashes), sources, *rows.columns], self._schema)
         count = len(self._writers)
         if count == 1:
             self._write(0, spilled)
@@ -57,7 +58,7 @@ class BucketSpill:
     def _write(self, bucket: int, rows: pa.Table) -> None:
         writer = self._writers[bucket]
         if writer is None:
-            writer = ipc.new_file(str(bucket_file(self._folder, bucket, self._source)), SPILLED)
+            writer = ipc.new_file(str(bucket_file(self._folder, bucket, self._source)), self._schema)
             self._writers[bucket] = writer
         writer.write_table(rows)
 
@@ -67,10 +68,11 @@ def bucket_file(folder: Path, bucket: int, source: int) -> Path:
     return folder / f"rows-{bucket}-{source}.arrow"
 
 
-def bucket_rows(folder: Path, bucket: int, sources: int) -> pa.Table:
+def bucket_rows(folder: Path, bucket: int, sources: int, typed: pa.Schema) -> pa.Table:
     """All rows of a bucket, mapped: what is not looked at takes no memory."""
+    none = pa.schema([*_SPILLED, *typed]).empty_table()
     files = (bucket_file(folder, bucket, source) for source in range(sources))
-    return pa.concat_tables([SPILLED.empty_table(), *(_mapped(file).read_all() for file in files if file.exists())])
+    return pa.concat_tables([none, *(_mapped(file).read_all() for file in files if file.exists())])
 
 
 class DayPart(NamedTuple):
@@ -88,8 +90,9 @@ class DayPart(NamedTuple):
 class DaySpill:
     """Collects sums of cells and users, and writes them by day."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, pipeline: Pipeline) -> None:
         """`name`: of this part of the work, in file names."""
+        self._sums = Sums(pipeline)
         self._folder = folder
         self._name = name
         self._held: tuple[list[pa.Table], list[pa.Table]] = ([], [])
@@ -102,7 +105,7 @@ class DaySpill:
         """Adds typed rows, or takes them back where `sign` is -1."""
         if not len(rows):
             return
-        for held, sums in zip(self._held, (cell_sums(rows, sign), user_sums(rows, sign)), strict=True):
+        for held, sums in zip(self._held, (self._sums.cell_sums(rows, sign), user_sums(rows, sign)), strict=True):
             held.append(sums)
             self._rows += len(sums)
         if self._rows >= _HELD:
@@ -110,10 +113,12 @@ class DaySpill:
 
     def flush(self) -> None:
         """Writes what is held."""
-        for held, parts, schema in zip(self._held, (self.cells, self.users), (CELL_SUMS, USER_SUMS), strict=True):
+        for held, parts, schema in zip(
+            self._held, (self.cells, self.users), (self._sums.cell_schema, USER_SUMS), strict=True
+        ):
             whole = pa.concat_tables([schema.empty_table(), *held])
             held.clear()
-            for sums in _that_fit(whole):
+            for sums in self._that_fit(whole):
                 if not len(sums):
                     continue
                 path = self._folder / f"days-{self._name}-{self._files}.arrow"
@@ -124,15 +129,14 @@ class DaySpill:
                         parts.append(DayPart(day, path, batch))
         self._rows = 0
 
-
-def _that_fit(table: pa.Table) -> Iterator[pa.Table]:
-    """The sums of a table: of it all, or of parts of it where 64 bits do not hold those; what is taken back comes later."""
-    try:
-        yield add_up(table)
-    except CellOverflowError:
-        middle = len(table) // 2
-        for part in (table.slice(0, middle), table.slice(middle)):
-            yield from _that_fit(part)
+    def _that_fit(self, table: pa.Table) -> Iterator[pa.Table]:
+        """The sums of a table: of it all, or of parts where 64 bits do not hold those; what is taken back comes later."""
+        try:
+            yield self._sums.add_up(table)
+        except CellOverflowError:
+            middle = len(table) // 2
+            for part in (table.slice(0, middle), table.slice(middle)):
+                yield from self._that_fit(part)
 
 
 def by_day(sums: pa.Table) -> Iterator[tuple[int, pa.Table]]:

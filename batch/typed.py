@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from adapters.lake.manifest import PartitionState
-from core.cells import DIMENSIONS, MEASURES, MINUTE_MS
+from core.cells import MINUTE_MS
 from core.contract import UNSTAMPED_MS
-from core.declaration.pipeline import ALL
+from core.declaration.pipeline import Pipeline
 from core.delta import LATE, REJECTED
 from core.errors import InexactError
 from core.kernel.kernel import StreamKernel
@@ -19,41 +20,51 @@ from core.kernel.order import epoch_ranges, lateness
 from core.position import PartitionKey
 from core.rules import Rules
 
-#: Columns of an accepted event, or of one that may turn out to be a duplicate. Dimensions and measures
-#: are named as in `core.cells`.
-TYPED: Final = pa.schema(
-    [
-        ("offset", pa.int64()),
-        ("append_ms", pa.int64()),
-        ("epoch", pa.int64()),
-        ("late", pa.bool_()),
-        ("minute", pa.int32()),
-        ("id", pa.string()),
-        ("user", pa.string()),
-        *((dimension, pa.string()) for dimension in DIMENSIONS if dimension != ALL),
-        *((measure, pa.int64()) for measure in MEASURES),
-    ]
+#: The columns of an accepted event that every pipeline has.
+_COMMON: Final = (
+    ("offset", pa.int64()),
+    ("append_ms", pa.int64()),
+    ("epoch", pa.int64()),
+    ("late", pa.bool_()),
+    ("minute", pa.int32()),
+    ("id", pa.string()),
+    ("user", pa.string()),
 )
 #: So many events and their texts stay in the processor's cache from decoding until they are in columns.
 _PIECE_ROWS: Final = 4_096
 _LAST_MINUTE: Final = 2**31 - 1
 
 
+def typed_schema(pipeline: Pipeline) -> pa.Schema:
+    """Of an accepted event, or of one that may turn out to be a duplicate: dimensions and measures by their names."""
+    return pa.schema(
+        [
+            *_COMMON,
+            *((dimension, pa.string()) for dimension in pipeline.dimensions),
+            *((measure, pa.int64()) for measure in pipeline.measures),
+        ]
+    )
+
+
 class PartitionTyping:
     """Takes the rows of one partition, chunk by chunk.
 
-    `state` and `counters` (`rejected:<reason>`, and `late` with duplicates) cover what was taken.
+    `schema`: of what it gives. `state` and `counters` (`rejected:<reason>`, and `late` with duplicates) cover what was taken.
     """
 
-    def __init__(self, source: PartitionKey, state: PartitionState, rules: Rules, kernel: StreamKernel) -> None:
+    def __init__(self, source: PartitionKey, state: PartitionState, rules: Rules, pipeline: Pipeline) -> None:
         self.state = state
         self.counters: Counter[str] = Counter()
         self._source = source
         self._rules = rules
-        self._kernel = kernel
+        self._kernel = StreamKernel(pipeline, source.topic)
+        self.schema = typed_schema(pipeline)
+        self._ids_of_streams = pipeline.envelope.ids_of_streams
+        self._user = None if pipeline.distinct_users is None else pipeline.distinct_users.name
+        self._names = [*pipeline.dimensions, *pipeline.measures]
 
     def take(self, chunk: pa.RecordBatch) -> pa.Table:
-        """The valid ones of the rows (columns offset, append_ms, value; at least one row); a `TYPED`."""
+        """The valid ones of the rows (columns offset, append_ms, value; at least one row), by `schema`."""
         pieces = [self._take(chunk.slice(start, _PIECE_ROWS)) for start in range(0, len(chunk), _PIECE_ROWS)]
         return pa.concat_tables(pieces).combine_chunks()
 
@@ -79,13 +90,27 @@ class PartitionTyping:
                 f"{self._source} has an event after the year 6053, which no view can hold, and append times "
                 "that allow it: a broker's clock is wrong; nothing is published"
             )
+        offsets = chunk["offset"].to_numpy()[valid]
+        found = kernel.columns.of(events)
         columns = [
-            chunk["offset"].to_numpy()[valid],
+            offsets,
             appended[valid],
             epochs[valid],
             lates,
             minutes.astype(np.int32),
-            list(map(kernel.identity, events)) if kernel.identity else [None] * len(events),
-            *kernel.columns.of(events).values(),
+            self._ids(events, offsets),
+            [None] * len(events) if self._user is None else found[self._user],
+            *(found[name] for name in self._names),
         ]
-        return pa.table([pa.array(c, f.type) for c, f in zip(columns, TYPED, strict=True)], TYPED)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, self.schema, strict=True)], self.schema)
+
+    def _ids(self, events: Sequence[Any], offsets: np.ndarray) -> list[str]:
+        """What no other event has: its id, with its stream where ids are of streams; its place where events have none."""
+        identity = self._kernel.identity
+        if identity is None:
+            return [f"{self._source}:{offset}" for offset in offsets.tolist()]
+        ids = map(identity, events)
+        if self._ids_of_streams:
+            stream = self._kernel.stream
+            return [f"{stream}:{each}" for each in ids]
+        return list(ids)

@@ -26,6 +26,7 @@ from bench.waiting import until
 from core.cut import Cut
 from core.errors import InexactError
 from core.ledger import Ledger
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.answers import auditor
 from modes.wiring.lake import raw_table, view_store
@@ -107,7 +108,7 @@ def batch_layer(options: Options, screen: Screen) -> BatchLayer:
 def _fill(here: Stage, settings: Settings, options: Options, screen: Screen) -> _Cuts:
     filler = LogFiller(here, options.seed)
     new = max(1, options.events // 100)
-    finder = CutFinder(settings.access, epoch_ms=settings.rules.epoch_ms, margin_ms=0)
+    finder = CutFinder(settings.access, pipeline_of(settings).topics, epoch_ms=settings.rules.epoch_ms, margin_ms=0)
     try:
         screen.say(f"filling the log with {options.events:,} events")
         filler.append(options.events - new, lambda n: screen.note(f"filling the log: {n:,}"))
@@ -196,4 +197,4 @@ class _Round:
 
     def _plain(self, lap: Lap) -> Proof:
         vector = self._cuts.whole.vector
-        return prove_cells(PLAIN.title, cells_file(self._view), lap.counters, vector, self._ledger)
+        return prove_cells(PLAIN.title, self._view, cells_file(self._view), lap.counters, vector, self._ledger)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from adapters.kafka.log import Entry
-from core import truth
+from core.declaration.pipeline import Pipeline
+from core.truth import HEADER
+from core.truth import Claims as DeclaredClaims
 
 
 class Claims:
     """Takes entries of one producer's run; numbers are given to events without gaps, from 1 on."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._decode = DeclaredClaims(pipeline).decode
         self._made = bytearray(1)
         self.records = 0
         self.duplicates = 0
@@ -21,8 +24,8 @@ class Claims:
     def add(self, entry: Entry) -> None:
         """One record; those of one partition in offset order."""
         self.records += 1
-        header = next((value for name, value in entry.headers if name == truth.HEADER), None)
-        claim = truth.decode(header) if header is not None else None
+        header = next((value for name, value in entry.headers if name == HEADER), None)
+        claim = self._decode(header) if header is not None else None
         if claim is None:
             self.unclaimed += 1
             return

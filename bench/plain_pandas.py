@@ -17,16 +17,27 @@ from deltalake import DeltaTable
 
 from bench.child import settings_of_child
 from bench.lap import Lap
-from core.cells import DIMENSIONS, MEASURES, MINUTE_MS
+from core.cells import MINUTE_MS
 from core.delta import ACCEPTED, DUPLICATES, REJECTED
-from core.events import SALES
 from core.kernel.kernel import Kernel
 from core.verdict import Rejected
 from modes.pipelines import kernel_of
 from modes.settings import Settings
 from modes.wiring.lake import raw_table
+from producers.record import SALES
 
-_COLUMNS: Final = ["reason", "id", "minute", "campaign", "product", "country", *MEASURES]
+_COLUMNS: Final = [
+    "reason",
+    "id",
+    "minute",
+    "campaign",
+    "product",
+    "country",
+    "clicks",
+    "sales",
+    "units",
+    "revenue_cents",
+]
 
 
 def cells_file(settings: Settings) -> Path:
@@ -44,11 +55,11 @@ def count(settings: Settings) -> Mapping[str, int]:
     valid = events[events["reason"].isna()]
     unique = valid.drop_duplicates("id").assign(all="")
     cells = [
-        unique.groupby(["minute", dimension], as_index=False)[list(MEASURES)]
+        unique.groupby(["minute", dimension], as_index=False)[list(kernel.pipeline.measures)]
         .sum()
         .rename(columns={dimension: "value"})
         .assign(dimension=dimension)
-        for dimension in DIMENSIONS
+        for dimension in kernel.pipeline.dimension_names
     ]
     pd.concat(cells).to_parquet(cells_file(settings), index=False)
     rejected = events["reason"].value_counts().to_dict()

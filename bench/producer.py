@@ -16,6 +16,7 @@ from bench.screen import Screen
 from bench.stage import stage
 from bench.waiting import STALL_S
 from core.errors import FourfoldError, InexactError, UnavailableError
+from modes.pipelines import pipeline_of
 
 GOAL: Final = 100_000.0
 _EVERY_S: Final = 0.25
@@ -46,7 +47,7 @@ def production(options: Options, screen: Screen) -> Production:
             with running(PRODUCER, here, settings) as run:
                 samples = _watch(run, reader, options.producer_s, screen)
                 _stop(run)
-        claims = Claims()
+        claims = Claims(pipeline_of(settings))
         with LogReader(settings.access, here.sources()) as reader:
             for entry in reader.read_to_end():
                 if isinstance(entry, Entry):

@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 from redis import Redis
 
 from adapters.lake.batch_view import BatchViews
-from adapters.speed.fields import from_fields
+from adapters.speed.fields import CellFields
 from bench.sampler import vector_of
-from core.cells import MEASURES, Cell, CellKey, Cells
+from core.cells import Cell, CellKey, Cells
 from core.delta import LATE
 from core.errors import InexactError
 from core.ledger import UNAUDITED, Ledger, Truth
 from core.position import Vector
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.answers import auditor
 from modes.wiring.lake import view_store
@@ -49,7 +50,7 @@ def prove(title: str, settings: Settings, ledger: Ledger) -> Proof:
         snapshot = reader.read()
     finally:
         reader.close()
-    verdict = _demand_exact(title, merged(snapshot, None), ledger)
+    verdict = _demand_exact(title, settings, merged(pipeline_of(settings).zero, snapshot, None), ledger)
     return Proof(sum(snapshot.vector.values()), verdict.compared_cells)
 
 
@@ -59,10 +60,11 @@ def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) ->
     truth = ledger.ideal(vector)
     tag = f"{{{settings.view}}}"
     cells: Cells = {}
+    written = CellFields(pipeline_of(settings))
     for key in redis.scan_iter(f"{tag}:cells:*"):
         fields: dict[bytes, bytes] = redis.hgetall(key)  # type: ignore[assignment]
         minute = int(key.rsplit(b":", 1)[1])
-        cells |= from_fields(minute, ((name.decode(), int(number)) for name, number in fields.items()))
+        cells |= written.cells(minute, ((name.decode(), int(number)) for name, number in fields.items()))
     counted: dict[bytes, bytes] = redis.hgetall(f"{tag}:quality")  # type: ignore[assignment]
     counters = {name.decode(): int(number) for name, number in counted.items()}
     return _prove_ideal(title, cells, counters, truth, sum(vector.values()))
@@ -70,30 +72,33 @@ def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) ->
 
 def prove_answer(title: str, settings: Settings, answer: Answer) -> Proof:
     """A merged answer, every cell and counter at its own vector. Raises `InexactError`."""
-    verdict = _demand_exact(title, answer, ledger_at(settings, answer.vector, lambda _: None))
+    verdict = _demand_exact(title, settings, answer, ledger_at(settings, answer.vector, lambda _: None))
     return Proof(sum(answer.vector.values()), verdict.compared_cells)
 
 
 def prove_batch(title: str, settings: Settings, vector: Vector, ledger: Ledger) -> Proof:
     """The current version of the batch view, every cell and counter up to `vector`. Raises `InexactError`."""
-    view = BatchViews(view_store(settings)).current()
+    view = BatchViews(view_store(settings), pipeline_of(settings)).current()
     if view is None or view.cut.vector != vector:
         raise InexactError(f"{title}: no version up to the cut was published")
-    _demand_exact(title, merged(None, view), ledger)
+    _demand_exact(title, settings, merged(pipeline_of(settings).zero, None, view), ledger)
     return Proof(sum(view.cut.vector.values()), len(view.cells()))
 
 
-def prove_cells(title: str, file: Path, counters: Mapping[str, int], vector: Vector, ledger: Ledger) -> Proof:
-    """A Parquet file of cells (`adapters.lake.day_cells.SCHEMA`), against each event once."""
+def prove_cells(
+    title: str, settings: Settings, file: Path, counters: Mapping[str, int], vector: Vector, ledger: Ledger
+) -> Proof:
+    """A Parquet file of cells (`adapters.lake.day_cells.cells_schema`), against each event once."""
+    measures = list(pipeline_of(settings).measures)
     cells = {
-        CellKey(row["minute"], row["dimension"], row["value"]): Cell(*(row[measure] for measure in MEASURES))
+        CellKey(row["minute"], row["dimension"], row["value"]): Cell(row[measure] for measure in measures)
         for row in pq.read_table(file).to_pylist()
     }
     return _prove_ideal(title, cells, dict(counters), ledger.ideal(vector), sum(vector.values()))
 
 
-def _demand_exact(title: str, answer: Answer, ledger: Ledger) -> Verdict:
-    verdict = compare(answer, ledger)
+def _demand_exact(title: str, settings: Settings, answer: Answer, ledger: Ledger) -> Verdict:
+    verdict = compare(answer, ledger, pipeline_of(settings))
     if not verdict.exact or verdict.unaudited:
         raise _inexact(title, [*map(str, verdict.differences[:5]), f"unaudited {verdict.unaudited}"])
     return verdict

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from bench.child import settings_of_child
 from bench.stock_tally import StockTally
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
-from core.events import DEAD_LETTERS, TOPICS
+from core.events import DEAD_LETTERS
 from core.position import PartitionKey
 from core.verdict import Rejected
 from modes.pipelines import kernel_of
@@ -40,7 +40,7 @@ def make_app(settings: Settings, batch: int) -> faust.App:
         stream_wait_empty=False,
         stream_publish_on_commit=False,
     )
-    topic = app.topic(*TOPICS, key_serializer="raw", value_serializer="raw")
+    topic = app.topic(*kernel_of(settings).pipeline.topics, key_serializer="raw", value_serializer="raw")
     letters = app.topic(DEAD_LETTERS, key_serializer="raw", value_serializer="raw")
     redis = Redis.from_url(settings.redis)
     kernel = kernel_of(settings)

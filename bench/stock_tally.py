@@ -8,8 +8,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from core.cells import MINUTE_MS
-from core.events import SALES
 from core.position import PartitionKey
+from producers.record import SALES
 
 #: The codes of `adapters.speed.fields`, so that both views are read alike.
 _ALL, _CAMPAIGN, _PRODUCT, _COUNTRY = "acpn"

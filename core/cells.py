@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import add, sub
 from typing import Final, NamedTuple, Self
 
 from core.errors import ConfigurationError
 from core.rfc3339 import to_text
 
-#: `all` has the one value "". The order is the order of columns in every view.
-DIMENSIONS: Final = ("all", "campaign", "product", "country")
-MEASURES: Final = ("clicks", "sales", "units", "revenue_cents")
 #: Cells are a minute of event time wide.
 MINUTE_MS: Final = 60_000
 #: Stores and files hold a measure in 64 bits.
@@ -26,7 +24,7 @@ class CellOverflowError(ConfigurationError):
         value = f" {key.value!a}" if key.value else ""
         return cls(
             f"{measure} of {key.dimension}{value} at {to_text(key.minute * MINUTE_MS)[:16]} is above {LARGEST:,}: "
-            "nothing is published, the version before answers; find who sells for so much, and begin with other "
+            "nothing is published, the version before answers; find which events add so much, and begin with other "
             "topics and another FOURFOLD_LAKE"
         )
 
@@ -39,25 +37,20 @@ class CellKey(NamedTuple):
     value: str
 
 
-class Cell(NamedTuple):
-    """The measures of one cell: counts, and integer cents."""
+class Cell(tuple[int, ...]):
+    """The sums of one cell, by measure in declared order (`Pipeline.measures`)."""
 
-    clicks: int = 0
-    sales: int = 0
-    units: int = 0
-    revenue_cents: int = 0
+    __slots__ = ()
 
     def plus(self, other: Cell) -> Cell:
         """The sum, measure by measure."""
-        return Cell(
-            self.clicks + other.clicks,
-            self.sales + other.sales,
-            self.units + other.units,
-            self.revenue_cents + other.revenue_cents,
-        )
+        return Cell(map(add, self, other))
+
+    def minus(self, other: Cell) -> Cell:
+        """The difference, measure by measure."""
+        return Cell(map(sub, self, other))
 
 
-ZERO: Final = Cell()
 Cells = dict[CellKey, Cell]
 
 

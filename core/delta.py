@@ -51,7 +51,7 @@ class Minute:
         return merge(
             *(
                 {
-                    CellKey(self._minute, dimension, value): Cell(*sums)
+                    CellKey(self._minute, dimension, value): Cell(sums)
                     for dimension, value, sums in aggregate.cells(tally)
                 }
                 for aggregate, tally in self._tallies.items()
@@ -64,9 +64,8 @@ class Minute:
         return [
             user
             for aggregate, tally in self._tallies.items()
-            for name, values in zip(aggregate.distinct, tally.distinct, strict=True)
-            if name == "users"
-            for user in values
+            if aggregate.users is not None
+            for user in tally.distinct[aggregate.users]
         ]
 
 

@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from core import truth
-from core.cells import MEASURES, MINUTE_MS, Cell, CellKey, Cells
+from core.cells import MINUTE_MS, Cell, CellKey, Cells
+from core.declaration.pipeline import Pipeline
 from core.position import PartitionKey
+from core.truth import Claim, Claims
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,7 +37,8 @@ class Slot(NamedTuple):
     minute: int
     dimension: str
     value: str
-    measure: str
+    #: its place; 0 of a counter
+    measure: int
 
 
 class _Slots:
@@ -91,7 +93,10 @@ class _PartitionLog:
 class Ledger:
     """Takes the log's records in offset order of each partition; answers for any vector."""
 
-    def __init__(self, *, epoch_ms: int, horizon: int, lateness_ms: int) -> None:
+    def __init__(self, pipeline: Pipeline, *, epoch_ms: int, horizon: int, lateness_ms: int) -> None:
+        self._claims = Claims(pipeline)
+        self._width = len(pipeline.measures)
+        self._dimensions = pipeline.dimension_names
         self._epoch_ms = epoch_ms
         self._horizon = horizon
         self._lateness_ms = lateness_ms
@@ -125,16 +130,16 @@ class Ledger:
             oldest = epoch - self._horizon
             log.last_epoch = {who: e for who, e in log.last_epoch.items() if e >= oldest}
         epoch = log.epoch
-        claim = truth.decode(header) if header is not None else None
+        claim = self._claims.decode(header) if header is not None else None
         if claim is None:
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, UNAUDITED, "count"), 1)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, UNAUDITED, 0), 1)
             return
         if not append_ms:
             # whatever it claims: without an append time nothing can be counted
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "rejected:not_stamped", "count"), 1)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "rejected:not_stamped", 0), 1)
             return
         if claim.verdict == "rejected":
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, f"rejected:{claim.reason}", "count"), 1)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, f"rejected:{claim.reason}", 0), 1)
             return
         self._accept(log, offset, append_ms, claim)
 
@@ -198,7 +203,7 @@ class Ledger:
         ideal, horizon = self.ideal(vector, floor), self.horizon(vector, floor)
         return ideal, ideal.below(cut_epoch).plus(horizon.since(cut_epoch))
 
-    def _accept(self, log: _PartitionLog, offset: int, append_ms: int, claim: truth.Claim) -> None:
+    def _accept(self, log: _PartitionLog, offset: int, append_ms: int, claim: Claim) -> None:
         epoch = log.epoch
         late = claim.time_ms < log.newest_ms - self._lateness_ms
         log.newest_ms = max(log.newest_ms, min(claim.time_ms, append_ms))
@@ -208,26 +213,21 @@ class Ledger:
         log.last_epoch[who] = epoch
         first = self._first(run, claim.number)
         truths = (_IDEAL if first else 0) | (0 if repeated else _HORIZON)
-        count = Slot(epoch, -1, _COUNTER, "accepted", "count")
+        count = Slot(epoch, -1, _COUNTER, "accepted", 0)
         if truths:
             self._enter(log, offset, count, 1, truths)
             minute = claim.time_ms // MINUTE_MS
-            measures = (claim.clicks, claim.sales, claim.units, claim.revenue_cents)
-            for dimension, value in (
-                ("all", ""),
-                ("campaign", claim.campaign),
-                ("product", claim.product),
-                ("country", claim.country),
-            ):
-                for measure, number in zip(MEASURES, measures, strict=True):
-                    if number:
+            measures = [(place, number) for place, number in enumerate(self._claims.measures(claim)) if number]
+            for dimension, value in zip(self._dimensions, ("", *self._claims.dimensions(claim)), strict=True):
+                if value is not None:
+                    for measure, number in measures:
                         slot = Slot(epoch, minute, dimension, value, measure)
                         self._enter(log, offset, slot, number, truths)
         if late and truths:
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "late", "count"), 1, truths)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "late", 0), 1, truths)
         if repeated or not first:
             duplicate = (0 if first else _IDEAL) | (_HORIZON if repeated else 0)
-            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "duplicates", "count"), 1, duplicate)
+            self._enter(log, offset, Slot(epoch, -1, _COUNTER, "duplicates", 0), 1, duplicate)
 
     def _first(self, run: int, number: int) -> bool:
         block, place = divmod(number, _BLOCK)
@@ -268,7 +268,7 @@ class Ledger:
             sums += self._sums(log, until, which)
         # copies: a truth outlives what comes into the ledger after it
         epochs, groups = np.array(self._slots.epochs, np.int64), np.array(self._slots.groups, np.int64)
-        return Truth(self._slots.names, epochs, groups, sums).since(floor)
+        return Truth(self._width, self._slots.names, epochs, groups, sums).since(floor)
 
     def _drop_below(self, floor: int) -> None:
         kept = [at for at, epoch in enumerate(self._slots.epochs) if epoch >= floor]
@@ -293,21 +293,22 @@ def _kept(column: array[int], keep: npt.NDArray[Any]) -> array[int]:
 class Truth:
     """The true numbers at one vector."""
 
-    def __init__(self, names: Sequence[Slot], epochs: Ints, groups: Ints, numbers: Ints) -> None:
-        """By slot: its `epochs`, its `groups` (a number in `names`) and the true `numbers`."""
+    def __init__(self, width: int, names: Sequence[Slot], epochs: Ints, groups: Ints, numbers: Ints) -> None:
+        """`width`: how many measures there are. By slot: its `epochs`, its `groups` (a number in `names`) and the true `numbers`."""
+        self._width = width
         self._names = names
         self._epochs = epochs
         self._groups = groups
         self._numbers = numbers
 
     @classmethod
-    def of(cls, numbers: Iterable[tuple[Slot, int]]) -> Self:
-        """The truth that is these numbers."""
+    def of(cls, width: int, numbers: Iterable[tuple[Slot, int]]) -> Self:
+        """The truth that is these numbers, with so many measures."""
         slots, values = _Slots(), []
         for slot, value in numbers:
             slots.number_of(slot)
             values.append(value)
-        return cls(slots.names, *(np.array(column, np.int64) for column in (slots.epochs, slots.groups, values)))
+        return cls(width, slots.names, *(np.array(column, np.int64) for column in (slots.epochs, slots.groups, values)))
 
     def below(self, epoch: int) -> Truth:
         """The part in epochs below `epoch`."""
@@ -319,7 +320,7 @@ class Truth:
 
     def plus(self, other: Truth) -> Truth:
         """Both together; they come from one ledger at one time, and their epochs differ."""
-        return Truth(self._names, self._epochs, self._groups, self._numbers + other._numbers)
+        return Truth(self._width, self._names, self._epochs, self._groups, self._numbers + other._numbers)
 
     def within(self, chosen: Callable[[int], bool]) -> Truth:
         """The part in the epochs that are chosen."""
@@ -341,8 +342,8 @@ class Truth:
         for name, number in self._sums():
             if name.dimension != _COUNTER:
                 key = CellKey(name.minute, name.dimension, name.value)
-                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(name.measure)] += number
-        return {key: Cell(*numbers) for key, numbers in sums.items()}
+                sums.setdefault(key, [0] * self._width)[name.measure] += number
+        return {key: Cell(numbers) for key, numbers in sums.items()}
 
     def totals(self) -> dict[tuple[str, str], Cell]:
         """The true sums over minutes, by (dimension, value)."""
@@ -350,8 +351,8 @@ class Truth:
         for name, number in self._sums():
             if name.dimension != _COUNTER:
                 key = (name.dimension, name.value)
-                sums.setdefault(key, [0, 0, 0, 0])[MEASURES.index(name.measure)] += number
-        return {key: Cell(*numbers) for key, numbers in sums.items()}
+                sums.setdefault(key, [0] * self._width)[name.measure] += number
+        return {key: Cell(numbers) for key, numbers in sums.items()}
 
     def counters(self) -> dict[str, int]:
         """accepted, duplicates, late, rejected:<reason>, unaudited; those that are not zero."""
@@ -362,7 +363,7 @@ class Truth:
         return sums
 
     def _only(self, chosen: npt.NDArray[np.bool_]) -> Truth:
-        return Truth(self._names, self._epochs, self._groups, np.where(chosen, self._numbers, 0))
+        return Truth(self._width, self._names, self._epochs, self._groups, np.where(chosen, self._numbers, 0))
 
     def _sums(self) -> Iterator[tuple[Slot, int]]:
         """What is not zero, summed over epochs."""

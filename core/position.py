@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 
 class PartitionKey(NamedTuple):
-    """A partition of a topic. Text form: `clicks:3`."""
+    """A partition of a topic. Text form: `topic:3`."""
 
     topic: str
     partition: int

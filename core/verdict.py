@@ -1,4 +1,4 @@
-"""Why a record is rejected: a closed list, and the rejection that carries one of it."""
+"""Why a record is rejected: the reasons that every pipeline has, and the rejection that carries one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Each rejected record has exactly one. The list is closed; views and alerts rely on it."""
+    """Each rejected record has exactly one: of these, or of a rule that the pipeline declares (`Pipeline.reasons`)."""
 
     NOT_JSON = "not_json"
     UNKNOWN_TYPE = "unknown_type"
@@ -16,7 +16,6 @@ class Reason(StrEnum):
     BAD_FORMAT = "bad_format"
     OUT_OF_RANGE = "out_of_range"
     FROM_FUTURE = "from_future"
-    WRONG_CURRENCY = "wrong_currency"
     NOT_STAMPED = "not_stamped"
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.declaration.pipeline import STANDARD, Logic
+from core.cells import Cell
+from core.declaration.pipeline import ALL, STANDARD, Logic, Measure, Pipeline
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.ledger import Ledger
 from core.position import PartitionKey
@@ -20,6 +21,7 @@ from modes.wiring.answers import auditor, merge
 from modes.wiring.kafka import wait_for_topics
 from serving.answer import Answer
 from serving.auditor import Auditor
+from serving.measures import money_of
 from serving.merge import Merge
 from serving.verify import compare
 
@@ -41,26 +43,27 @@ SHORT: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One answer beside the truth at its offsets. `seconds`: since the first event; money in cents."""
+    """One answer beside the truth at its offsets. `seconds`: since the first event; `seen` of `measure`, and `true`."""
 
     seconds: float
-    revenue: int
-    true_revenue: int
+    measure: str
+    seen: int
+    true: int
     wrong_cells: int
     cells: int
     from_: str
 
     @property
     def error(self) -> float:
-        """Share of the true revenue."""
-        return abs(self.revenue - self.true_revenue) / self.true_revenue if self.true_revenue else 0.0
+        """Share of what is true."""
+        return abs(self.seen - self.true) / self.true if self.true else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """For people and pages."""
         return {
             "seconds": round(self.seconds, 2),
-            "revenue_cents": self.revenue,
-            "true_revenue_cents": self.true_revenue,
+            self.measure: self.seen,
+            f"true_{self.measure}": self.true,
             "error": self.error,
             "wrong_cells": self.wrong_cells,
             "cells": self.cells,
@@ -83,9 +86,18 @@ class BugfixDrill:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def _pipeline(self) -> Pipeline:
+        return pipeline_of(self.settings)
+
+    @property
+    def _measure(self) -> Measure:
+        """What is counted wrong: the first measure of the error."""
+        return next(iter(self._wrong.measures.values()))
+
+    @property
     def _wrong(self) -> Logic:
         """The error: the first logic of the pipeline. Raises `ConfigurationError` where it has none."""
-        pipeline = pipeline_of(self.settings)
+        pipeline = self._pipeline
         if not pipeline.logics:
             raise ConfigurationError(
                 f"the pipeline {pipeline.name} declares no logic that counts otherwise: the drill needs one to repair"
@@ -119,7 +131,8 @@ class BugfixDrill:
         if answer is None:
             raise UnavailableError("there was no answer in all of the history: see the logs of the roles")
         found_at = self._seconds()
-        counted, in_answer = _sales(witness.ledger, answer.vector), _sales(witness.ledger, answer.vector, answer.floor)
+        counted = self._events(witness.ledger, answer.vector)
+        in_answer = self._events(witness.ledger, answer.vector, answer.floor)
         self._say(f"the error is found; repair: {row.repair}")
         right = crew.settings.model_copy(update={"logic": STANDARD})
         if row.job_versions:
@@ -128,8 +141,9 @@ class BugfixDrill:
             crew.restart(right)
         final = self._until_exact(crew, source, witness)
         exact_at = self.looks[-STEADY].seconds
-        repaired = _sales(witness.ledger, answer.vector, final.floor)
+        repaired = self._events(witness.ledger, answer.vector, final.floor)
         self.events.append((exact_at, "every number is exact again"))
+        stream = self._measure.stream
         return {
             "mode": row.name,
             "repair": row.repair,
@@ -137,10 +151,13 @@ class BugfixDrill:
             "history_seconds": self.history_s,
             "wrong_seconds": round(exact_at, 2),
             "repair_seconds": round(exact_at - found_at, 2),
-            "sales_counted_wrong": counted,
-            "sales_out_of_reach_when_found": counted - in_answer,
-            "sales_repaired": repaired,
-            "sales_never_repaired": counted - repaired,
+            "measure": self._measure.name,
+            "money": money_of(self._measure.unit),
+            "stream": stream,
+            f"{stream}_counted_wrong": counted,
+            f"{stream}_out_of_reach_when_found": counted - in_answer,
+            f"{stream}_repaired": repaired,
+            f"{stream}_never_repaired": counted - repaired,
             "events": [{"seconds": round(seconds, 2), "what": what} for seconds, what in self.events],
             "looks": [look.as_json() for look in self.looks],
         }
@@ -185,7 +202,7 @@ class BugfixDrill:
         except UnavailableError:
             # no view yet: that the roles live is checked
             answer = None
-        if answer is not None and answer.total.sales:
+        if answer is not None and self._events_in(answer.total):
             witness.read_until(answer.vector)
             found = answer, self._look(answer, witness.ledger)
         self._stop.wait(max(0.0, LOOK_EVERY_S - (self.clock() - began)))
@@ -194,8 +211,9 @@ class BugfixDrill:
     def _look(self, answer: Answer, ledger: Ledger) -> bool:
         if self._began is None:
             self._began = self.clock()
-        verdict = compare(answer, ledger)
+        verdict = compare(answer, ledger, self._pipeline)
         floor = max(answer.floor, ledger.sound_from)
+        place = list(self._pipeline.measures).index(self._measure.name)
         truth = ledger.expected(answer.vector, answer.cut_epoch, floor).totals()
         parts = [f"batch view v{answer.batch.manifest.version}"] if answer.batch else []
         if answer.speed is not None:
@@ -203,8 +221,9 @@ class BugfixDrill:
         self.looks.append(
             Look(
                 self._seconds(),
-                answer.total.revenue_cents,
-                truth["all", ""].revenue_cents if ("all", "") in truth else 0,
+                self._measure.name,
+                answer.total[place],
+                truth.get((ALL, ""), answer.zero)[place],
                 len({difference.where for difference in verdict.differences}),
                 verdict.compared_cells,
                 " + ".join(parts),
@@ -219,8 +238,13 @@ class BugfixDrill:
         self.events.append((self._seconds(), what))
         self.progress(what)
 
+    def _events(self, ledger: Ledger, vector: Mapping[PartitionKey, int], floor: int = 0) -> int:
+        """Events of the ideal truth at a vector that the error concerns, in epochs at and above a floor."""
+        return self._events_in(ledger.ideal(vector, floor).totals().get((ALL, ""), self._pipeline.zero))
 
-def _sales(ledger: Ledger, vector: Mapping[PartitionKey, int], floor: int = 0) -> int:
-    """Sales of the ideal truth at a vector, in epochs at and above a floor."""
-    cell = ledger.ideal(vector, floor).totals().get(("all", ""))
-    return cell.sales if cell else 0
+    def _events_in(self, cell: Cell) -> int:
+        """Events of the measure's stream. Raises `ConfigurationError` where no measure counts them."""
+        place = self._pipeline.counted.get(self._measure.stream)
+        if place is None:
+            raise ConfigurationError(f"no measure counts the events of {self._measure.stream}: the drill needs one")
+        return cell[place]

@@ -77,7 +77,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="One stream of clicks and sales, four architectures, numbers that prove they are right.",
+    help="One stream of events, four architectures, numbers that prove they are right.",
     epilog="Settings come from the environment and .env (prefix FOURFOLD_). Start with: fourfold up",
 )
 

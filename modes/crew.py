@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from core.errors import ConfigurationError
 from modes.catalogue import Role
+from modes.pipelines import pipeline_of
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
 from modes.wiring.speed import job_registry
@@ -48,7 +49,8 @@ class Crew:
 
     def start(self) -> Self:
         """Starts all of them."""
-        self._start([role for role in self.settings.mode_row.roles if role not in self._left_out])
+        left_out = self._left_out if pipeline_of(self.settings).generator else {*self._left_out, Role.PRODUCE}
+        self._start([role for role in self.settings.mode_row.roles if role not in left_out])
         return self
 
     def produce(self, *options: str, run: str | None = None) -> Child:

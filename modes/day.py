@@ -14,11 +14,12 @@ from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import RawTable
 from adapters.lake.views import PublishedBeforeError
 from batch.funnel import Funnel, Label, RawRow, Stage, measure
-from core import truth
+from core.declaration.pipeline import Pipeline
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import FourfoldError, UnavailableError
 from core.position import PartitionKey, covers
-from modes.pipelines import kernel_of
+from core.truth import HEADER, Claims
+from modes.pipelines import kernel_of, pipeline_of
 from modes.settings import Settings
 from modes.wiring.kafka import topics, wait_for_topics
 from modes.wiring.lake import raw_table, view_store
@@ -26,6 +27,7 @@ from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.profile import DAY, NAME, DayStream
 from producers.role import Stats, run
+from producers.variants import variants_of
 
 #: The batch view must cover the day so long after its last record's epoch and the cut's margin.
 COVER_S: Final = 60.0
@@ -57,7 +59,7 @@ def day(
     progress("measuring")
     # from the cut of the version before: what others produced is counted, too
     first = starts if before is None else {s: min(starts[s], before.cut.vector.get(s, 0)) for s in sources}
-    others = _Others()
+    others = _Others(pipeline_of(settings))
     with LogReader(settings.access, sources, None if before is None else first) as reader:
         labels = others.left_out(reader.read_to_end(), name, covering.cut.vector)
         funnel = measure(labels, raw_rows(raw_table(settings), starts, covering.cut.vector), kernel_of(settings))
@@ -70,7 +72,7 @@ def _ends(settings: Settings, sources: Sequence[PartitionKey]) -> dict[Partition
 
 
 def _produce(settings: Settings, name: str, progress: Callable[[str], None]) -> None:
-    stream = DayStream(settings.seed, name, settings.day_seconds)
+    stream = DayStream(settings.seed, name, settings.day_seconds, variants=variants_of(pipeline_of(settings)))
     whole = sum(hour.records for hour in DAY)
 
     def report(stats: Stats) -> None:
@@ -119,7 +121,8 @@ def _cover(
 class _Others:
     """Counts records below a vector that are not of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._claims = Claims(pipeline)
         self.count = 0
 
     def left_out(self, entries: Iterable[Entry], name: str, vector: Vector) -> Iterator[Label]:
@@ -127,10 +130,10 @@ class _Others:
         for entry in entries:
             if entry.offset >= vector.get(entry.source, 0):
                 continue
-            header = next((value for key, value in entry.headers if key == truth.HEADER), None)
-            claim = None if header is None else truth.decode(header)
-            if claim is not None and claim.run == name and claim.hour >= 0:
-                yield Label(entry.source, entry.offset, claim.hour)
+            header = next((value for key, value in entry.headers if key == HEADER), None)
+            claim = None if header is None else self._claims.decode(header)
+            if claim is not None and claim.run == name and (hour := self._claims.hour(claim)) >= 0:
+                yield Label(entry.source, entry.offset, hour)
             else:
                 self.count += 1
 

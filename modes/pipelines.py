@@ -6,12 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from core.cells import DIMENSIONS, MEASURES
 from core.declaration.error import nearest
-from core.declaration.pipeline import ALL, Pipeline
+from core.declaration.pipeline import Pipeline
 from core.declaration.reader import LARGEST_FILE, read
 from core.errors import ConfigurationError
-from core.events import TOPICS
 from core.kernel.kernel import Kernel
 from modes.settings import Settings
 
@@ -48,6 +46,12 @@ def pipeline_of(settings: Settings) -> Pipeline:
     return _counted(settings.pipeline).under(settings.logic)
 
 
+def quality_file(settings: Settings) -> Path | None:
+    """The quality rules that come with the pipeline that is set, where it is one with a name and has some."""
+    file = FOLDER / "quality" / f"{settings.pipeline}{_ENDING}"
+    return file if settings.pipeline in names() and file.exists() else None
+
+
 def kernel_of(settings: Settings) -> Kernel:
     """The kernel of `pipeline_of`, one a process. Raises `ConfigurationError`."""
     return _kernel(settings.pipeline, settings.logic)
@@ -61,14 +65,10 @@ def _kernel(name: str, logic: str) -> Kernel:
 @cache
 def _counted(name: str) -> Pipeline:
     pipeline = pipeline_named(name)
-    if (tuple(pipeline.streams), (ALL, *pipeline.dimensions), tuple(pipeline.measures)) != (
-        TOPICS,
-        DIMENSIONS,
-        MEASURES,
-    ):
+    if len(pipeline.distinct) > 1:
         raise ConfigurationError(
-            f"the pipeline {pipeline.name} has other streams, dimensions or measures than the shop: stores and pages hold "
-            "the shop's alone, so it can be checked (`fourfold pipeline check`), and not counted yet"
+            f"the pipeline {pipeline.name} has {len(pipeline.distinct)} distinct counts ({', '.join(pipeline.distinct)}): "
+            "views hold one, leave the others out"
         )
     return pipeline
 

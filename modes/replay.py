@@ -110,7 +110,7 @@ class Replay:
             if name not in book.jobs:
                 raise no_version(name, book)
         one, two = self._snapshot(before), self._snapshot(after)
-        found = version_diff(one, two)
+        found = version_diff(one, two, pipeline_of(self._settings))
         if found.below is None:
             return found, one.vector
         finder = cut_finder(self._settings)
@@ -181,7 +181,9 @@ class Replay:
             time.sleep(0.1)
 
     def _snapshot(self, name: str) -> Snapshot:
-        reader = RedisReader(redis_client(self._settings), view_of(self._settings.view, name))
+        reader = RedisReader(
+            redis_client(self._settings), view_of(self._settings.view, name), pipeline_of(self._settings)
+        )
         try:
             return reader.read()
         finally:

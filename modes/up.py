@@ -19,6 +19,7 @@ from core.errors import UnavailableError
 from core.secrets import without_password
 from modes import running
 from modes.crew import Crew
+from modes.pipelines import pipeline_of
 from modes.running import reason_of
 from modes.settings import Settings
 from modes.supervisor import TICK_S, Child, Supervisor
@@ -31,8 +32,9 @@ from serving.answer import Answer
 from serving.console import StreamConsole
 from serving.harmless import safe
 from serving.live import Live, Picture
+from serving.measures import headlines, shown_measures
 from serving.parts import Moment, standing
-from serving.plain import line, money, opening
+from serving.plain import line, opening, totals_text
 from serving.screen import Screen
 from serving.terminal import draw
 from serving.verify import Verdict
@@ -79,6 +81,7 @@ class Up:
         settings = self._settings
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
+        pipeline = pipeline_of(settings)
         # what nobody can listen on is told before anything is started
         api_port(settings)
         replace(settings.metrics, port=0).free_port()
@@ -102,7 +105,7 @@ class Up:
         truth = watching.enter_context(live_truth(settings))
         source = merge(settings)
         stack.callback(source.close)
-        live = Live(source, truth)
+        live = Live(source, truth, pipeline)
         self._say(
             f"started in {time.monotonic() - self._began:.1f} s: Kafka {settings.kafka}, Redis {without_password(settings.redis)}"
         )
@@ -117,7 +120,9 @@ class Up:
         if self._unread:
             return 1
         if interrupted and self._duration_s is None:
-            self._console.print(f"stopped. {line(picture, settings.mode)}", highlight=False)
+            self._console.print(
+                f"stopped. {line(picture, headlines(shown_measures(pipeline)), settings.mode)}", highlight=False
+            )
             self._console.print("Counts are kept: the next start goes on from here.", highlight=False)
             return 130
         watching.close()
@@ -126,7 +131,7 @@ class Up:
     def _watch(self, crew: Crew, keeper: Keeper, live: Live) -> Picture:
         settings, producer = crew.settings, crew.producer
         show, close = self._shown(settings)
-        picture = Picture()
+        picture = Picture(pipeline_of(settings).zero)
         began, end = time.monotonic(), None
         try:
             while not self._stop.is_set():
@@ -137,7 +142,10 @@ class Up:
                 show(picture, [*roles_of(crew.supervisor), *servers_of(kept)])
                 crew.check()
                 keeper.check()
-                if self._duration_s is not None and producer is not None:
+                if self._duration_s is not None and producer is None:
+                    if time.monotonic() > began + self._duration_s:
+                        break
+                elif self._duration_s is not None and producer is not None:
                     if producer.state == "done":
                         end = end or time.monotonic() + CATCH_UP_S
                         if picture.lag == 0 and not picture.trouble:
@@ -163,15 +171,19 @@ class Up:
         )
 
     def _shown(self, settings: Settings) -> tuple[Callable[[Picture, list[tuple[str, str]]], None], Callable[[], None]]:
+        pipeline = pipeline_of(settings)
         if self._plain:
-            next_line = 0.0
+            next_line, shown = 0.0, headlines(shown_measures(pipeline))
 
             def show_line(picture: Picture, roles: list[tuple[str, str]]) -> None:
                 nonlocal next_line
                 if time.monotonic() >= next_line:
                     next_line = time.monotonic() + LINE_EVERY_S
                     down = [f"{name} {state}" for name, state in roles if state not in ("up", "done")]
-                    print(line(picture, settings.mode, [*down, *standing(moment_of(settings, picture))]), flush=True)
+                    print(
+                        line(picture, shown, settings.mode, [*down, *standing(moment_of(settings, picture))]),
+                        flush=True,
+                    )
 
             return show_line, lambda: None
         screen = Screen(self._console)
@@ -179,7 +191,9 @@ class Up:
 
         def show(picture: Picture, roles: list[tuple[str, str]]) -> None:
             screen.show(
-                lambda width, height: draw(picture, title_of(settings), roles, hint, width=width, height=height)
+                lambda width, height: draw(
+                    picture, pipeline, title_of(settings), roles, hint, width=width, height=height
+                )
             )
 
         return show, screen.close
@@ -187,11 +201,7 @@ class Up:
     def _conclude(self, settings: Settings, keeper: Keeper) -> int:
         """Verifies what is in the store, with the servers still up, or up again."""
         answer, verdict = self._judged(settings, keeper)
-        total = answer.total
-        print(
-            f"clicks {total.clicks:,}  sales {total.sales:,}  units {total.units:,}  "
-            f"revenue {money(total.revenue_cents)} EUR"
-        )
+        print(totals_text(answer.total, shown_measures(pipeline_of(settings))))
         print("\n".join(verdict_lines(verdict, answer)), flush=True)
         return 0 if verdict.exact else 1
 

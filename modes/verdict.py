@@ -11,6 +11,7 @@ from adapters.kafka.continuity import Continuity, Mark
 from adapters.lake.manifest import PartitionState
 from core.errors import UnavailableError
 from core.position import PartitionKey
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.answers import auditor, merge
 from serving.answer import Answer
@@ -53,7 +54,7 @@ def judge(
         left = _uncounted(answer, ends)
         _check_log(settings, answer)
         witness.read_until(answer.vector, progress=lambda count: progress(f"reading the log: {count:,} records"))
-        verdict = compare(answer, witness.ledger)
+        verdict = compare(answer, witness.ledger, pipeline_of(settings))
     exact = verdict.exact and not left and not verdict.empty
     return answer, replace(verdict, exact=exact, uncounted=left)
 

@@ -22,7 +22,6 @@ from adapters.kafka.group import Group
 from adapters.kafka.topics import Topics, TopicState, log_identity, topic_is_gone, topics_made_anew
 from adapters.speed.port import SpeedSink
 from core.errors import ConfigurationError, UnavailableError
-from core.events import TOPICS
 from core.kernel.kernel import Kernel
 from core.position import PartitionKey, Position
 from core.rules import Rules
@@ -71,7 +70,8 @@ class FaustWorker:
         install()
         self._settings = settings
         self._sink = sink
-        self._topics = Topics(settings.access)
+        self._counted = settings.kernel.pipeline.topics
+        self._topics = Topics(settings.access, self._counted)
         self._continuity = Continuity(settings.access, "this view", "begin another view with FOURFOLD_NAMESPACE")
         self._checked_at = time.monotonic()
         self._doubts: list[str] = []
@@ -152,7 +152,7 @@ class FaustWorker:
 
     def _wire(self) -> None:
         app, processor = self.app, self.processor
-        topic = app.topic(*TOPICS, value_serializer="raw", key_serializer="raw")
+        topic = app.topic(*self._counted, value_serializer="raw", key_serializer="raw")
 
         async def count(stream: Any) -> None:
             async for fetched in stream.noack():
@@ -249,7 +249,7 @@ class FaustWorker:
         """Whether the topics are those that are counted, as far as Kafka tells."""
         if states is None:
             return True
-        if missing := set(TOPICS) - states.keys():
+        if missing := set(self._counted) - states.keys():
             # a broker that has just started may not know them yet
             self._missed += 1
             if self._missed >= MISSED:

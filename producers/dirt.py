@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from random import Random
 from typing import Final
 
 from core.errors import ConfigurationError
-from core.events import CLICKS, SALES
-from core.truth import Claim, encode
-from producers.record import Record
+from producers.record import CLICKS, SALES, Record
 from producers.shop import Shop
 from producers.variants import VARIANTS, Variant
 
 #: Names of the kinds whose records must be rejected: fields of `DirtShares`.
 REJECTED_KINDS: Final = tuple(dict.fromkeys(variant.kind for variant in VARIANTS))
 
-_VARIANTS_OF: Final = {kind: [variant for variant in VARIANTS if variant.kind == kind] for kind in REJECTED_KINDS}
 _OTHER: Final = {CLICKS: SALES, SALES: CLICKS}
 #: Spoilt events are clicks and sales about as often as sound ones are.
 _SALE_SHARE: Final = 1 / 11
@@ -68,13 +65,14 @@ class DirtShares:
 class Spoiler:
     """Makes records that a right pipeline must reject, each with the reason in its claim."""
 
-    def __init__(self, random: Random, shop: Shop) -> None:
+    def __init__(self, random: Random, shop: Shop, variants: Sequence[Variant] = VARIANTS) -> None:
         self._random = random
+        self._variants = {kind: [each for each in variants if each.kind == kind] for kind in REJECTED_KINDS}
         self._shop = shop
 
     def record(self, kind: str, now_ms: int) -> Record:
         """A spoilt record of a kind of `REJECTED_KINDS`, at wall time `now_ms` (ms since 1970)."""
-        return self.spoil(self._random.choice(_VARIANTS_OF[kind]), now_ms)
+        return self.spoil(self._random.choice(self._variants[kind]), now_ms)
 
     def spoil(self, variant: Variant, now_ms: int) -> Record:
         """A record spoilt in this very way."""
@@ -84,9 +82,8 @@ class Spoiler:
             topic = SALES if random.random() < _SALE_SHARE else CLICKS
         sound = shop.stray(topic, now_ms)
         value = variant.spoil(sound.value or b"", random)
-        claim = Claim(shop.run, shop.number, "rejected", variant.reason.value, hour=shop.hour)
         target = _OTHER[topic] if variant.elsewhere else topic
-        return Record(target, sound.key, value, encode(claim), variant.kind)
+        return Record(target, sound.key, value, shop.rejected(variant.reason), variant.kind)
 
 
 def kind_shares(shares: DirtShares) -> Iterable[tuple[str, float]]:

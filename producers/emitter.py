@@ -8,12 +8,12 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from core.declaration.pipeline import CLOUDEVENTS_CONTENT_TYPE
 from core.errors import UnavailableError
-from core.events import CONTENT_TYPE
 from core.truth import HEADER
 from producers.record import Record
 
-_CONTENT_TYPE: Final = CONTENT_TYPE.encode()
+_CONTENT_TYPE: Final = CLOUDEVENTS_CONTENT_TYPE.encode()
 #: Waits for room in the buffer, in seconds, from first to longest.
 _FIRST_WAIT_S: Final = 0.005
 _LONGEST_WAIT_S: Final = 0.25

@@ -8,6 +8,7 @@ figures; the shares are computed in integers, because 0.95 n in floats may fall 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from core.errors import ConfigurationError
 from producers.dirt import REJECTED_KINDS, Spoiler
 from producers.record import Record
 from producers.shop import DEFAULT_SHOPPERS, Shop
+from producers.variants import VARIANTS, Variant
 
 NAME: Final = "module-01"
 HOURS: Final = 24
@@ -46,8 +48,16 @@ class DayStream:
     and each claim says its `hour`. Repeatable like `ShopStream`.
     """
 
-    def __init__(self, seed: int, run: str, seconds: float, *, shoppers: int = DEFAULT_SHOPPERS) -> None:
-        """`seconds`: how long the day takes at the rate that `rate` asks for; 0: no limit.
+    def __init__(
+        self,
+        seed: int,
+        run: str,
+        seconds: float,
+        *,
+        variants: Sequence[Variant] = VARIANTS,
+        shoppers: int = DEFAULT_SHOPPERS,
+    ) -> None:
+        """`seconds`: how long the day takes at the rate that `rate` asks for; 0: no limit. `variants`: of what is spoilt.
 
         Raises `ConfigurationError` where that is negative, and as `Shop` does.
         """
@@ -56,7 +66,7 @@ class DayStream:
         random = Random(seed)  # noqa: S311 - a synthetic shop, no secrets
         self._random = random
         self._shop = Shop(random, run, shoppers)
-        self._spoiler = Spoiler(random, self._shop)
+        self._spoiler = Spoiler(random, self._shop, variants)
         self._hour_s = seconds / HOURS
         self._recent: deque[Record] = deque(maxlen=_CLOSE)
         self._begin(0)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+#: The topics of the shop.
+CLICKS: Final = "clicks"
+SALES: Final = "sales"
+
 CLICK: Final = "click"
 SALE: Final = "sale"
 DUPLICATE: Final = "duplicate"

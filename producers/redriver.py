@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.repairs import Redrive, Repair, check_readable, read_repairs
 from core.kernel.kernel import Kernel
-from core.truth import encode
+from core.truth import Claims
 from core.verdict import Rejected
 from producers.repair import claim_of, still_valid
 
@@ -35,10 +35,11 @@ def redrive(
     """Sends all repairs that wait. `clock`: ms since 1970. Raises `UnavailableError`; run again then, none goes twice."""
     sent: list[Repair] = []
     refused: list[tuple[Repair, Rejected]] = []
-    with Redrive(access) as transactions:
+    claims = Claims(kernel.pipeline)
+    with Redrive(access, kernel.pipeline.envelope.content_type) as transactions:
         check_readable(access)
         # from here on nobody else sends: what is read now is all that has gone
-        book = read_repairs(access)
+        book = read_repairs(access, kernel.pipeline.topics)
         for repair in book.waiting:
             rejected = still_valid(repair, kernel, clock())
             if rejected is None:
@@ -47,5 +48,5 @@ def redrive(
                 refused.append((repair, rejected))
         for first in range(0, len(sent), together):
             piece = sent[first : first + together]
-            transactions.send([(repair, encode(claim_of(repair))) for repair in piece])
+            transactions.send([(repair, claims.encode(claim_of(repair, kernel.pipeline, claims))) for repair in piece])
     return Redriven(sent, refused, len(book.redriven))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import singledispatch
@@ -15,18 +15,20 @@ import msgspec
 from adapters.kafka.dead_letters import FoundLetter
 from adapters.kafka.repairs import Repair
 from core.contract import DECODE_ERRORS
-from core.events import REDRIVE_OF, Sale
+from core.declaration.evaluation import value_of
+from core.declaration.pipeline import TIME_UNITS, Envelope, Field, Measure, Pipeline
+from core.events import REDRIVE_OF
 from core.kernel.kernel import Kernel
 from core.rfc3339 import millis, to_text
-from core.truth import Claim
+from core.truth import Claim, Claims
 from core.verdict import Rejected
 from producers import repair_rules as rules
 
 #: Euros as they were written: 12.9 is not 12.900000000000000355.
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-#: An id that the shop gave: its run and the number in it.
-_SHOP_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,32})-([1-9][0-9]{0,17})")
+#: An id that a generator gave: its run and the number in it.
+_MADE_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,32})-([1-9][0-9]{0,17})")
 
 Document = dict[str, Any]
 
@@ -99,34 +101,64 @@ def still_valid(repaired: Repair, kernel: Kernel, now_ms: int) -> Rejected | Non
     return None
 
 
-def claim_of(repaired: Repair) -> Claim:
-    """What the repaired event ought to count for: read from its document, not from what the pipeline makes of it.
+def claim_of(repaired: Repair, pipeline: Pipeline, claims: Claims) -> Claim:
+    """What the repaired event ought to count for: read from its document, not from what the kernel makes of it.
 
-    The id is what makes an event the same as another: an id of the shop is its run and number.
+    The id is what makes an event the same as another: an id of the generator is its run and number.
     """
-    document = _decode(repaired.value)
-    data, event_id = document["data"], document["id"]
-    shop_id = _SHOP_ID.fullmatch(event_id)
-    if shop_id:
-        run, number = shop_id[1], int(shop_id[2])
+    document, stream = _decode(repaired.value), pipeline.streams[repaired.topic]
+    made_id = _MADE_ID.fullmatch(repaired.event_id)
+    if made_id:
+        run, number = made_id[1], int(made_id[2])
     else:
-        run, number = "id", int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest()) >> 2
-    sale = document["type"] == Sale.__struct_config__.tag
-    units = data["quantity"] if sale else 0
-    return Claim(
+        run, number = "id", int.from_bytes(blake2b(repaired.event_id.encode(), digest_size=8).digest()) >> 2
+    values = {name: _value(document, field) for name, field in stream.fields.items()}
+    users = pipeline.distinct_users
+    return claims.accepted(
         run,
         number,
-        "accepted",
-        time_ms=millis[document["time"]],
-        clicks=0 if sale else 1,
-        sales=1 if sale else 0,
-        units=units,
-        revenue_cents=units * data["unit_price_cents"] if sale else 0,
-        campaign=data["campaign_id"],
-        product=data["product_id"],
-        country=data["country"],
-        user=data["user_id"],
+        _time_ms(document, pipeline.envelope, repaired.append_ms),
+        measures=[
+            _added(measure, values) if measure.stream == stream.name else 0 for measure in pipeline.measures.values()
+        ],
+        dimensions=[_dimension(each.fields, values) for each in pipeline.dimensions.values()],
+        user="" if users is None else str(values.get(users.field, "")),
     )
+
+
+def _value(document: Any, field: Field) -> Any:
+    """A field's value as expressions see it, None where it is absent."""
+    for part in field.path:
+        document = document.get(part) if isinstance(document, dict) else None
+    if document is None or field.type.kind != "decimal":
+        return document
+    return round(Decimal(document) * 10**field.type.scale)
+
+
+def _added(measure: Measure, values: Mapping[str, Any]) -> int:
+    if measure.where is not None and value_of(measure.where, values) is not True:
+        return 0
+    return 1 if measure.sum is None else int(value_of(measure.sum, values) or 0)
+
+
+def _dimension(names: Sequence[str], values: Mapping[str, Any]) -> str | None:
+    found = [values.get(name) for name in names]
+    if None in found:
+        return None
+    if len(found) > 1:
+        return _encode(found).decode()
+    return found[0] if isinstance(found[0], str) else _encode(found[0]).decode()
+
+
+def _time_ms(document: Any, envelope: Envelope, append_ms: int) -> int:
+    if envelope.time is None:
+        return append_ms
+    for part in envelope.time:
+        document = document[part]
+    if envelope.time_format == "rfc3339":
+        return millis[document]
+    multiplier, divisor = TIME_UNITS[envelope.time_format]
+    return int(document) * multiplier // divisor
 
 
 def _applied(letter: FoundLetter, fix: rules.Fix, kernel: Kernel, now_ms: int) -> Repair:
@@ -147,8 +179,11 @@ def _applied(letter: FoundLetter, fix: rules.Fix, kernel: Kernel, now_ms: int) -
     if draft.topic not in kernel.streams:
         raise _StepError(f"there is no stream {draft.topic}")
     _, event = kernel[draft.topic].decide.one(value, now_ms)
-    key = event.data.user_id.encode()
-    return Repair(letter.source, letter.offset, letter.append_ms, draft.topic, key, value, fix.name, event.id)
+    stream, identity = kernel.pipeline.streams[draft.topic], kernel[draft.topic].identity
+    key = "" if stream.key is None else str(_value(draft.document, stream.fields[stream.key]) or "")
+    event_id = f"{letter.source}:{letter.offset}" if identity is None else str(identity(event))
+    place = (letter.source, letter.offset, letter.append_ms)
+    return Repair(*place, draft.topic, key.encode(), value, fix.name, event_id)
 
 
 @singledispatch

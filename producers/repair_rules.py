@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -11,8 +11,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from core.declaration.error import nearest
+from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError
-from core.verdict import Reason
 
 #: A documented file, to start one's own from.
 EXAMPLE: Final = Path(__file__).with_name("repair_rules.toml")
@@ -21,7 +22,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=200)]
 #: The place of a field in a document: `time`, `data.user_id`.
 Place = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
 Scalar = str | int | bool
-Topic = Literal["clicks", "sales"]
+Topic = Word
 
 
 class _Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
@@ -130,7 +131,7 @@ class Fix(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which letters, and what is done to them. `detail`: part of what the letter's detail says."""
 
     name: Word
-    reason: Reason
+    reason: Word
     steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
     topic: Topic | None = None
     detail: str = ""
@@ -140,8 +141,8 @@ class Fix(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.reason == reason and self.topic in (None, topic) and self.detail in detail
 
 
-def read_repair_rules(path: Path) -> tuple[Fix, ...]:
-    """The fixes of a file, in its order. Raises `ConfigurationError`."""
+def read_repair_rules(path: Path, pipeline: Pipeline) -> tuple[Fix, ...]:
+    """The fixes of a file, in its order, for the streams of a pipeline. Raises `ConfigurationError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -150,10 +151,10 @@ def read_repair_rules(path: Path) -> tuple[Fix, ...]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"repair rules {path}: not UTF-8 text; save it as UTF-8") from error
-    return parse_repair_rules(text, str(path))
+    return parse_repair_rules(text, str(path), pipeline)
 
 
-def parse_repair_rules(text: str, source: str) -> tuple[Fix, ...]:
+def parse_repair_rules(text: str, source: str, pipeline: Pipeline) -> tuple[Fix, ...]:
     """The fixes of TOML text; `source` names it in errors. Raises `ConfigurationError`."""
     try:
         document = tomllib.loads(text)
@@ -164,15 +165,30 @@ def parse_repair_rules(text: str, source: str) -> tuple[Fix, ...]:
         raise ConfigurationError(f"repair rules {source}: has to be a list of [[fix]] tables and nothing else")
     fixes: dict[str, Fix] = {}
     for number, row in enumerate(rows, 1):
-        fix = _fix(row, f"repair rules {source}: fix {number} ({row.get('name', 'no name')!a:.80})")
+        fix = _fix(row, f"repair rules {source}: fix {number} ({row.get('name', 'no name')!a:.80})", pipeline)
         if fix.name in fixes:
             raise ConfigurationError(f"repair rules {source}: two fixes are named {fix.name!a}; rename one")
         fixes[fix.name] = fix
     return tuple(fixes.values())
 
 
-def _fix(row: Mapping[str, Any], place: str) -> Fix:
+def _fix(row: Mapping[str, Any], place: str, pipeline: Pipeline) -> Fix:
     try:
-        return msgspec.convert(row, Fix)
+        if isinstance(reason := row.get("reason"), str):
+            _check(reason, pipeline.reasons, "$.reason")
+        fix = msgspec.convert(row, Fix)
+        topics = {"$.topic": fix.topic} | {
+            f"$.steps[{number}].topic": step.topic for number, step in enumerate(fix.steps) if isinstance(step, MoveTo)
+        }
+        for where, topic in topics.items():
+            if topic is not None:
+                _check(topic, pipeline.topics, where)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{place}: {error}; see {EXAMPLE.name} for what a fix may say") from error
+    return fix
+
+
+def _check(found: str, known: Sequence[str], where: str) -> None:
+    """Raises `msgspec.ValidationError` as its own types do."""
+    if found not in known:
+        raise msgspec.ValidationError(f"Invalid enum value {found!r} - at `{where}`: {nearest(found, known)}")

@@ -7,7 +7,6 @@ from random import Random
 from typing import Final
 
 from core.errors import ConfigurationError
-from core.events import CLICKS, CURRENCY, SALES
 from producers.catalogue import (
     CAMPAIGNS,
     COUNTRIES,
@@ -17,7 +16,7 @@ from producers.catalogue import (
     draw_table,
     zipf_weights,
 )
-from producers.record import CLICK, SALE, Record
+from producers.record import CLICK, CLICKS, SALE, SALES, Record
 from producers.timetext import MILLI_TEXTS, SecondTexts
 
 SOURCE: Final = "/fourfold/shop"
@@ -30,6 +29,10 @@ _MEAN_MORE_CLICKS: Final = 5.5
 #: One click in eleven is followed by a sale of what was clicked: this many of 4096.
 _BUYS: Final = 372
 #: How often the next click stays on the product: this many of 16.
+#: By this name pipelines ask for it.
+GENERATOR: Final = "shop"
+#: Of all sales.
+CURRENCY: Final = "EUR"
 _STAYS: Final = 5
 #: Seconds between two events of one session, where the rate allows.
 _THINK_S: Final = 5
@@ -157,6 +160,12 @@ class Shop:
         """A valid event of `topic` outside of all sessions, to be spoilt."""
         make = self._sale if topic == SALES else self._click
         return make(self._visit(), now_ms, "false")
+
+    def rejected(self, reason: str) -> bytes:
+        """The claim about the last event where it was spoilt, and must be rejected."""
+        return (
+            f'{self._claim_head}{self.number},"rejected","{reason}",false,0,0,0,0,0,"","","","",{self.hour}]'.encode()
+        )
 
     def _visit(self) -> _Session:
         self._visits += 1

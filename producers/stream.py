@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from math import log, log1p
 from random import Random
@@ -12,6 +13,7 @@ from producers.dirt import DirtShares, Spoiler, kind_shares
 from producers.record import DUPLICATE, LATE, OUT_OF_ORDER, Record
 from producers.resends import CAPACITY, TAIL_MS, Resends
 from producers.shop import DEFAULT_SHOPPERS, NATURAL_DELAY_MS, Shop
+from producers.variants import VARIANTS, Variant
 
 #: By how much more than the natural delay a late event is delayed: beyond the allowed lateness of
 #: 60 s even where a partition's newest event is a few seconds old; 10 min at most. Milliseconds.
@@ -31,11 +33,14 @@ class ShopStream:
         run: str,
         shares: DirtShares | None = None,
         *,
+        variants: Sequence[Variant] = VARIANTS,
         shoppers: int = DEFAULT_SHOPPERS,
         resend_capacity: int = CAPACITY,
         resend_tail_ms: tuple[int, int] = TAIL_MS,
     ) -> None:
-        """`run`: part of every event id, never to be used twice (see `Shop`). `resend_tail_ms`: see `Resends`.
+        """`run`: part of every event id, never to be used twice (see `Shop`).
+
+        `variants`: of what is spoilt. `resend_tail_ms`: see `Resends`.
 
         Raises `ConfigurationError` for a run or a number of shoppers that cannot be.
         """
@@ -43,7 +48,7 @@ class ShopStream:
         random = Random(seed)  # noqa: S311 - a synthetic shop, no secrets
         self._random = random
         self._shop = Shop(random, run, shoppers)
-        self._spoiler = Spoiler(random, self._shop)
+        self._spoiler = Spoiler(random, self._shop, variants)
         self._resends = Resends(random, resend_capacity, resend_tail_ms)
         # shares are of all records; a draw decides only on those that are no re-sends
         drawn = 1 - shares.duplicates

@@ -11,9 +11,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.events import CLICKS, SALES, TOPICS
+from core.declaration.pipeline import Pipeline
 from core.rfc3339 import millis, to_text
 from core.verdict import Reason
+from producers.corruptions import Corruption, corruptions
+from producers.record import CLICKS, SALES
+
+TOPICS: Final = (CLICKS, SALES)
 
 Document = dict[str, Any]
 Spoil = Callable[[bytes, Random], bytes | None]
@@ -32,7 +36,7 @@ class Variant(NamedTuple):
 
     kind: str
     name: str
-    reason: Reason
+    reason: str
     spoil: Spoil
     topics: Sequence[str] = TOPICS
     elsewhere: bool = False
@@ -139,7 +143,7 @@ def _missing() -> list[Variant]:
     ]
 
 
-def _of(kind: str, reason: Reason, topics: Sequence[str], spoils: dict[str, Spoil]) -> list[Variant]:
+def _of(kind: str, reason: str, topics: Sequence[str], spoils: dict[str, Spoil]) -> list[Variant]:
     return [Variant(kind, name, reason, spoil, topics) for name, spoil in spoils.items()]
 
 
@@ -300,8 +304,25 @@ VARIANTS: Final = (
     Variant("wrong_topic", "the other topic", Reason.WRONG_TOPIC, _same, elsewhere=True),
     *_of(
         "wrong_currency",
-        Reason.WRONG_CURRENCY,
+        "wrong_currency",
         _ON_SALES,
         {code: _to("data.currency", code) for code in ("USD", "GBP", "CHF", "PLN")},
     ),
 )
+
+
+def variants_of(pipeline: Pipeline) -> tuple[Variant, ...]:
+    """The variants, and the corruptions of fields that the declaration has beside those that are spoilt here."""
+    known = {(topic, name) for topic in TOPICS for name in _BOTH}
+    known |= {(CLICKS, name) for name in _CLICK_ONLY} | {(SALES, name) for name in _SALE_ONLY}
+    kinds = {variant.reason: variant.kind for variant in VARIANTS}
+    more = [
+        Variant(kinds[each.reason], f"{each.stream}: {each.name}", each.reason, _spoilt(each), (each.stream,))
+        for each in corruptions(pipeline)
+        if each.stream in TOPICS and (each.stream, each.field) not in known and each.reason in kinds
+    ]
+    return (*VARIANTS, *more)
+
+
+def _spoilt(corruption: Corruption) -> Spoil:
+    return lambda value, _random: corruption.spoil(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from adapters.speed.port import Snapshot
 from core.cells import Cell, CellKey, Cells, merge
 from core.cut import Cut
+from core.declaration.pipeline import ALL
 from core.position import PartitionKey
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ BEHIND: Final = "processor behind the cut"
 class Answer:
     """Batch view below its cut and speed view from it on, whichever there are.
 
-    `totals`: (dimension, value) to the sum over all minutes. `counters`: as in `core.delta`.
+    `zero`: a cell in which nothing is counted. `totals`: (dimension, value) to the sum over all minutes. `counters`: as in `core.delta`.
     `vector`: records below it are counted, others not. `floor`: epochs below it are in nothing
     (what left a streaming window), 0 with a batch view. `states`: what a reader must know, in words.
     """
 
+    zero: Cell
     totals: Mapping[Key, Cell] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     vector: Mapping[PartitionKey, int] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Answer:
     @property
     def total(self) -> Cell:
         """The sum of everything."""
-        return self.totals.get(("all", ""), Cell())
+        return self.totals.get((ALL, ""), self.zero)
 
     def cells(self) -> Cells:
         """All cells."""
@@ -91,8 +93,8 @@ class Answer:
         return list(self.speed.cells.items()) if self.speed else []
 
 
-def merged(speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
-    """The answer of these views. `speed` holds only epochs at and above the cut of `batch`."""
+def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
+    """The answer of these views. `zero`: a cell in which nothing is counted. `speed` holds only epochs at and above the cut of `batch`."""
     totals: dict[Key, Cell] = dict(batch.totals) if batch else {}
     counters: dict[str, int] = dict(batch.manifest.counters) if batch else {}
     vector: dict[PartitionKey, int] = dict(batch.cut.vector) if batch else {}
@@ -115,6 +117,7 @@ def merged(speed: Snapshot | None, batch: BatchView | None, *states: str) -> Ans
             appended.append(position.appended_ms)
             lost += position.lost
     return Answer(
+        zero=zero,
         totals={key: cell for key, cell in totals.items() if any(cell)},
         counters={name: number for name, number in counters.items() if number},
         vector=vector,

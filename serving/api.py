@@ -16,10 +16,12 @@ from starlette.types import ASGIApp
 
 from adapters.http.hosts import AllowedHosts
 from adapters.vitals import Vitals
+from core.declaration.pipeline import Pipeline
 from serving.board import Board
 from serving.http.broadcast import Broadcast
 from serving.http.counts import CountsRoutes
 from serving.http.dashboard import add_dashboard
+from serving.http.documents import Documents
 from serving.http.guard import HostGuard, SecurityHeaders
 from serving.http.health import HealthRoutes
 from serving.http.letters import LetterRoutes, ReadLetters
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "1.0.0"
 _DESCRIPTION: Final = """\
-Clicks and sales, counted by one of four architectures: batch, streaming, lambda or kappa.
+STREAMS, counted by one of four architectures: batch, streaming, lambda or kappa.
 
 - **Every answer says where it comes from**: `provenance` names the mode, the version of the batch view, the offsets
   that are counted, the watermark and the lag. `provenance.states` is empty where all is well.
@@ -62,6 +64,7 @@ def make_api(
     ends: LogEnds,
     users: UserCounts,
     provenance: Provenance,
+    pipeline: Pipeline,
     registry: CollectorRegistry,
     views: ViewStore | None = None,
     trace: Trace | None = None,
@@ -79,7 +82,7 @@ def make_api(
     `hosts`: which hosts it answers to; None for those that are always allowed.
     """
     sources = Sources(ticker, ends, users, provenance, views, trace, wall)
-    broadcast = Broadcast(sources)
+    broadcast = Broadcast(sources, Documents(pipeline))
     live = LiveRoutes(board) if board is not None else None
     vitals = vitals or Vitals()
     for name, part in (("ticker", ticker), ("log-ends", ends), ("stream", broadcast), ("board", live)):
@@ -102,7 +105,7 @@ def make_api(
         title="Fourfold",
         version=VERSION,
         summary="Exact counts of a stream, and where they come from",
-        description=_DESCRIPTION,
+        description=_description(pipeline),
         openapi_tags=_TAGS,
         servers=[{"url": "/", "description": "The server that this document is from."}],
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
@@ -113,8 +116,8 @@ def make_api(
     )
     add_handlers(api)
     letter_routes = LetterRoutes(letters)
-    registry.register(LiveMetrics(ticker, broadcast, ends, lambda: letter_routes.foreign))
-    CountsRoutes(sources, broadcast).add_to(api)
+    registry.register(LiveMetrics(ticker, broadcast, ends, pipeline.reasons, lambda: letter_routes.foreign))
+    CountsRoutes(sources, broadcast, pipeline).add_to(api)
     VersionRoutes(sources).add_to(api)
     HealthRoutes(sources, vitals, registry).add_to(api)
     letter_routes.add_to(api)
@@ -131,6 +134,12 @@ def make_api(
         add_dashboard(api)
     add_pages(api)
     return api
+
+
+def _description(pipeline: Pipeline) -> str:
+    *others, last = (stream.replace("_", " ") for stream in pipeline.streams)
+    streams = f"{', '.join(others)} and {last}" if others else last
+    return _DESCRIPTION.replace("STREAMS", streams.capitalize())
 
 
 def _watch(vitals: Vitals, name: str, part: Ticker | LogEnds | Broadcast | LiveRoutes) -> None:

@@ -13,6 +13,7 @@ import structlog
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.log import Entry, LogReader
 from core import truth
+from core.declaration.pipeline import Pipeline
 from core.errors import FourfoldError, UnavailableError
 from core.ledger import ForgottenError, Ledger, Truth
 from core.position import PartitionKey, covers
@@ -33,16 +34,25 @@ LONGEST_PAUSE_S: Final = 30.0
 class Auditor:
     """Reads the log from its start into a ledger. Methods may be called from one thread."""
 
-    def __init__(self, access: KafkaAccess, partitions: Callable[[], Collection[PartitionKey]], rules: Rules) -> None:
+    def __init__(
+        self,
+        access: KafkaAccess,
+        partitions: Callable[[], Collection[PartitionKey]],
+        rules: Rules,
+        pipeline: Pipeline,
+    ) -> None:
         """`partitions`: those there are now; more may be added. Raises `UnavailableError` where Kafka does not answer."""
         self._access = access
         self._partitions = partitions
         self._rules = rules
+        self._pipeline = pipeline
         self._open()
 
     def _open(self) -> None:
         rules = self._rules
-        self.ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+        self.ledger = Ledger(
+            self._pipeline, epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms
+        )
         sources = self._partitions()
         if not sources:
             raise UnavailableError("the topics are not there yet")

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
-from core.cells import DIMENSIONS, MEASURES, MINUTE_MS, Cell
+from core.cells import MINUTE_MS
+from core.declaration.pipeline import ALL, Pipeline
 from core.delta import ACCEPTED
 from core.errors import UnavailableError
+from core.event_counts import rank_of
 from core.rfc3339 import to_text
 from serving.answer import Answer
 from serving.faults import Fault, faults_of
 from serving.live import Live, Picture, TruthSource
+from serving.measures import shown_measures
 from serving.merge import Users
 from serving.meter import Meter
 from serving.parts import Moment, parts_of
@@ -39,9 +42,10 @@ Listing = Callable[[], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class BoardSettings:
-    """`mode`: the row of the catalogue, for people. `jobs`: None where the job has no versions."""
+    """`mode`: the row of the catalogue, for people. `pipeline`: what is counted. `jobs`: None where the job has no versions."""
 
     mode: Mapping[str, Any]
+    pipeline: Pipeline
     batch_s: float = 0.0
     views: ViewStore | None = None
     jobs: Listing | None = None
@@ -64,7 +68,11 @@ class Board:
         self._settings = settings
         self._truth = truth
         self._provenance = provenance
-        self._live = Live(_Ticked(ticker, users), truth, clock, wall)
+        self._pipeline = settings.pipeline
+        self._measures = tuple(settings.pipeline.measures)
+        self._rank = rank_of(settings.pipeline)
+        self._declared = declared(settings.pipeline)
+        self._live = Live(_Ticked(ticker, users), truth, settings.pipeline, clock, wall)
         self._clock = clock
         self._wall = wall
         self._slow_at = float("-inf")
@@ -91,6 +99,7 @@ class Board:
         parts = parts_of(moment)
         return {
             "mode": self._settings.mode,
+            "pipeline": self._declared,
             "time_ms": int(self._wall() * 1000),
             "epoch_ms": self._provenance.rules.epoch_ms,
             "parts": [part._asdict() for part in parts],
@@ -113,7 +122,7 @@ class Board:
             "ever": answer is not None,
             "away_s": picture.away_s,
             "audit": picture.audit.value,
-            "totals": picture.totals._asdict(),
+            "totals": dict(zip(self._measures, picture.totals, strict=True)),
             "users": picture.users._asdict(),
             "rate": round(picture.rate, 1),
             "lag": picture.lag,
@@ -142,7 +151,7 @@ class Board:
         if answer is None:
             return self._slow | slow
         return {
-            "top": {name: _top(answer, name) for name in DIMENSIONS if name != "all"},
+            "top": {name: self._top(answer, name) for name in self._pipeline.dimensions},
             "hour": self._hour(answer),
             **slow,
         }
@@ -151,18 +160,24 @@ class Board:
         """The last hour by minutes of event time: what comes from the batch view, and what from the speed view."""
         end = int(self._wall() * 1000) // MINUTE_MS + 1
         start = end - MINUTES
-        whole = answer.series(("all", ""), start, end)
-        batch = answer.batch.series(("all", ""), start, end) if answer.batch else {}
+        whole = answer.series((ALL, ""), start, end)
+        batch = answer.batch.series((ALL, ""), start, end) if answer.batch else {}
+        zero = self._pipeline.zero
         return {
             "start_ms": start * MINUTE_MS,
             **{
                 name: {
-                    measure: [getattr(cells.get(minute, Cell()), measure) for minute in range(start, end)]
-                    for measure in MEASURES
+                    measure: [cells.get(minute, zero)[place] for minute in range(start, end)]
+                    for place, measure in enumerate(self._measures)
                 }
                 for name, cells in (("all", whole), ("batch", batch))
             },
         }
+
+    def _top(self, answer: Answer, dimension: str) -> list[dict[str, Any]]:
+        found = ((value, cell) for (name, value), cell in answer.totals.items() if name == dimension)
+        largest = nlargest(TOP, found, key=lambda item: (self._rank(item[1]), item[0]))
+        return [{"value": value, **dict(zip(self._measures, cell, strict=True))} for value, cell in largest]
 
     def _versions(self) -> list[dict[str, Any]]:
         views = self._settings.views
@@ -219,7 +234,29 @@ def _key(fault: Fault) -> tuple[str, str]:
     return fault.part, fault.kind
 
 
-def _top(answer: Answer, dimension: str) -> list[dict[str, Any]]:
-    found = ((value, cell) for (name, value), cell in answer.totals.items() if name == dimension)
-    largest = nlargest(TOP, found, key=lambda item: (item[1].clicks + item[1].sales, item[0]))
-    return [{"value": value, **cell._asdict()} for value, cell in largest]
+def declared(pipeline: Pipeline) -> dict[str, Any]:
+    """What is counted, and how it is shown: all that the page knows of the pipeline."""
+    measures = list(pipeline.measures)
+    counted = [measures[place] for place in pipeline.counted.values()]
+    return {
+        "name": pipeline.name,
+        "description": pipeline.description,
+        "streams": list(pipeline.streams),
+        "dimensions": [
+            {"name": each.name, "label": each.label or each.name.replace("_", " ").capitalize()}
+            for each in pipeline.dimensions.values()
+        ],
+        "measures": [
+            {
+                "name": each.name,
+                "label": each.label,
+                "money": each.money,
+                "column": each.column,
+                "detail": each.detail,
+            }
+            for each in shown_measures(pipeline)
+        ],
+        "counted": counted,
+        "ranked_by": counted or measures[:1],
+        "users": None if pipeline.distinct_users is None else pipeline.distinct_users.name.replace("_", " "),
+    }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from core.cells import MEASURES, MINUTE_MS, Cell
+from core.cells import MINUTE_MS, Cell
+from core.declaration.pipeline import ALL, Pipeline
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
+from core.event_counts import Number, events_of, rank_of
 from core.position import PartitionKey
 from serving.answer import Answer
-from serving.live_error import live_error
+from serving.live_error import LiveError
 from serving.merge import NOBODY, Users
 from serving.meter import Meter
 
@@ -109,7 +111,7 @@ class Picture:
     record was appended.
     """
 
-    totals: Cell = field(default_factory=Cell)
+    totals: Cell
     by: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     accepted: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -175,6 +177,7 @@ class Live:
         self,
         source: AnswerSource,
         truth: TruthSource,
+        pipeline: Pipeline,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -184,7 +187,9 @@ class Live:
         self._clock = clock
         self._wall = wall
         self._meter, self._arrived = Meter(), Meter()
-        self._last = Picture()
+        self._zero, self._events, self._rank = pipeline.zero, events_of(pipeline), rank_of(pipeline)
+        self._live_error = LiveError(pipeline)
+        self._last = Picture(pipeline.zero)
         self._away_since: float | None = None
         self._users_at = float("-inf")
         self._audited: tuple[int | None, int | None] = (None, None)
@@ -255,7 +260,7 @@ class Live:
         batch = answer.batch
         return Picture(
             totals=answer.total,
-            by=by_dimension(answer.totals),
+            by=by_dimension(answer.totals, self._rank),
             accepted=counters.get(ACCEPTED, 0),
             rejected=rejected(counters),
             duplicates=counters.get(DUPLICATES, 0),
@@ -274,7 +279,7 @@ class Live:
             still_s=self._meter.still_s(now),
             floor=answer.floor,
             version=None if batch is None else batch.manifest.version,
-            from_batch=0 if batch is None else events(batch.totals),
+            from_batch=0 if batch is None else self._events(batch.totals.get((ALL, ""), self._zero)),
             batch_age_s=None if batch is None else self._batch_age(batch),
             states=answer.states,
             trouble=trouble,
@@ -289,11 +294,18 @@ class Live:
         truth = self._truth.truth(answer)
         now = self._clock()
         if truth is not None:
-            self._audited = _error(answer, truth[1]), _beyond(*truth)
+            self._audited = self._error(answer, truth[1]), _beyond(*truth)
             self._audited_at = now
         elif now - self._audited_at > VERDICT_STANDS_S:
             self._audited = None, None
         return self._audited
+
+    def _error(self, answer: Answer, expected: Truth) -> int:
+        seen, true = answer.totals, expected.totals()
+        if unaudited := sum(expected.unaudited().values()):
+            return self._live_error.of(seen, true, unaudited)
+        zero = self._zero
+        return sum(sum(map(abs, seen.get(key, zero).minus(true.get(key, zero)))) for key in seen.keys() | true.keys())
 
     def _users(self, answer: Answer) -> Users:
         now = self._clock()
@@ -304,16 +316,10 @@ class Live:
         return self._source.users(answer, newest - USERS_MINUTES + 1, newest + 1)
 
 
-def events(totals: Mapping[tuple[str, str], Cell]) -> int:
-    """Clicks and sales together."""
-    cell = totals.get(("all", ""), Cell())
-    return cell.clicks + cell.sales
-
-
-def by_dimension(totals: Mapping[tuple[str, str], Cell]) -> dict[str, dict[str, Cell]]:
-    """Totals by dimension and value, the largest first."""
+def by_dimension(totals: Mapping[tuple[str, str], Cell], rank: Number) -> dict[str, dict[str, Cell]]:
+    """Totals by dimension and value, the largest first by `rank`."""
     out: dict[str, dict[str, Cell]] = {}
-    ranked = sorted(totals.items(), key=lambda item: (-item[1].clicks - item[1].sales, item[0]))
+    ranked = sorted(totals.items(), key=lambda item: (-rank(item[1]), item[0]))
     for (dimension, value), cell in ranked:
         out.setdefault(dimension, {})[value] = cell
     return out
@@ -325,11 +331,11 @@ def rejected(counters: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def counts_document(answer: Answer, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of `fourfold counts --json`."""
+def counts_document(answer: Answer, measures: Iterable[str], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of `fourfold counts --json`. `measures`: by name, as in cells."""
     counters = answer.counters
     return {
-        "totals": dict(zip(MEASURES, answer.total, strict=True)),
+        "totals": dict(zip(measures, answer.total, strict=True)),
         "quality": {
             "accepted": counters.get(ACCEPTED, 0),
             "rejected": rejected(counters),
@@ -338,18 +344,6 @@ def counts_document(answer: Answer, provenance: Mapping[str, Any]) -> dict[str, 
         },
         "provenance": dict(provenance),
     }
-
-
-def _error(answer: Answer, expected: Truth) -> int:
-    true = expected.totals()
-    seen = answer.totals
-    if unaudited := sum(expected.unaudited().values()):
-        return live_error(seen, true, unaudited)
-    return sum(
-        abs(a - b)
-        for key in seen.keys() | true.keys()
-        for a, b in zip(seen.get(key, Cell()), true.get(key, Cell()), strict=True)
-    )
 
 
 def _beyond(ideal: Truth, expected: Truth) -> int:

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
-from core.cells import DIMENSIONS, Cell
+from core.cells import Cell
+from core.declaration.pipeline import Pipeline
+from core.event_bounds import EventBounds
 
-#: The contract's bounds of one sale.
-_MOST_UNITS: Final = 10_000
-_MOST_CENTS: Final = 10_000 * 100_000_000
-
-
-def live_error(totals: Mapping[tuple[str, str], Cell], true: Mapping[tuple[str, str], Cell], unaudited: int) -> int:
-    """The sum of what that many unaudited records do not explain, over totals by (dimension, value)."""
-    error = 0
-    left = dict.fromkeys(DIMENSIONS, unaudited)
-    for key in totals.keys() | true.keys():
-        seen, known = totals.get(key, Cell()), true.get(key, Cell())
-        if seen == known:
-            continue
-        extra = Cell(*(a - b for a, b in zip(seen, known, strict=True)))
-        error += sum(abs(number) for number, allowed in zip(extra, possible(extra), strict=True) if not allowed)
-        left[key[0]] -= max(0, extra.clicks) + max(0, extra.sales)
-    return error + sum(-number for number in left.values() if number < 0)
+_Totals = Mapping[tuple[str, str], Cell]
 
 
-def possible(extra: Cell) -> tuple[bool, bool, bool, bool]:
-    """Which measures events can have added like this."""
-    sales = extra.sales
-    return (
-        extra.clicks >= 0,
-        sales >= 0,
-        sales <= extra.units <= sales * _MOST_UNITS,
-        0 <= extra.revenue_cents <= sales * _MOST_CENTS,
-    )
+class LiveError:
+    """Of the totals of one pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._dimensions = pipeline.dimension_names
+        self._zero = pipeline.zero
+        self._counts = list(pipeline.counted.values())
+        self._bounds = EventBounds(pipeline)
+
+    def of(self, totals: _Totals, true: _Totals, unaudited: int) -> int:
+        """How far totals by (dimension, value) are from the true ones; what unaudited records explain is no error.
+
+        Args:
+            totals: The view's.
+            true: What the audited records count for.
+            unaudited: How many other records there are.
+        """
+        error = 0
+        left = dict.fromkeys(self._dimensions, unaudited)
+        for key in totals.keys() | true.keys():
+            seen, known = totals.get(key, self._zero), true.get(key, self._zero)
+            if seen == known:
+                continue
+            extra = seen.minus(known)
+            allowed = self._bounds.possible(extra, unaudited)
+            error += sum(abs(number) for number, fits in zip(extra, allowed, strict=True) if not fits)
+            left[key[0]] -= sum(max(0, extra[place]) for place in self._counts)
+        return error + sum(-number for number in left.values() if number < 0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.speed.port import Snapshot, SpeedReader
+from core.declaration.pipeline import Pipeline
 from core.errors import UnavailableError
 from serving.answer import NO_BATCH_VIEW, Answer, merged
 
@@ -39,7 +40,11 @@ class Merge:
     """Answers from a speed view, a batch view, or both. For one thread."""
 
     def __init__(
-        self, speed: SpeedReader | None, views: BatchViews | None, wall: Callable[[], float] = time.time
+        self,
+        speed: SpeedReader | None,
+        views: BatchViews | None,
+        pipeline: Pipeline,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """Without `views` all comes from the speed view; without `speed` all from the batch view.
 
@@ -47,6 +52,7 @@ class Merge:
         """
         self._speed = speed
         self._views = views
+        self._zero = pipeline.zero
         self._wall = wall
 
     def answer(self) -> Answer:
@@ -57,7 +63,7 @@ class Merge:
         """
         if self._views is None:
             assert self._speed is not None
-            return merged(self._speed.read(), None)
+            return merged(self._zero, self._speed.read(), None)
         if self._speed is None:
             view = self._views.current()
             failing = self._failing(self._views, view)
@@ -67,7 +73,7 @@ class Merge:
                     if failing
                     else "there is no batch view yet: the batch role makes one (`fourfold batch --once`)"
                 )
-            return merged(None, view, *failing)
+            return merged(self._zero, None, view, *failing)
         return self._of_both(self._views, self._speed)
 
     def users(self, answer: Answer, start: int, end: int) -> Users:
@@ -109,9 +115,9 @@ class Merge:
                 continue
             failing = self._failing(views, view)
             if view is None:
-                return merged(snapshot, None, *(failing or (NO_BATCH_VIEW,)))
+                return merged(self._zero, snapshot, None, *(failing or (NO_BATCH_VIEW,)))
             _check_contact(view, snapshot)
-            return merged(snapshot, view, *failing)
+            return merged(self._zero, snapshot, view, *failing)
         raise GapError(
             f"the speed view begins at epoch {snapshot.floor}, the batch view ends at {epoch}: the events "
             "between are in neither until the next version is published (`fourfold recompute`)"

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from core.cells import Cell
 from serving.live import Audit, Picture
-
-
-def money(cents: int) -> str:
-    """Integer cents as euros: `1,234.56`."""
-    sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
+from serving.measures import ShownMeasure
 
 
 def seconds(age_s: float | None) -> str:
@@ -63,6 +59,11 @@ def trouble_of(picture: Picture) -> tuple[str, ...]:
     return (f"no answer for {seconds(picture.away_s)}, counts are the last that were known", *said)
 
 
+def totals_text(totals: Cell, shown: Sequence[ShownMeasure]) -> str:
+    """The sums of everything: labels, numbers and units."""
+    return "  ".join(measure.said(totals) for measure in shown)
+
+
 def opening(mode: str, address: str) -> tuple[str, ...]:
     """What comes before the first line: where people look, and what a line means. `address`: of the dashboard, or empty."""
     where = f"; dashboard: {address}" if address else ""
@@ -76,19 +77,18 @@ def opening(mode: str, address: str) -> tuple[str, ...]:
     )
 
 
-def line(picture: Picture, mode: str, standing: Sequence[str] = ()) -> str:
-    """One compact line. `mode`: by its name. `standing`: parts that do not run, or do nothing, in words."""
-    text, said = _counts_of(picture, mode), (*trouble_of(picture), *standing)
+def line(picture: Picture, shown: Sequence[ShownMeasure], mode: str, standing: Sequence[str] = ()) -> str:
+    """One compact line. `shown`: the measures in it. `mode`: by its name. `standing`: parts that do not run, or do nothing, in words."""
+    text, said = _counts_of(picture, shown, mode), (*trouble_of(picture), *standing)
     return f"{text}  [{'; '.join(said)}]" if said else text
 
 
-def _counts_of(picture: Picture, mode: str) -> str:
+def _counts_of(picture: Picture, shown: Sequence[ShownMeasure], mode: str) -> str:
     if picture.audit is Audit.NOTHING:
         # zeros would look like counts
         return f"{error_text(picture)}  lag {lag_text(picture)}  mode {mode}"
-    t = picture.totals
     text = (
-        f"clicks {t.clicks:,}  sales {t.sales:,}  revenue {money(t.revenue_cents)} EUR  "
+        f"{totals_text(picture.totals, shown)}  "
         f"{rate_text(picture)} events/s  lag {lag_text(picture)}  "
         f"age {seconds(picture.age_s)}  rejected {sum(picture.rejected.values()):,}  "
         f"duplicates {picture.duplicates:,}  late {picture.late:,}  error {error_text(picture)}  "

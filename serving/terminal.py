@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -12,43 +12,62 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from core.cells import Cell
-from core.verdict import Reason
+from core.declaration.pipeline import Pipeline
+from core.event_counts import events_of
 from serving.fields import Fields
 from serving.harmless import harmless
 from serving.live import Audit, Picture
-from serving.plain import error_text, lag_text, money, rate_text, seconds, trouble_of
+from serving.measures import ShownMeasure, headlines, shown_measures
+from serving.plain import error_text, lag_text, rate_text, seconds, trouble_of
 from serving.table import Column, Table
 
 _MOST_ROWS: Final = 12
 #: Narrower terminals show one thing below the other.
 _BESIDE: Final = 76
-#: So many characters of a campaign's or a product's name, at least and at most.
+#: So many characters of a value's name, at least and at most.
 _SHORT_NAME, _NAME = 12, 24
 
 
 def draw(
-    picture: Picture, title: str, roles: Sequence[tuple[str, str]], hint: str, *, width: int = 100, height: int = 25
+    picture: Picture,
+    pipeline: Pipeline,
+    title: str,
+    roles: Sequence[tuple[str, str]],
+    hint: str,
+    *,
+    width: int = 100,
+    height: int = 25,
 ) -> RenderableType:
     """The whole view.
 
     Args:
         picture: The numbers.
+        pipeline: What they are of.
         title: Of the frame.
         roles: (name, state) of each process.
         hint: The last line.
         width: Columns of the terminal.
         height: Lines of the terminal; tables and counters take what the rest leaves.
     """
-    return _View(picture, title, roles, hint, width, height)
+    return _View(picture, pipeline, title, roles, hint, width, height)
 
 
 class _View:
     def __init__(
-        self, picture: Picture, title: str, roles: Sequence[tuple[str, str]], hint: str, width: int, height: int
+        self,
+        picture: Picture,
+        pipeline: Pipeline,
+        title: str,
+        roles: Sequence[tuple[str, str]],
+        hint: str,
+        width: int,
+        height: int,
     ) -> None:
         self._picture = picture
-        self._heading = _heading(picture, title, width)
-        self._state = _state(picture, roles)
+        self._pipeline = pipeline
+        self._shown = headlines(shown_measures(pipeline))
+        self._heading = _heading(picture, pipeline, self._shown, title, width)
+        self._state = _state(picture, pipeline, roles)
         self._hint = Text(hint, style="dim")
         self._beside = width >= _BESIDE
         self._width, self._height = width, height
@@ -74,7 +93,10 @@ class _View:
 
     def _choices(self) -> list[list[RenderableType]]:
         """What is below the tables, from the most to the least."""
-        rejected = (_panel(_quality(self._picture), _rejected(self._picture)), _sums(self._picture))
+        rejected = (
+            _panel(_quality(self._picture, self._pipeline.reasons), _rejected(self._picture)),
+            _sums(self._picture),
+        )
         if self._beside:
             state = _panel(self._state, "state")
             return [[_side_by_side(rejected[0], state)], [state, rejected[1]]]
@@ -94,7 +116,9 @@ class _View:
 
     def _tables(self, rows: int, name: int) -> list[Table]:
         by = self._picture.by
-        return [_ranking(dimension, by.get(dimension, {}), rows, name) for dimension in ("campaign", "product")]
+        # the first two have room
+        first = islice(self._pipeline.dimensions, 2)
+        return [_ranking(dimension, by.get(dimension, {}), self._shown, rows, name) for dimension in first]
 
 
 def _side_by_side(left: RenderableType, right: RenderableType) -> Grid:
@@ -109,14 +133,14 @@ def _panel(content: RenderableType, title: str) -> Panel:
     return Panel(content, title=Text(title), title_align="left", border_style="blue")
 
 
-def _heading(picture: Picture, title: str, width: int) -> RenderableType:
-    entries = (
-        ("clicks", f"{picture.totals.clicks:,}"),
-        ("sales", f"{picture.totals.sales:,}"),
-        ("revenue EUR", money(picture.totals.revenue_cents)),
-        ("events/s", rate_text(picture)),
-        ("users, 15 min", f"{'' if picture.users.exact else '≈'}{picture.users.number:,}"),
-    )
+def _heading(
+    picture: Picture, pipeline: Pipeline, shown: Sequence[ShownMeasure], title: str, width: int
+) -> RenderableType:
+    entries = [(measure.heading, measure.text(picture.totals)) for measure in shown]
+    entries.append(("events/s", rate_text(picture)))
+    if (users := pipeline.distinct_users) is not None:
+        number = f"{'' if picture.users.exact else '≈'}{picture.users.number:,}"
+        entries.append((f"{users.name.replace('_', ' ')}, 15 min", number))
     if max(len(text) for entry in entries for text in entry) > (width - 4) // len(entries) - 2:
         fields = Fields([(name, Text(value, "bold cyan")) for name, value in entries])
         return Group(Text(title, "bold blue"), fields)
@@ -128,17 +152,19 @@ def _heading(picture: Picture, title: str, width: int) -> RenderableType:
     return _panel(numbers, title)
 
 
-def _ranking(dimension: str, cells: Mapping[str, Cell], rows: int, name: int) -> Table:
-    columns = (Column(each, right=True) for each in ("clicks", "sales", "EUR"))
+def _ranking(
+    dimension: str, cells: Mapping[str, Cell], measures: Sequence[ShownMeasure], rows: int, name: int
+) -> Table:
+    columns = (Column(measure.column, right=True) for measure in measures)
     table = Table(Column(f"{dimension:{name}}"), *columns)
     shown = list(cells.items())[:rows]
     for value, cell in shown:
         # wide signs take two columns
         text = Text(harmless(value[: name + 1]))
         text.truncate(name, overflow="ellipsis")
-        table.add(text, f"{cell.clicks:,}", f"{cell.sales:,}", f"{cell.revenue_cents // 100:,}")
+        table.add(text, *(measure.short(cell) for measure in measures))
     for _ in range(rows - len(shown)):
-        table.add("", "", "", "")
+        table.add("", *[""] * len(measures))
     return table
 
 
@@ -151,8 +177,8 @@ def _sums(picture: Picture) -> Text:
     return Text(f"{_rejected(picture)}, duplicates {picture.duplicates:,}, late {picture.late:,}")
 
 
-def _quality(picture: Picture) -> RenderableType:
-    pairs = [(reason.replace("_", " "), picture.rejected.get(reason, 0)) for reason in Reason]
+def _quality(picture: Picture, reasons: Sequence[str]) -> RenderableType:
+    pairs = [(reason.replace("_", " "), picture.rejected.get(reason, 0)) for reason in reasons]
     pairs += [("duplicates", picture.duplicates), ("late", picture.late)]
     half = -(-len(pairs) // 2)
     grid = Grid.grid(expand=True, padding=(0, 1))
@@ -165,7 +191,7 @@ def _quality(picture: Picture) -> RenderableType:
     return grid
 
 
-def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Fields:
+def _state(picture: Picture, pipeline: Pipeline, roles: Sequence[tuple[str, str]]) -> Fields:
     fields = Fields()
     style = {Audit.EXACT: "green", Audit.OFF: "bold red"}.get(picture.audit, "yellow")
     fields.add("live error", Text(error_text(picture), style=style))
@@ -173,7 +199,7 @@ def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Fields:
     fields.add("vs the ideal", beyond)
     fields.add("lag", f"{lag_text(picture)} records" if picture.lag is not None else "unknown")
     fields.add("freshness", f"{seconds(picture.age_s)} since the last append")
-    fields.add("batch view", _batch(picture))
+    fields.add("batch view", _batch(picture, pipeline))
     states = Text("  ").join(
         Text(name, style="green") if state == "up" else Text(f"{name} {state}", style="yellow") for name, state in roles
     )
@@ -183,8 +209,8 @@ def _state(picture: Picture, roles: Sequence[tuple[str, str]]) -> Fields:
     return fields
 
 
-def _batch(picture: Picture) -> str:
+def _batch(picture: Picture, pipeline: Pipeline) -> str:
     if picture.version is None:
         return "-"
-    share = picture.from_batch / max(1, picture.totals.clicks + picture.totals.sales)
+    share = picture.from_batch / max(1, events_of(pipeline)(picture.totals))
     return f"v{picture.version}, {seconds(picture.batch_age_s)} old, {share:.0%} of all"

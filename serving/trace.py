@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from core.cells import MEASURES, MINUTE_MS, Cells
+from core.cells import MINUTE_MS, Cells
 from core.position import PartitionKey
 from core.rfc3339 import to_text
 from core.verdict import Rejected
@@ -81,8 +81,8 @@ class Occurrence:
         """Whether the speed view decides now, and not as the batch layer will."""
         return self.counted_by.view == "speed" and self.speed_verdict is not self.verdict
 
-    def as_json(self) -> dict[str, Any]:
-        """The document of one record."""
+    def as_json(self, measures: Sequence[str]) -> dict[str, Any]:
+        """The document of one record. `measures`: by name, as in cells."""
         return {
             **self.place.as_json(),
             "appended": to_text(self.append_ms),
@@ -105,7 +105,7 @@ class Occurrence:
                     "minute": to_text(key.minute * MINUTE_MS),
                     "dimension": key.dimension,
                     "value": key.value,
-                    **dict(zip(MEASURES, cell, strict=True)),
+                    **dict(zip(measures, cell, strict=True)),
                 }
                 for key, cell in self.cells.items()
             ],
@@ -114,11 +114,12 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All records of one event, in the order of append times."""
+    """All records of one event, in the order of append times. `measures`: by name, as in cells."""
 
     event_id: str
     occurrences: Sequence[Occurrence]
+    measures: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
         """The document of `fourfold trace --json`."""
-        return {"id": self.event_id, "occurrences": [found.as_json() for found in self.occurrences]}
+        return {"id": self.event_id, "occurrences": [found.as_json(self.measures) for found in self.occurrences]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -11,7 +12,7 @@ from core.cells import MINUTE_MS, Cells
 from core.rfc3339 import to_text
 from serving.fields import Fields
 from serving.harmless import harmless
-from serving.plain import money
+from serving.measures import ShownMeasure
 from serving.table import Column, Table
 from serving.trace import Occurrence, Trace, Verdict
 
@@ -20,14 +21,14 @@ SHOWN: Final = 20
 _STYLES: Final = {Verdict.ACCEPTED: "bold green", Verdict.DUPLICATE: "bold yellow", Verdict.REJECTED: "bold red"}
 
 
-def trace_text(trace: Trace) -> RenderableType:
-    """The whole trace."""
+def trace_text(trace: Trace, shown: Sequence[ShownMeasure]) -> RenderableType:
+    """The whole trace. `shown`: the measures."""
     count = len(trace.occurrences)
     parts: list[RenderableType] = [Text(f"{harmless(trace.event_id)}: {count:,} record{'' if count == 1 else 's'}")]
     for found in trace.occurrences[:SHOWN]:
         parts += [Text(), _block(found)]
         if found.cells:
-            parts.append(_cells(found.cells))
+            parts.append(_cells(found.cells, shown))
     if count > SHOWN:
         parts += [Text(), Text(f"and {count - SHOWN:,} more: see --json")]
     return Group(*parts)
@@ -76,8 +77,8 @@ def counted_words(found: Occurrence) -> str:
     return place if found.verdict is Verdict.ACCEPTED else f"{place}, as {found.verdict}, in no cell"
 
 
-def _cells(cells: Cells) -> Table:
-    numbers = (Column(name, right=True, with_next=name != "EUR") for name in ("clicks", "sales", "units", "EUR"))
+def _cells(cells: Cells, shown: Sequence[ShownMeasure]) -> Table:
+    numbers = (Column(measure.column, right=True, with_next=measure is not shown[-1]) for measure in shown)
     table = Table(
         Column("minute"), Column("dimension", with_next=True), Column("value", folds=True), *numbers, indent=2
     )
@@ -86,9 +87,6 @@ def _cells(cells: Cells) -> Table:
             to_text(key.minute * MINUTE_MS)[:16],
             key.dimension,
             key.value,
-            f"{cell.clicks:,}",
-            f"{cell.sales:,}",
-            f"{cell.units:,}",
-            money(cell.revenue_cents),
+            *(measure.text(cell) for measure in shown),
         )
     return table

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.cells import Cells
 from core.contract import DECODE_ERRORS
+from core.declaration.pipeline import Path
 from core.delta import Delta
 from core.errors import ConfigurationError
 from core.events import REDRIVE_OF
@@ -55,6 +56,7 @@ class Tracer:
         self._history = history
         self._rules = rules
         self._kernel = kernel
+        self._measures = tuple(kernel.pipeline.measures)
         self._answer = answer
         self._trouble = trouble
 
@@ -74,8 +76,11 @@ class Tracer:
         self._apply_horizon(found)
         # the epoch first, as in `batch.distinct`: whatever is below a cut comes before all else
         found.sort(key=lambda one: (one.epoch, one.append_ms, one.place))
-        first = next((one.place for one in found if one.event is not None), None)
-        return Trace(event_id, [self._occurrence(one, first) for one in found])
+        firsts: dict[str, Place] = {}
+        for one in found:
+            if one.event is not None:
+                firsts.setdefault(self._scope(one), one.place)
+        return Trace(event_id, [self._occurrence(one, firsts.get(self._scope(one))) for one in found], self._measures)
 
     def _search(self, source: PartitionKey, event_id: str) -> Iterator[_Found]:
         needle = event_id.encode("utf-8", "surrogateescape")
@@ -103,15 +108,29 @@ class Tracer:
                     found.time_ms, found.event = kernel.decide.one(value, append_ms)
                 except Rejected as rejected:
                     found.rejected = rejected
-                    said, found.producer, found.redrive_of = _head(value)
+                    said, found.producer, found.redrive_of = self._head(value)
                     found.by_id = said == event_id
                     if found.by_id or (said is None and alone.search(value)):
                         yield found
                 else:
-                    if kernel.identity and kernel.identity(found.event) == event_id:
-                        _, found.producer, found.redrive_of = _head(value)
+                    if kernel.identity and str(kernel.identity(found.event)) == event_id:
+                        _, found.producer, found.redrive_of = self._head(value)
                         yield found
             highest = max(highest, int(appended.max(initial=0)))
+
+    def _scope(self, one: _Found) -> str:
+        """Where no other event has its id: the stream, or everywhere."""
+        return one.place.source.topic if self._kernel.pipeline.envelope.ids_of_streams else ""
+
+    def _head(self, value: bytes) -> tuple[str | None, str | None, str | None]:
+        """The id, the source and the original that a document says, None where it says none."""
+        identity = self._kernel.pipeline.envelope.id
+        try:
+            document = msgspec.json.decode(value)
+        except DECODE_ERRORS:
+            return None, None, None
+        said = None if identity is None else _at(document, identity.path, whole=identity.type.kind == "integer")
+        return said, _at(document, ("source",)), _at(document, (REDRIVE_OF,))
 
     def _apply_horizon(self, found: list[_Found]) -> None:
         """The rule of `core.horizon`. `found`: in offset order of each partition."""
@@ -189,17 +208,13 @@ class Tracer:
         return CountedBy("speed")
 
 
-def _head(value: bytes) -> tuple[str | None, str | None, str | None]:
-    """The id, the source and the original that a document says, None where it says none."""
-    try:
-        document = msgspec.json.decode(value)
-    except DECODE_ERRORS:
-        return None, None, None
-    fields = document if isinstance(document, dict) else {}
-    said, source, original = (
-        text if isinstance(text := fields.get(name), str) else None for name in ("id", "source", REDRIVE_OF)
-    )
-    return said, source, original
+def _at(document: Any, path: Path, *, whole: bool = False) -> str | None:
+    """The text at a path of a document, None where there is none; of a whole number its digits where these are wanted."""
+    for part in path:
+        document = document.get(part) if isinstance(document, dict) else None
+    if whole and type(document) is int:
+        return str(document)
+    return document if isinstance(document, str) else None
 
 
 def _cells(kernel: StreamKernel, time_ms: int, event: Any) -> Cells:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.cells import MEASURES, Cell, Cells, merge
+from core.cells import Cell, Cells, merge
+from core.declaration.pipeline import ALL, Pipeline
 from core.delta import LATE
 from core.errors import UnavailableError
+from core.event_counts import Number, events_of
 from core.ledger import UNAUDITED, Ledger, Truth
 from serving.answer import Answer
 from serving.difference import Difference, name_of
@@ -57,7 +59,7 @@ class Verdict:
         }
 
 
-def compare(answer: Answer, ledger: Ledger) -> Verdict:
+def compare(answer: Answer, ledger: Ledger, pipeline: Pipeline) -> Verdict:
     """The verdict on an answer. The ledger must have read up to the answer's vector.
 
     Raises `UnavailableError` where the log no longer has what the batch view covers.
@@ -70,19 +72,19 @@ def compare(answer: Answer, ledger: Ledger) -> Verdict:
     cells, counters = _seen(answer, floor)
     # what the batch view covers has no epochs any more: it is one group
     unaudited = _grouped(expected.unaudited(), answer.cut_epoch)
-    differences = _strict_differences(answer, expected, floor, unaudited.keys())
+    differences = _strict_differences(pipeline, answer, expected, floor, unaudited.keys())
     for group, number in sorted(unaudited.items()):
-        differences += _loose_differences(answer, expected, floor, group, number)
+        differences += _loose_differences(pipeline, answer, expected, floor, group, number)
     differences += _conservation_differences(answer)
     true_counters, true_cells, ideal_cells = _audited(expected), expected.cells(), ideal.cells()
     beyond = ideal.counters().get("duplicates", 0) - true_counters.get("duplicates", 0)
-    events = sum(_events(cell) for key, cell in cells.items() if key.dimension == "all")
+    events = events_of(pipeline)
     return Verdict(
         exact=not differences,
         empty=not (cells or counters or true_cells or true_counters),
         compared_cells=len(cells.keys() | true_cells.keys()),
-        events=events,
-        accuracy=_accuracy(cells, ideal_cells),
+        events=sum(events(cell) for key, cell in cells.items() if key.dimension == ALL),
+        accuracy=_accuracy(events, pipeline.zero, cells, ideal_cells),
         duplicates_beyond_horizon=beyond,
         unaudited=sum(unaudited.values()),
         differences=differences,
@@ -121,25 +123,30 @@ def _audited(truth: Truth) -> dict[str, int]:
     return counters
 
 
-def _strict_differences(answer: Answer, expected: Truth, floor: int, loose: Container[int]) -> list[Difference]:
+def _strict_differences(
+    pipeline: Pipeline, answer: Answer, expected: Truth, floor: int, loose: Container[int]
+) -> list[Difference]:
     """Of all groups but those that have unaudited records."""
     cells, counters = _seen(answer, floor, lambda epoch: epoch not in loose)
     true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) not in loose) if loose else expected
-    return [*_cell_differences(cells, true.cells()), *_counter_differences(counters, _audited(true))]
+    return [*_cell_differences(pipeline, cells, true.cells()), *_counter_differences(counters, _audited(true))]
 
 
-def _loose_differences(answer: Answer, expected: Truth, floor: int, group: int, unaudited: int) -> Iterator[Difference]:
+def _loose_differences(
+    pipeline: Pipeline, answer: Answer, expected: Truth, floor: int, group: int, unaudited: int
+) -> Iterator[Difference]:
     """Of a group that has that many unaudited records."""
     cells, counters = _seen(answer, floor, lambda epoch: epoch == group)
     true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) == group)
-    return surplus_differences(cells, counters, true.cells(), _audited(true), unaudited)
+    return surplus_differences(pipeline, cells, counters, true.cells(), _audited(true), unaudited)
 
 
-def _cell_differences(view: Cells, truth: Cells) -> list[Difference]:
+def _cell_differences(pipeline: Pipeline, view: Cells, truth: Cells) -> list[Difference]:
+    zero = pipeline.zero
     return [
         Difference(name_of(key), measure, seen, true)
         for key in sorted(view.keys() | truth.keys())
-        for measure, seen, true in zip(MEASURES, view.get(key, Cell()), truth.get(key, Cell()), strict=True)
+        for measure, seen, true in zip(pipeline.measures, view.get(key, zero), truth.get(key, zero), strict=True)
         if seen != true
     ]
 
@@ -177,13 +184,9 @@ def _conservation_differences(answer: Answer) -> list[Difference]:
     return found
 
 
-def _accuracy(view: Cells, ideal: Cells) -> float:
+def _accuracy(events: Number, zero: Cell, view: Cells, ideal: Cells) -> float:
     """In events of the dimension `all`, minute by minute."""
-    keys = [key for key in view.keys() | ideal.keys() if key.dimension == "all"]
-    true = sum(_events(ideal.get(key, Cell())) for key in keys)
-    distance = sum(abs(_events(view.get(key, Cell())) - _events(ideal.get(key, Cell()))) for key in keys)
+    keys = [key for key in view.keys() | ideal.keys() if key.dimension == ALL]
+    true = sum(events(ideal.get(key, zero)) for key in keys)
+    distance = sum(abs(events(view.get(key, zero)) - events(ideal.get(key, zero))) for key in keys)
     return 1.0 if not true else max(0.0, 1 - distance / true)
-
-
-def _events(cell: Cell) -> int:
-    return cell.clicks + cell.sales

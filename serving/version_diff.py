@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 from adapters.speed.port import Snapshot
-from core.cells import MEASURES, MINUTE_MS, Cell, CellKey, Cells, merge
+from core.cells import MINUTE_MS, Cell, CellKey, Cells, merge
+from core.declaration.pipeline import ALL, Pipeline
 from core.position import PartitionKey
 from core.rfc3339 import to_text
 
@@ -27,17 +29,20 @@ class Change:
     @property
     def distance(self) -> int:
         """How far they are apart, all measures together."""
-        return sum(abs(b - a) for a, b in zip(self.before or Cell(), self.after or Cell(), strict=True))
+        if self.before is None or self.after is None:
+            return sum(map(abs, self.before or self.after or ()))
+        return sum(map(abs, self.after.minus(self.before)))
 
 
 @dataclass(frozen=True, slots=True)
 class VersionDiff:
     """What `after` has otherwise than `before`.
 
-    `below`: both have all records of epochs below it, and only these are compared; None where both
+    `measures`: by name, as in cells. `below`: both have all records of epochs below it, and only these are compared; None where both
     stand at the same offsets, and all is compared. `rows`: `compared` cells; `changes`: the largest first.
     """
 
+    measures: Sequence[str]
     below: int | None
     compared: int
     changes: list[Change]
@@ -67,7 +72,7 @@ class VersionDiff:
             "percent": self.percent,
             "totals": {
                 measure: {"before": a, "after": b, "percent": _percent(a, b)}
-                for measure, a, b in zip(MEASURES, before, after, strict=True)
+                for measure, a, b in zip(self.measures, before, after, strict=True)
             },
             "counters": {
                 name: {"before": self.counters[0].get(name, 0), "after": self.counters[1].get(name, 0)}
@@ -79,15 +84,18 @@ class VersionDiff:
                     "minute": to_text(change.key.minute * MINUTE_MS),
                     "dimension": change.key.dimension,
                     "value": change.key.value,
-                    "before": change.before and change.before._asdict(),
-                    "after": change.after and change.after._asdict(),
+                    "before": self._named(change.before),
+                    "after": self._named(change.after),
                 }
                 for change in self.changes[:LISTED]
             ],
         }
 
+    def _named(self, cell: Cell | None) -> dict[str, int] | None:
+        return None if cell is None else dict(zip(self.measures, cell, strict=True))
 
-def version_diff(before: Snapshot, after: Snapshot) -> VersionDiff:
+
+def version_diff(before: Snapshot, after: Snapshot, pipeline: Pipeline) -> VersionDiff:
     """Compares two views of one log, begun under the same rules, wherever each of them stands.
 
     Epochs are slices of the log: a view has all records of the epochs below the one that a partition
@@ -100,10 +108,11 @@ def version_diff(before: Snapshot, after: Snapshot) -> VersionDiff:
     ]
     changes.sort(key=lambda change: (-change.distance, change.key))
     return VersionDiff(
+        tuple(pipeline.measures),
         below,
         len(one.keys() | two.keys()),
         changes,
-        (_total(one), _total(two)),
+        (_total(one, pipeline.zero), _total(two, pipeline.zero)),
         (_counters(before, below), _counters(after, below)),
     )
 
@@ -132,15 +141,8 @@ def _counters(snapshot: Snapshot, below: int | None) -> dict[str, int]:
     return {name: number for name, number in sums.items() if number}
 
 
-def _total(cells: Cells) -> Cell:
-    return _sum(cell for key, cell in cells.items() if key.dimension == "all")
-
-
-def _sum(cells: Iterable[Cell]) -> Cell:
-    total = Cell()
-    for cell in cells:
-        total = total.plus(cell)
-    return total
+def _total(cells: Cells, zero: Cell) -> Cell:
+    return reduce(Cell.plus, (cell for key, cell in cells.items() if key.dimension == ALL), zero)
 
 
 def _percent(before: int, after: int) -> float:

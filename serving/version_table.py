@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from core.cells import MEASURES
 from core.rfc3339 import to_text
 from serving.harmless import harmless
 from serving.table import Column, Table
@@ -45,17 +44,16 @@ def diff_table(before: str, after: str, document: Mapping[str, Any]) -> Renderab
     if not document["equal"]:
         sides = (Column(harmless(before), right=True, with_next=True), Column(harmless(after), right=True))
         table = Table(Column("total"), *sides, Column("change", right=True))
-        for measure in MEASURES:
-            total = document["totals"][measure]
+        for measure, total in document["totals"].items():
             table.add(measure, *_pair(total), f"{total['percent']:.4g} %")
         for name, counter in document["counters"].items():
             table.add(name, *_pair(counter), "")
         parts.append(table)
-        parts += [_largest(document["largest"], before, after)] if document["largest"] else []
+        parts += [_largest(document["largest"], [*document["totals"]], before, after)] if document["largest"] else []
     return Group(*parts)
 
 
-def _largest(changes: Iterable[Mapping[str, Any]], before: str, after: str) -> Table:
+def _largest(changes: Iterable[Mapping[str, Any]], measures: Sequence[str], before: str, after: str) -> Table:
     table = Table(
         Column("minute"),
         Column("cell", folds=True),
@@ -66,7 +64,7 @@ def _largest(changes: Iterable[Mapping[str, Any]], before: str, after: str) -> T
     )
     for change in changes:
         place = f"{change['dimension']} {change['value']}".strip()
-        for measure in MEASURES:
+        for measure in measures:
             pair = {side: (change[side] or {}).get(measure, 0) for side in ("before", "after")}
             if pair["before"] != pair["after"]:
                 table.add(change["minute"][:16].replace("T", " "), place, measure, *_pair(pair))

@@ -16,10 +16,12 @@ from redis import Redis
 
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics
-from core.events import DEAD_LETTERS, REPAIRS, TOPICS
+from core.events import DEAD_LETTERS, REPAIRS
 from modes.settings import Settings
 from tests.support import servers as test_servers
 from tests.support.servers import Servers
+from tests.support.shop import SHOP
+from tests.support.shop_events import TOPICS
 from tests.support.spent import SAID, SpentTime
 from tests.support.waiting import until
 
@@ -122,7 +124,7 @@ def fresh_topics(access: KafkaAccess) -> KafkaAccess:
         except KafkaException as error:
             assert error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
     until(lambda: not set(names) & set(admin.list_topics(timeout=5).topics), within_s=15, what="topics to go")
-    Topics(access).ensure(partitions=4, retention_ms=-1)
+    Topics(access, SHOP.topics).ensure(partitions=4, retention_ms=-1)
     return access
 
 

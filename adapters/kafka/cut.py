@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from adapters.kafka.peek import Peek
 from adapters.kafka.trouble import said
 from core.cut import Cut, cut_epoch
 from core.errors import ConfigurationError, UnavailableError
-from core.events import TOPICS
 from core.position import PartitionKey
 
 #: A record that is appended here comes back with the broker's time.
@@ -28,12 +27,15 @@ CLOCK_CONFIG: Final = {"message.timestamp.type": "LogAppendTime", "cleanup.polic
 class CutFinder:
     """Keeps its connections from one cut to the next."""
 
-    def __init__(self, access: KafkaAccess, *, epoch_ms: int, margin_ms: int, replication: int = 1) -> None:
-        """`margin_ms`: how far the clocks of several brokers may differ, and how long an append may take.
+    def __init__(
+        self, access: KafkaAccess, topics: Sequence[str], *, epoch_ms: int, margin_ms: int, replication: int = 1
+    ) -> None:
+        """`topics`: of events. `margin_ms`: how far the clocks of several brokers may differ, and how long an append may take.
 
         A broker stamps a record before it shows it: with no margin a record of an epoch below the
         cut may still come after it. `replication`: of the topic `clock`, where it is made.
         """
+        self._topics = topics
         self._epoch_ms = epoch_ms
         self._margin_ms = margin_ms
         self._replication = replication
@@ -73,7 +75,7 @@ class CutFinder:
         """The cut of an epoch that is over. Raises `UnavailableError` where Kafka does not answer, or has no partitions."""
         if not sources:
             raise UnavailableError(
-                f"Kafka has none of the topics {', '.join(TOPICS)}: were they deleted? Make them with `fourfold topics`"
+                f"Kafka has none of the topics {', '.join(self._topics)}: were they deleted? Make them with `fourfold topics`"
             )
         # the ends first: what is appended after them has a time after the cut's
         ends = {source: end for source, (_, end) in bounds_of(self._consumer, sources).items()}

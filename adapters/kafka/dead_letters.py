@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -14,11 +14,11 @@ from adapters.kafka.access import KafkaAccess
 from adapters.kafka.headers import MOST_DETAIL, DeadLetterHeaders, as_text, read, written
 from adapters.kafka.log import Entry, LogReader
 from adapters.kafka.trouble import said
+from core.declaration.pipeline import Pipeline
 from core.delta import DeadLetter
 from core.errors import UnavailableError
-from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, TOPICS
+from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES
 from core.position import PartitionKey
-from core.verdict import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ KEPT_BYTES: Final = DEAD_LETTERS_MAX_BYTES - (64 << 10)
 KEPT_KEY_BYTES: Final = 32 << 10
 #: All letters are in this one, also where somebody adds partitions to the topic.
 PARTITION: Final = 0
-_KEY: Final = re.compile(r"(?P<topic>[a-z]+):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})", re.ASCII)
+_KEY: Final = re.compile(r"(?P<topic>[a-z][a-z0-9_]*):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})", re.ASCII)
 _REFUSED: Final = "Kafka takes no dead letters"
 
 
@@ -109,18 +109,18 @@ class Letters(NamedTuple):
     foreign: int = 0
 
 
-def read_dead_letters(access: KafkaAccess, keep: int | None = None) -> Letters:
+def read_dead_letters(access: KafkaAccess, pipeline: Pipeline, keep: int | None = None) -> Letters:
     """All dead letters, oldest first. `keep`: how many bytes of each value; None for all.
 
     Raises `UnavailableError` where Kafka does not answer.
     """
-    letters = _letters(access, {}, keep)
+    letters = _letters(access, pipeline, {}, keep)
     if letters.foreign:
         log.warning("left out: no dead letters of Fourfold", topic=DEAD_LETTERS, records=letters.foreign)
     return letters
 
 
-def newest_dead_letters(access: KafkaAccess, limit: int, keep: int) -> Letters:
+def newest_dead_letters(access: KafkaAccess, pipeline: Pipeline, limit: int, keep: int) -> Letters:
     """The newest dead letters, `limit` at most, the newest first, without reading all of them.
 
     `keep`: how many bytes of each value. `foreign` is of the records that were read. Raises `UnavailableError` where Kafka
@@ -135,52 +135,52 @@ def newest_dead_letters(access: KafkaAccess, limit: int, keep: int) -> Letters:
     while start > low and len(letters.found) < limit:
         wanted *= 2
         start = max(low, high - wanted)
-        letters = _letters(access, {topic: start}, keep)
+        letters = _letters(access, pipeline, {topic: start}, keep)
     return letters._replace(found=letters.found[::-1][:limit])
 
 
-def _letters(access: KafkaAccess, starts: dict[PartitionKey, int], keep: int | None) -> Letters:
+def _letters(access: KafkaAccess, pipeline: Pipeline, starts: dict[PartitionKey, int], keep: int | None) -> Letters:
     found: dict[bytes, FoundLetter] = {}
-    foreign = 0
+    foreign, reasons = 0, frozenset(pipeline.reasons)
     with LogReader(access, [PartitionKey(DEAD_LETTERS, PARTITION)], starts) as reader:
         for entry in reader.read_to_end():
             key = entry.key or b""
             try:
-                place = _place(key)
+                place = _place(key, pipeline)
                 if entry.value is None:
                     # a tombstone: compaction will take what was there before, too
                     found.pop(key, None)
                 elif key not in found:
                     # a worker that was killed publishes again what it had published
-                    found[key] = _letter(*place, entry, keep)
+                    found[key] = _letter(*place, entry, keep, reasons)
             except ValueError:
                 foreign += 1
     return Letters(list(found.values()), foreign)
 
 
-def _place(key: bytes) -> tuple[PartitionKey, int]:
+def _place(key: bytes, pipeline: Pipeline) -> tuple[PartitionKey, int]:
     """Which record a letter is of, by its key. Raises `ValueError` for another key."""
     place = _KEY.fullmatch(key.decode())
-    if place is None or place["topic"] not in TOPICS:
+    if place is None or place["topic"] not in pipeline.streams:
         raise ValueError("no place in the log")
     return PartitionKey(place["topic"], int(place["partition"])), int(place["offset"])
 
 
-def _letter(source: PartitionKey, offset: int, entry: Entry, keep: int | None) -> FoundLetter:
+def _letter(source: PartitionKey, offset: int, entry: Entry, keep: int | None, reasons: Collection[str]) -> FoundLetter:
     """Raises `ValueError` for a record that somebody else put there."""
     headers = read(DeadLetterHeaders, entry.headers)
     append_ms, size = int(headers.append_ms), int(headers.size)
     said = (headers.source_topic, int(headers.source_partition), int(headers.source_offset))
-    if said != (*source, offset) or append_ms > _LATEST_MS:
+    if said != (*source, offset) or append_ms > _LATEST_MS or headers.reason not in reasons:
         raise ValueError("of another log")
     value = None if headers.null_value == "true" or entry.value is None else entry.value[:keep]
-    return FoundLetter(source, offset, append_ms, headers.reason.value, headers.detail, value, size)
+    return FoundLetter(source, offset, append_ms, headers.reason, headers.detail, value, size)
 
 
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     return written(
         DeadLetterHeaders(
-            reason=Reason(letter.reason),
+            reason=letter.reason,
             detail=letter.detail[:MOST_DETAIL].encode("utf-8", "replace").decode(),
             source_topic=letter.source.topic,
             source_partition=str(letter.source.partition),

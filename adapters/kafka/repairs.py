@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -16,7 +16,7 @@ from adapters.kafka.access import KafkaAccess
 from adapters.kafka.headers import EventHeaders, RepairHeaders, as_text, read, written
 from adapters.kafka.log import Entry, LogReader
 from core.errors import UnavailableError
-from core.events import CONTENT_TYPE, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
+from core.events import DEAD_LETTERS_MAX_BYTES, REPAIRS
 from core.position import PartitionKey
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ TIMEOUT_S: Final = 30.0
 _REDRIVEN: Final = b"redriven "
 _TRIES: Final = 5
 _PLACE: Final = re.compile(
-    r"(?P<topic>[a-z]+):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})@(?P<append_ms>[0-9]{1,15})", re.ASCII
+    r"(?P<topic>[a-z][a-z0-9_]*):(?P<partition>[0-9]{1,9}):(?P<offset>[0-9]{1,18})@(?P<append_ms>[0-9]{1,15})", re.ASCII
 )
 _FENCED: Final = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001 - the client's name
 
@@ -78,13 +78,13 @@ class RepairBook:
         return sorted(left, key=lambda repair: (repair.append_ms, repair.source, repair.offset))
 
 
-def read_repairs(access: KafkaAccess) -> RepairBook:
-    """All that is known of repairs. Raises `UnavailableError` where Kafka does not answer."""
+def read_repairs(access: KafkaAccess, topics: Collection[str]) -> RepairBook:
+    """All that is known of repairs of events of these topics. Raises `UnavailableError` where Kafka does not answer."""
     book = RepairBook()
     with LogReader(access, [PartitionKey(REPAIRS, PARTITION)]) as reader:
         for entry in reader.read_to_end():
             try:
-                _enter(book, entry)
+                _enter(book, entry, topics)
             except ValueError:
                 book.foreign += 1
     if book.foreign:
@@ -114,11 +114,11 @@ def check_readable(access: KafkaAccess) -> None:
         )
 
 
-def _enter(book: RepairBook, entry: Entry) -> None:
+def _enter(book: RepairBook, entry: Entry, topics: Collection[str]) -> None:
     """Raises `ValueError` for a record that somebody else put there."""
     key = entry.key or b""
     place = key.removeprefix(_REDRIVEN).decode()
-    source, offset, append_ms = _parsed(place)
+    source, offset, append_ms = _parsed(place, topics)
     if key.startswith(_REDRIVEN):
         book.redriven.add(place)
     elif entry.value is None:
@@ -126,7 +126,7 @@ def _enter(book: RepairBook, entry: Entry) -> None:
         book.kept.pop(place, None)
     else:
         headers = read(RepairHeaders, entry.headers)
-        if headers.topic not in TOPICS:
+        if headers.topic not in topics:
             raise ValueError("it goes nowhere")
         goes = (headers.topic, dict(entry.headers)["key"], entry.value, headers.fix, headers.event_id)
         book.kept[place] = Repair(source, offset, append_ms, *goes)
@@ -155,8 +155,9 @@ class Redrive:
     so whoever reads the words after `begin` knows what is left to send.
     """
 
-    def __init__(self, access: KafkaAccess) -> None:
+    def __init__(self, access: KafkaAccess, content_type: str) -> None:
         """Ends what an earlier one left unfinished. Raises `UnavailableError`."""
+        self._content_type = content_type
         limit_ms = int(TRANSACTION_LIMIT_S * 1000)
         self._producer = Producer(_config(access, transactional_id=TRANSACTIONS, transaction_timeout_ms=limit_ms))
         try:
@@ -173,7 +174,7 @@ class Redrive:
             self._producer.begin_transaction()
             for repair, truth in repairs:
                 original = f"{repair.source}:{repair.offset}"
-                headers = written(EventHeaders(CONTENT_TYPE, truth.decode(), original))
+                headers = written(EventHeaders(self._content_type, truth.decode(), original))
                 _produce(self._producer, repair.topic, repair.key, repair.value, headers)
                 word = _REDRIVEN + repair.place.encode()
                 _produce(self._producer, REPAIRS, word, repair.event_id.encode(), [])
@@ -244,10 +245,10 @@ def _headers(repair: Repair) -> list[tuple[str, bytes]]:
     return written(RepairHeaders(repair.topic, as_text(repair.key), repair.fix, repair.event_id))
 
 
-def _parsed(place: str) -> tuple[PartitionKey, int, int]:
+def _parsed(place: str, topics: Collection[str]) -> tuple[PartitionKey, int, int]:
     """The inverse of `place_of`. Raises `ValueError`."""
     found = _PLACE.fullmatch(place)
-    if found is None or found["topic"] not in TOPICS:
+    if found is None or found["topic"] not in topics:
         raise ValueError("no place in the log")
     return PartitionKey(found["topic"], int(found["partition"])), int(found["offset"]), int(found["append_ms"])
 

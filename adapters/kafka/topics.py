@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.trouble import LEADERS_MOVE, said
 from core.errors import ConfigurationError, UnavailableError
-from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, REPAIRS, TOPICS
+from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES, REPAIRS
 from core.position import PartitionKey
 
 T = TypeVar("T")
@@ -44,7 +44,6 @@ LETTER_CONFIG: Final = {
 }
 #: Beside the topics of events: of one partition, kept by key.
 _LETTERS: Final = (DEAD_LETTERS, REPAIRS)
-_WANTED: Final = dict.fromkeys(TOPICS, EVENT_CONFIG) | dict.fromkeys(_LETTERS, LETTER_CONFIG)
 _LEAST_REPLICAS: Final = "min.insync.replicas"
 
 
@@ -60,7 +59,10 @@ class TopicState:
 class Topics:
     """Administers the topics of events, of dead letters and of repairs."""
 
-    def __init__(self, access: KafkaAccess) -> None:
+    def __init__(self, access: KafkaAccess, topics: Sequence[str]) -> None:
+        """`topics`: of events."""
+        self._topics = tuple(topics)
+        self._wanted = dict.fromkeys(self._topics, EVENT_CONFIG) | dict.fromkeys(_LETTERS, LETTER_CONFIG)
         self._access = access
         self._away = f"Kafka at {access.bootstrap} does not answer"
         self._admin = self._connected()
@@ -73,7 +75,7 @@ class Topics:
         """
         existing = self.names()
         wanted: dict[str, tuple[int, dict[str, str]]] = {
-            name: (partitions, EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in TOPICS
+            name: (partitions, EVENT_CONFIG | {"retention.ms": str(retention_ms)}) for name in self._topics
         }
         wanted |= dict.fromkeys(_LETTERS, (1, LETTER_CONFIG))
         new = [
@@ -84,7 +86,7 @@ class Topics:
         made = self._make(new, replication) if new else []
         self._await_visible(made)
         self.check()
-        self._keep([name for name in TOPICS if name in existing], retention_ms)
+        self._keep([name for name in self._topics if name in existing], retention_ms)
         return made
 
     def _make(self, new: Sequence[NewTopic], replication: int) -> list[str]:
@@ -115,7 +117,7 @@ class Topics:
 
     def check(self) -> None:
         """Raises `ConfigurationError` where a topic is missing or cannot be used."""
-        wanted = _WANTED
+        wanted = self._wanted
         end = time.monotonic() + UNKNOWN_S
         while missing := [name for name in wanted if name not in self.names()]:
             if time.monotonic() > end:
@@ -125,7 +127,7 @@ class Topics:
 
     def check_settings(self) -> None:
         """Raises `ConfigurationError` where a topic that exists cannot be used, as somebody may have altered it."""
-        wanted = _WANTED
+        wanted = self._wanted
         replicas = {name: topic.replicas for name, topic in self._described(tuple(wanted)).items()}
         for name, config in self._configs(tuple(wanted)).items():
             for key, value in wanted[name].items():
@@ -161,7 +163,7 @@ class Topics:
     def short_lived(self, retention_ms: int) -> list[str]:
         """In words, which topics of events lose records sooner than after `retention_ms` (-1: ever)."""
         found = []
-        for name, config in self._configs(TOPICS).items():
+        for name, config in self._configs(self._topics).items():
             kept_ms, kept_bytes = int(config["retention.ms"].value), int(config["retention.bytes"].value)
             if kept_ms >= 0 and (retention_ms < 0 or kept_ms < retention_ms):
                 wanted = "-1 (for good)" if retention_ms < 0 else f"{retention_ms} or more"
@@ -173,7 +175,8 @@ class Topics:
     def states(self) -> dict[str, TopicState]:
         """Each existing topic of events by name. Raises `UnavailableError`."""
         return {
-            name: TopicState(name, topic.partitions, topic.identity) for name, topic in self._described(TOPICS).items()
+            name: TopicState(name, topic.partitions, topic.identity)
+            for name, topic in self._described(self._topics).items()
         }
 
     def partitions(self) -> list[PartitionKey]:
@@ -185,9 +188,9 @@ class Topics:
     def hindrance(self) -> str:
         """What keeps records out of the topics of events, as far as Kafka tells. Raises `UnavailableError`."""
         found = self._metadata().topics
-        least = {name: int(config[_LEAST_REPLICAS].value) for name, config in self._configs(TOPICS).items()}
+        least = {name: int(config[_LEAST_REPLICAS].value) for name, config in self._configs(self._topics).items()}
         leaderless, short = [], []
-        for name in TOPICS:
+        for name in self._topics:
             for number, partition in sorted(found[name].partitions.items()) if name in found else ():
                 if partition.leader < 0:
                     leaderless.append(f"{name}-{number}")

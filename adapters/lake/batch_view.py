@@ -17,7 +17,8 @@ from adapters.lake.trouble import DamagedViewError
 from adapters.lake.views import Failing, ViewStore
 from core.cells import Cell, Cells
 from core.cut import Cut
-from core.errors import UnavailableError
+from core.declaration.pipeline import Pipeline
+from core.errors import ConfigurationError, FourfoldError, UnavailableError
 
 _MINUTES_A_DAY = 1440
 
@@ -81,8 +82,9 @@ class BatchViews:
     While the current version cannot be read, the one that was read before it goes on answering.
     """
 
-    def __init__(self, store: ViewStore) -> None:
+    def __init__(self, store: ViewStore, pipeline: Pipeline) -> None:
         self._store = store
+        self._pipeline = pipeline
         self._lock = threading.Lock()
         self._view: BatchView | None = None
         self._files: dict[str, DayCells] = {}
@@ -97,8 +99,8 @@ class BatchViews:
                     manifest = self._store.current()
                     self._view = None if manifest is None else self._load(manifest)
                 self._unreadable = None
-            except (UnavailableError, OSError, ValueError) as error:
-                said = str(error) if isinstance(error, UnavailableError) else f"the batch view cannot be read: {error}"
+            except (UnavailableError, ConfigurationError, OSError, ValueError) as error:
+                said = str(error) if isinstance(error, FourfoldError) else f"the batch view cannot be read: {error}"
                 if self._view is None:
                     raise UnavailableError(said) from error
                 since_ms = int(time.time() * 1000) if self._unreadable is None else self._unreadable.since_ms
@@ -116,8 +118,11 @@ class BatchViews:
         return number
 
     def _load(self, manifest: Manifest) -> BatchView:
+        self._store.check_layout(manifest)
         data = self._store.data
-        files = {name: self._files.get(name) or DayCells(data / name) for name in manifest.cells.values()}
+        files = {
+            name: self._files.get(name) or DayCells(data / name, self._pipeline) for name in manifest.cells.values()
+        }
         self._files = files
         return BatchView(manifest, {date: files[name] for date, name in manifest.cells.items()}, data)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
+
+from core.declaration.pipeline import ALL, Measure, Pipeline
 
 
 class Column(NamedTuple):
@@ -30,10 +33,40 @@ def schema_of(*columns: Column) -> pa.Schema:
     return pa.schema(fields, {"columns": json.dumps(said)})
 
 
-#: Of what `core.cells` counts.
-MEASURE_COLUMNS: Final = {
-    "clicks": Column("clicks", pa.int64(), "accepted clicks, each event once", "events"),
-    "sales": Column("sales", pa.int64(), "accepted sales, each event once", "events"),
-    "units": Column("units", pa.int64(), "units sold", "units"),
-    "revenue_cents": Column("revenue_cents", pa.int64(), "revenue of these sales", "EUR cents"),
-}
+def measure_columns(pipeline: Pipeline) -> list[Column]:
+    """The columns of a pipeline's measures."""
+    return [Column(each.name, pa.int64(), _meaning(each), _unit(each)) for each in pipeline.measures.values()]
+
+
+def dimension_column(pipeline: Pipeline) -> Column:
+    """By which dimension."""
+    names = ", ".join([*pipeline.dimensions, f"or {ALL}"] if pipeline.dimensions else [ALL])
+    return Column("dimension", pa.string(), f"what is counted by: {names}, which has each event, too")
+
+
+def value_column(pipeline: Pipeline) -> Column:
+    """Which of its values."""
+    names = [
+        f"{each.name} ({each.description})" if each.description else each.name for each in pipeline.dimensions.values()
+    ]
+    which = f"which {listed(names, 'or')}; " if names else ""
+    return Column("value", pa.string(), f"{which}empty for {ALL}")
+
+
+def listed(names: Sequence[str], word: str) -> str:
+    """`a, b and c`."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _meaning(measure: Measure) -> str:
+    if measure.description:
+        return measure.description
+    if measure.sum is None:
+        where = f", where {measure.where.text}" if measure.where else ", each event once"
+        return f"accepted {measure.stream}{where}"
+    where = f", where {measure.where.text}" if measure.where else ""
+    return f"sum of {measure.sum.text} over accepted {measure.stream}{where}"
+
+
+def _unit(measure: Measure) -> str:
+    return measure.unit or ("events" if measure.sum is None else "")

@@ -15,23 +15,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adapters.durable import sync
-from adapters.lake.columns import MEASURE_COLUMNS, Column, schema_of
-from adapters.lake.day_cells import DIMENSION, VALUE
-from adapters.lake.day_cells import SCHEMA as CELLS
+from adapters.lake.columns import Column, dimension_column, measure_columns, schema_of, value_column
+from adapters.lake.day_cells import cells_schema
 from adapters.lake.manifest import Manifest
 from adapters.lake.parquet import table_of
 from adapters.lake.trouble import LIBRARY_ERRORS, DamagedViewError
-from core.cells import MEASURES, MINUTE_MS
+from core.cells import MINUTE_MS
+from core.declaration.pipeline import Pipeline
 
 NAME: Final = "current.parquet"
-#: `version` in its metadata is the number of the version, `covers_below_epoch` the epoch of its cut.
-SCHEMA: Final = schema_of(
-    Column("time", pa.timestamp("ms", tz="UTC"), "beginning of a minute of event time", "UTC"),
-    DIMENSION,
-    VALUE,
-    *(MEASURE_COLUMNS[measure] for measure in MEASURES),
-)
-_TEXTS: Final = [DIMENSION.name, VALUE.name]
+_TIME: Final = Column("time", pa.timestamp("ms", tz="UTC"), "beginning of a minute of event time", "UTC")
+_TEXTS: Final = ["dimension", "value"]
+
+
+def schema_of_current(pipeline: Pipeline) -> pa.Schema:
+    """Its columns. `version` in its metadata is the number of the version, `covers_below_epoch` the epoch of its cut."""
+    return schema_of(_TIME, dimension_column(pipeline), value_column(pipeline), *measure_columns(pipeline))
 
 
 def version_of(folder: Path) -> int:
@@ -42,20 +41,22 @@ def version_of(folder: Path) -> int:
         return 0
 
 
-def replace(folder: Path, data: Path, manifest: Manifest) -> None:
+def replace(folder: Path, data: Path, manifest: Manifest, pipeline: Pipeline) -> None:
     """Writes the cells of a version, whose files are in `data`, in place of those before, in one step.
 
     A day is in memory at a time. Raises `DamagedViewError`, and `OSError` where it cannot be written.
     """
     about = {"version": str(manifest.version), "covers_below_epoch": str(manifest.cut.epoch)}
-    schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), **about})
+    schema = schema_of_current(pipeline)
+    schema = schema.with_metadata({**(schema.metadata or {}), **about})
+    cells = cells_schema(pipeline)
     temporary = folder / f"{NAME}.{os.getpid()}.new"
     try:
         with pq.ParquetWriter(
             temporary, schema, compression="zstd", use_dictionary=_TEXTS, write_statistics=["time"]
         ) as writer:
             for _, name in sorted(manifest.cells.items()):
-                writer.write_table(_for_readers(table_of(data / name, CELLS, DamagedViewError), schema))
+                writer.write_table(_for_readers(table_of(data / name, cells, DamagedViewError), schema))
         sync(temporary)
         temporary.replace(folder / NAME)
     finally:

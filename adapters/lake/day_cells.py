@@ -10,20 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from adapters.lake.columns import MEASURE_COLUMNS, Column, schema_of
+from adapters.lake.columns import Column, dimension_column, measure_columns, schema_of, value_column
 from adapters.lake.parquet import table_of
 from adapters.lake.trouble import DamagedViewError
-from core.cells import LARGEST, MEASURES, Cell, CellKey, Cells
+from core.cells import LARGEST, Cell, CellKey, Cells
+from core.declaration.pipeline import Pipeline
 
 Ints = npt.NDArray[np.int64]
 
 MINUTE: Final = Column("minute", pa.int32(), "minute of event time", "minutes since 1970-01-01 00:00 UTC")
-DIMENSION: Final = Column(
-    "dimension", pa.string(), "what is counted by: campaign, product, country, or all, which has each event, too"
-)
-VALUE: Final = Column("value", pa.string(), "which campaign, product or country (ISO 3166); empty for all")
-SCHEMA: Final = schema_of(MINUTE, DIMENSION, VALUE, *(MEASURE_COLUMNS[measure] for measure in MEASURES))
-
 
 #: The distinct users of each minute, sorted by both.
 USERS: Final = schema_of(
@@ -31,15 +26,21 @@ USERS: Final = schema_of(
 )
 
 
+def cells_schema(pipeline: Pipeline) -> pa.Schema:
+    """Of a file of cells."""
+    return schema_of(MINUTE, dimension_column(pipeline), value_column(pipeline), *measure_columns(pipeline))
+
+
 class DayCells:
     """Read once, never changed."""
 
-    def __init__(self, path: Path) -> None:
-        """`path`: a file of `SCHEMA`, sorted by minute. Raises `DamagedViewError`."""
-        table = table_of(path, SCHEMA, DamagedViewError)
+    def __init__(self, path: Path, pipeline: Pipeline) -> None:
+        """`path`: a file of `cells_schema`, sorted by minute. Raises `DamagedViewError`."""
+        names = list(pipeline.measures)
+        table = table_of(path, cells_schema(pipeline), DamagedViewError)
         self._minutes: Ints = table["minute"].to_numpy().astype(np.int64)
-        self._numbers: Ints = np.column_stack([table[m].to_numpy() for m in MEASURES]).reshape(-1, len(MEASURES))
-        self._largest = int(self._numbers.max(initial=0))
+        self._numbers: Ints = np.column_stack([table[name].to_numpy() for name in names]).reshape(-1, len(names))
+        self._largest = max(int(self._numbers.max(initial=0)), -int(self._numbers.min(initial=0)))
         keys = pa.compute.binary_join_element_wise(table["dimension"], table["value"], "\0").combine_chunks()
         encoded = keys.dictionary_encode()
         self._codes: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -52,9 +53,9 @@ class DayCells:
         rows = self._rows(start, end)
         # of Python's integers where 64 bits might not hold a sum over minutes
         fits = (rows.stop - rows.start) * self._largest <= LARGEST
-        sums = np.zeros((len(self._keys), len(MEASURES)), np.int64 if fits else object)
+        sums = np.zeros((len(self._keys), self._numbers.shape[1]), np.int64 if fits else object)
         np.add.at(sums, self._codes[rows], self._numbers[rows])
-        return {key: Cell(*numbers) for key, numbers in zip(self._keys, sums.tolist(), strict=True) if any(numbers)}
+        return {key: Cell(numbers) for key, numbers in zip(self._keys, sums.tolist(), strict=True) if any(numbers)}
 
     def series(self, key: tuple[str, str], start: int, end: int) -> dict[int, Cell]:
         """Minute to cell of one (dimension, value)."""
@@ -64,7 +65,7 @@ class DayCells:
         rows = self._rows(start, end)
         found = self._codes[rows] == code
         return {
-            minute: Cell(*numbers)
+            minute: Cell(numbers)
             for minute, numbers in zip(
                 self._minutes[rows][found].tolist(), self._numbers[rows][found].tolist(), strict=True
             )
@@ -73,7 +74,7 @@ class DayCells:
     def cells(self) -> Cells:
         """All of them."""
         return {
-            CellKey(minute, *self._keys[code]): Cell(*numbers)
+            CellKey(minute, *self._keys[code]): Cell(numbers)
             for minute, code, numbers in zip(
                 self._minutes.tolist(), self._codes.tolist(), self._numbers.tolist(), strict=True
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -26,7 +26,6 @@ from adapters.lake.plain_path import plain_root
 from adapters.lake.trouble import LIBRARY_ERRORS, DamagedRawError, LakeError, number_of, reading, writing
 from core.contract import UNSTAMPED_MS
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
-from core.events import TOPICS
 from core.position import PartitionKey
 
 #: `append_ms` is the broker's append time, 0 where it did not stamp the record. The truth header is not here: no layer may read it.
@@ -65,8 +64,10 @@ class RawTable:
     `partitions/<topic>` says how many there may be. `log/<topic>` is a hash of the topic's identity.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, topics: Sequence[str]) -> None:
+        """`topics`: what is archived there."""
         self.path = path.absolute()
+        self.topics = tuple(topics)
         self._handle: DeltaTable | None = None
 
     def positions(self) -> dict[PartitionKey, int]:
@@ -86,8 +87,8 @@ class RawTable:
         table = self._open()
         if table is None:
             return {}
-        times = _numbers(table, "at")
-        return {source: (offset, times[source]) for source, offset in _numbers(table, "last").items()}
+        times = self._numbers_of(table, "at")
+        return {source: (offset, times[source]) for source, offset in self._numbers_of(table, "last").items()}
 
     def bind(self, identities: Mapping[str, str]) -> None:
         """Binds the table to the log that it archives: topic to what changes when the topic is made anew.
@@ -121,7 +122,7 @@ class RawTable:
         it is damaged or cannot be written, `ConfigurationError` on a file system without hard links.
         """
         table = self._open() or self._create()
-        archived = _numbers(table, "archive")
+        archived = self._numbers_of(table, "archive")
         for source, (old, _) in moves.items():
             if archived.get(source, old) != old:
                 raise ConcurrentArchiveError(
@@ -130,7 +131,7 @@ class RawTable:
                 )
         versions = {_name("archive", source): new for source, (_, new) in moves.items()}
         versions |= {_name("first", source): old for source, (old, _) in moves.items() if source not in archived}
-        before = _numbers(table, "lost")
+        before = self._numbers_of(table, "lost")
         versions |= {_name("lost", source): before.get(source, 0) + count for source, count in (lost or {}).items()}
         for topic in {source.topic for source in moves}:
             count = max(source.partition for source in moves if source.topic == topic) + 1
@@ -287,7 +288,7 @@ class RawTable:
 
     def _root(self) -> Path:
         """What Delta takes for the folder."""
-        return plain_root(self.path, (_LOG, *(f"topic={topic}" for topic in TOPICS)))
+        return plain_root(self.path, (_LOG, *(f"topic={topic}" for topic in self.topics)))
 
     def _commit(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
         with self._telling():
@@ -318,7 +319,12 @@ class RawTable:
 
     def _numbers(self, kind: str) -> dict[PartitionKey, int]:
         table = self._open()
-        return {} if table is None else _numbers(table, kind)
+        return {} if table is None else self._numbers_of(table, kind)
+
+    def _numbers_of(self, table: DeltaTable, kind: str) -> dict[PartitionKey, int]:
+        sources = [PartitionKey(topic, number) for topic in self.topics for number in range(_count(table, topic))]
+        found = {source: table.transaction_version(_name(kind, source)) for source in sources}
+        return {source: number for source, number in found.items() if number is not None}
 
     def _data_files(self, source: PartitionKey | None = None) -> list[_DataFile]:
         """The files that count, of one partition or of all, by first offset."""
@@ -356,12 +362,6 @@ def _hash(identity: str) -> int:
 
 def _count(table: DeltaTable, topic: str) -> int:
     return table.transaction_version(f"partitions/{topic}") or 0
-
-
-def _numbers(table: DeltaTable, kind: str) -> dict[PartitionKey, int]:
-    sources = [PartitionKey(topic, number) for topic in TOPICS for number in range(_count(table, topic))]
-    found = {source: table.transaction_version(_name(kind, source)) for source in sources}
-    return {source: number for source, number in found.items() if number is not None}
 
 
 def _last_of(rows: pa.Table) -> dict[PartitionKey, tuple[int, int]]:

@@ -19,6 +19,7 @@ from adapters.lake.manifest import Manifest
 from adapters.lake.parquet import rows_of
 from adapters.lake.plain_path import aside, plain
 from adapters.lake.trouble import DamagedViewError, LakeError, in_words, writing
+from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError, FourfoldError
 
 log = structlog.get_logger(__name__)
@@ -53,8 +54,10 @@ class ViewStore:
     Any number of readers, in any process; publishers fence each other off.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pipeline: Pipeline) -> None:
+        """`pipeline`: whose cells they are."""
         self._path = path.absolute()
+        self._pipeline = pipeline
         self._made = False
 
     @property
@@ -131,6 +134,14 @@ class ViewStore:
         for name in sorted(manifest.files()):
             rows_of(self.data / name, DamagedViewError)
 
+    def check_layout(self, manifest: Manifest) -> None:
+        """Raises `ConfigurationError` where a version has other dimensions or measures than the pipeline."""
+        if manifest.layout != self._pipeline.layout:
+            raise ConfigurationError(
+                f"version {manifest.version} of the batch view has other dimensions or measures than the pipeline "
+                "declares: `fourfold recompute --full` makes one, or set FOURFOLD_PIPELINE back"
+            )
+
     def versions(self) -> list[Manifest]:
         """All versions that are kept and can be read, the oldest first; of the others a line is logged."""
         found = []
@@ -173,7 +184,7 @@ class ViewStore:
                 f"version {manifest.version} was published by somebody else: does a second batch process run?"
             ) from None
         write_whole(self._path / "CURRENT", str(manifest.version).encode())
-        current_file.replace(self.data.parent, self.data, manifest)
+        current_file.replace(self.data.parent, self.data, manifest, self._pipeline)
 
     def mend_current_file(self) -> None:
         """Writes the file for other programs again where it is not of the current version, as after a kill.
@@ -181,9 +192,12 @@ class ViewStore:
         Raises `LakeError`, of which `DamagedViewError` where that version cannot be read.
         """
         current = self.current()
+        if current is not None and current.layout != self._pipeline.layout:
+            # the next version replaces it
+            return
         if current is not None and current_file.version_of(self.data.parent) != current.version:
             with writing(self._path):
-                current_file.replace(self.data.parent, self.data, current)
+                current_file.replace(self.data.parent, self.data, current, self._pipeline)
 
     def failing(self) -> Failing | None:
         """What the last batch cycle failed of; None where it went well. Two small reads."""
@@ -212,17 +226,18 @@ class ViewStore:
     def rollback(self, number: int) -> Manifest:
         """Makes an earlier version current again.
 
-        Raises `ConfigurationError` where it is not kept, `DamagedViewError` where a file of it is damaged.
+        Raises `ConfigurationError` where it is not kept or of another pipeline, `DamagedViewError` where a file of it is damaged.
         """
         try:
             manifest = self.manifest(number)
         except FileNotFoundError:
             kept = ", ".join(map(str, self._numbers())) or "none"
             raise ConfigurationError(f"there is no version {number}; there are: {kept}") from None
+        self.check_layout(manifest)
         self.check_files(manifest)
         with writing(self._path):
             write_whole(self._path / "CURRENT", str(number).encode())
-            current_file.replace(self.data.parent, self.data, manifest)
+            current_file.replace(self.data.parent, self.data, manifest, self._pipeline)
         return manifest
 
     def vacuum(self, keep: int = KEEP) -> int:

@@ -1,13 +1,17 @@
 -- Begins a view, or the next incarnation of one that lost a key: what is left of the old one is
 -- forgotten in the same call, and a step of a worker that still knows it is a conflict from here on.
--- ARGV: the rules, the log's identity, the incarnation if one begins.
--- Answers {"begun", rules, log, incarnation, key that was lost or ""}, or {"retired"}.
+-- ARGV: the rules, the log's identity, the layout, that of views which do not say it, the incarnation if one begins.
+-- Answers {"begun", rules, log, layout, incarnation, key that was lost or ""}, or {"retired"}.
 if redis.call('EXISTS', ns .. ':retired') == 1 then return {'retired'} end
-local bound = redis.call('HMGET', META, 'rules', 'log')
+local bound = redis.call('HMGET', META, 'rules', 'log', 'layout')
 local rules, log = bound[1] or ARGV[1], bound[2] or ARGV[2]
+local layout = bound[3] or (born and ARGV[4] or ARGV[3])
 -- others than the worker's: it is refused, and nothing is changed
-if rules ~= ARGV[1] or log ~= ARGV[2] then return {'begun', rules, log, born or '', ''} end
+if rules ~= ARGV[1] or log ~= ARGV[2] or layout ~= ARGV[3] then
+  return {'begun', rules, log, layout, born or '', ''}
+end
 if born and not damaged and not (bound[1] and bound[2]) then damaged = 'meta' end
+if born and not bound[3] then redis.call('HSET', META, 'layout', layout) end
 if damaged then
   -- the last ones are keys of an older layout
   redis.call('DEL', META, POSITIONS, EPOCHS, CHANGED, ns .. ':floor', ns .. ':change', ns .. ':born', ns .. ':rules', ns .. ':log')
@@ -17,7 +21,7 @@ if damaged then
   born = false
 end
 if not born then
-  born = ARGV[3]
-  redis.call('HSET', META, 'born', born, 'rules', rules, 'log', log, 'sweep', 1)
+  born = ARGV[5]
+  redis.call('HSET', META, 'born', born, 'rules', rules, 'log', log, 'layout', layout, 'sweep', 1)
 end
-return {'begun', rules, log, born, damaged or ''}
+return {'begun', rules, log, layout, born, damaged or ''}

@@ -1,7 +1,8 @@
-"""What a view is bound to when it is begun: its rules, and the log that it counts."""
+"""What a view is bound to when it is begun: its rules, the log that it counts, and what it holds."""
 
 from __future__ import annotations
 
+from core.declaration.pipeline import LAYOUT_BEFORE
 from core.errors import ConfigurationError
 
 
@@ -16,4 +17,13 @@ def check_binding(view: str, found: tuple[str, str], wanted: tuple[str, str]) ->
         raise ConfigurationError(
             f"the view {view} counts a log that is gone (topics were deleted and made anew): "
             "begin another view with FOURFOLD_NAMESPACE; the old counts stay where they are"
+        )
+
+
+def check_layout(view: str, found: str, wanted: str) -> None:
+    """`Pipeline.layout` as stored ("" where it is not) and as now. Raises `ConfigurationError` if they differ."""
+    if (found or LAYOUT_BEFORE) != wanted:
+        raise ConfigurationError(
+            f"the view {view} holds other dimensions or measures than the pipeline declares: "
+            "set FOURFOLD_PIPELINE back, or begin another view with FOURFOLD_NAMESPACE"
         )

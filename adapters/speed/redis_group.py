@@ -10,6 +10,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from adapters.speed.redis_sink import RedisSink
 from adapters.speed.spoken import asked
+from core.declaration.pipeline import Pipeline
 from core.errors import FourfoldError, UnavailableError
 from core.rules import Rules
 
@@ -55,8 +56,8 @@ class RedisGroup:
 class GroupedSink(RedisSink):
     """A writer that is in the consumer group of its view's token, and minds that it stays the only one."""
 
-    def __init__(self, client: AsyncRedis, namespace: str, token: str) -> None:
-        super().__init__(client, namespace)
+    def __init__(self, client: AsyncRedis, namespace: str, pipeline: Pipeline, token: str) -> None:
+        super().__init__(client, namespace, pipeline)
         self._token_key = _key(namespace)
         self._token = token
 

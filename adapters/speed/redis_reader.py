@@ -11,13 +11,15 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from adapters.speed.fields import FIELDS, QUALITY, from_fields
+from adapters.speed.binding import check_layout
+from adapters.speed.fields import FIELDS, QUALITY, CellFields
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
 from adapters.speed.redis_server import ServerWatch
 from adapters.speed.scripts import checked, script
 from adapters.speed.snapshots import SnapshotBuilder
 from adapters.speed.spoken import asked, drop_connections
+from core.declaration.pipeline import Pipeline
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
@@ -32,9 +34,11 @@ class RedisReader:
     For one thread.
     """
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline) -> None:
         self._client = client
         self._tag = f"{{{namespace}}}"
+        self._layout = pipeline.layout
+        self._fields = CellFields(pipeline)
         self._script = client.register_script(_SCRIPT)
         self._server = ServerWatch()
         #: whether INFO is allowed
@@ -166,8 +170,10 @@ class RedisReader:
         if not self._may_look:
             return
         run: Any = self._client.info("server")["run_id"]
-        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change")
-        born, change = account
+        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change", "layout")
+        born, change, layout = account
+        if born is not None:
+            check_layout(self._tag, "" if layout is None else layout.decode(), self._layout)
         if change is None:
             return
         found: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)
@@ -208,7 +214,7 @@ class RedisReader:
             self._builder.set_quality(epoch, numbers)
         else:
             minute = int(minute_text)
-            self._builder.set_cells(epoch, minute, from_fields(minute, numbers.items()))
+            self._builder.set_cells(epoch, minute, self._fields.cells(minute, numbers.items()))
             self._names.add((epoch, minute))
 
     def _forget(self) -> None:

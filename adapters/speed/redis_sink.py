@@ -11,8 +11,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from adapters.speed.binding import check_binding
-from adapters.speed.fields import QUALITY, said, to_fields
+from adapters.speed.binding import check_binding, check_layout
+from adapters.speed.fields import QUALITY, CellFields
 from adapters.speed.leftovers import Leftovers
 from adapters.speed.port import Outcome, RefusedError, Step
 from adapters.speed.redis_errors import (
@@ -26,6 +26,7 @@ from adapters.speed.redis_errors import (
 )
 from adapters.speed.redis_server import ServerWatch
 from adapters.speed.scripts import checked, script
+from core.declaration.pipeline import LAYOUT_BEFORE, Pipeline
 from core.delta import Delta
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.position import PartitionKey, Position
@@ -45,8 +46,10 @@ _CALLS_A_LOOK: Final = 10
 class RedisSink:
     """Applies steps to the view `namespace`, exactly once each."""
 
-    def __init__(self, client: Redis, namespace: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline, patience: Patience | None = None) -> None:
         self._client = client
+        self._layout = pipeline.layout
+        self._fields = CellFields(pipeline)
         self._tag = f"{{{namespace}}}"
         self._patience = patience or Patience()
         self._server = ServerWatch(speaks=True)
@@ -62,10 +65,13 @@ class RedisSink:
         """See `SpeedSink.begin`."""
         wanted = (rules.encode(), identity)
         await self._look()
-        answer = await self._asked(self._begin(keys=[self._tag], args=[*wanted, uuid.uuid4().hex[:12]]))
+        answer = await self._asked(
+            self._begin(keys=[self._tag], args=[*wanted, self._layout, LAYOUT_BEFORE, uuid.uuid4().hex[:12]])
+        )
         if answer[0] == b"retired":
             raise ConfigurationError(f"the view {self._tag} was retired: nothing is counted for it any more")
-        rules_text, identity_text, incarnation, lost = (part.decode() for part in answer[1:])
+        rules_text, identity_text, layout, incarnation, lost = (part.decode() for part in answer[1:])
+        check_layout(self._tag, layout, self._layout)
         check_binding(self._tag, (rules_text, identity_text), wanted)
         if lost:
             log.error("Redis lost a key of the view: it is counted again from the log", view=self._tag, lost=lost)
@@ -94,7 +100,7 @@ class RedisSink:
     async def apply(self, step: Step) -> Outcome:
         """See `SpeedSink.apply`."""
         moves = [(str(move.source), move.old, move.new) for move in step.moves]
-        payload = _pack((moves, step.floor, _parts(step.delta), self._incarnation, uuid.uuid4().hex[:12]))
+        payload = _pack((moves, step.floor, self._parts(step.delta), self._incarnation, uuid.uuid4().hex[:12]))
         answer = await self._asked(self._script(keys=[self._tag], args=[payload]), "take a step")
         if isinstance(answer, list):
             raise await self._failed(*(part.decode(errors="replace") for part in answer[1:]))
@@ -158,26 +164,25 @@ class RedisSink:
             return foreign(key, "value of another type")
         if "overflow" in message or "not an integer" in message or "2^53" in message:
             return RefusedError(
-                f"Redis cannot add a step, and nothing of it was added: {said(key, field)} would pass what 64 bits hold, "
+                f"Redis cannot add a step, and nothing of it was added: {self._fields.said(key, field)} would pass what 64 bits hold, "
                 f"or is no number ({message}). Begin another view with FOURFOLD_NAMESPACE, or delete the key {key}: "
                 "then the view is counted again from the log"
             )
         return await self._judged(explained(ResponseError(message), "take a step"))
 
-
-def _parts(delta: Delta) -> list[tuple[int, int | str, list[str | int], list[str]]]:
-    parts: list[tuple[int, int | str, list[str | int], list[str]]] = []
-    for (epoch, minute), events in delta.minutes.items():
-        # a minute has a hash, whatever it adds
-        fields = to_fields(events.cells) or ["ac:", 0]
-        parts.append((_place(epoch), _place(minute), _exact(fields), events.users))
-    for epoch, counters in delta.quality.items():
-        flat: list[str | int] = []
-        for name, number in counters.items():
-            flat += (name, number)
-        if flat:
-            parts.append((_place(epoch), QUALITY, _exact(flat), []))
-    return parts
+    def _parts(self, delta: Delta) -> list[tuple[int, int | str, list[str | int], list[str]]]:
+        parts: list[tuple[int, int | str, list[str | int], list[str]]] = []
+        for (epoch, minute), events in delta.minutes.items():
+            # a minute has a hash, whatever it adds
+            fields = self._fields.of(events.cells) or [*self._fields.nothing]
+            parts.append((_place(epoch), _place(minute), _exact(fields), events.users))
+        for epoch, counters in delta.quality.items():
+            flat: list[str | int] = []
+            for name, number in counters.items():
+                flat += (name, number)
+            if flat:
+                parts.append((_place(epoch), QUALITY, _exact(flat), []))
+        return parts
 
 
 def _place(number: int) -> int:

@@ -26,8 +26,11 @@ class SnapshotBuilder:
 
     def set_cells(self, epoch: int, minute: int, cells: Cells) -> None:
         """The cells at (epoch, minute) are these now."""
-        self._shift(self._cells.get((epoch, minute), {}), -1)
-        self._shift(cells, 1)
+        self._take_back(self._cells.get((epoch, minute), {}))
+        totals = self._totals
+        for key, cell in cells.items():
+            old = totals.get(key[1:])
+            totals[key[1:]] = cell if old is None else old.plus(cell)
         self._cells[epoch, minute] = cells
 
     def set_quality(self, epoch: int, counters: Mapping[str, int]) -> None:
@@ -39,7 +42,7 @@ class SnapshotBuilder:
     def drop_below(self, floor: int) -> None:
         """Forgets epochs below `floor`."""
         for key in [key for key in self._cells if key[0] < floor]:
-            self._shift(self._cells.pop(key), -1)
+            self._take_back(self._cells.pop(key))
         for epoch in [epoch for epoch in self._quality if epoch < floor]:
             self._shift_counters(self._quality.pop(epoch), -1)
 
@@ -54,11 +57,9 @@ class SnapshotBuilder:
             counters={name: n for name, n in self._counters.items() if n},
         )
 
-    def _shift(self, cells: Cells, sign: int) -> None:
-        totals = self._totals
+    def _take_back(self, cells: Cells) -> None:
         for key, cell in cells.items():
-            old = totals.get(key[1:], Cell())
-            totals[key[1:]] = Cell(*(a + sign * b for a, b in zip(old, cell, strict=True)))
+            self._totals[key[1:]] = self._totals[key[1:]].minus(cell)
 
     def _shift_counters(self, counters: Mapping[str, int], sign: int) -> None:
         for name, number in counters.items():

@@ -113,3 +113,9 @@ def _ways_of(operation: Any, argument: Any) -> int:  # noqa: PLR0911 - a node ea
     if operation is sre.BRANCH:
         return sum(map(_ways, argument[1]))
     return _MANY
+
+
+def longest_text(pattern: str) -> int | None:
+    """Characters of the longest text that a pattern matches; None without a limit."""
+    longest = int(parser.parse(pattern).getwidth()[1])
+    return longest if longest < sre.MAXREPEAT else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
 
+from core.cells import Cell
 from core.declaration.expression import LARGEST, SMALLEST, Expression, Kind, Operand
 from core.errors import ConfigurationError
 from core.verdict import Reason
@@ -18,6 +20,8 @@ TimeFormat = Literal["rfc3339", "epoch_s", "epoch_ms", "epoch_us"]
 Path = tuple[str, ...]
 #: What a number of a format is multiplied with, and then divided by, to give milliseconds.
 TIME_UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
+#: `Pipeline.layout` of views, in Redis and in the lake, that were made before they said it.
+LAYOUT_BEFORE: Final = "cae8f9314a69"
 #: The dimension that every event has, with the one value "".
 ALL: Final = "all"
 
@@ -76,6 +80,7 @@ class Field:
 
 #: What identifies an event, where events have ids.
 ID_TEXT: Final = FieldType("string", min_length=1, max_length=64)
+CLOUDEVENTS_CONTENT_TYPE: Final = "application/cloudevents+json"
 #: A CloudEvents document has these beside `type`, `time` and `data`: specversion, id, source, in the order of faults.
 CLOUDEVENTS: Final = (
     Field("specversion", ("specversion",), FieldType("string", values=("1.0",))),
@@ -101,6 +106,16 @@ class Envelope:
     time: Path | None
     time_format: TimeFormat
     data: Path
+
+    @property
+    def ids_of_streams(self) -> bool:
+        """Whether an id is one of its stream's: CloudEvents are identified by source and id, wherever they are."""
+        return not self.cloudevents and self.id is not None
+
+    @property
+    def content_type(self) -> str:
+        """What a record's header says that its value is."""
+        return CLOUDEVENTS_CONTENT_TYPE if self.cloudevents else "application/json"
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -135,6 +150,11 @@ class Stream:
     description: str = ""
 
     @property
+    def document(self) -> str:
+        """The name of its documents: the type that they carry, or the stream's own."""
+        return self.event or self.name
+
+    @property
     def operands(self) -> dict[str, Operand]:
         """Its fields, as expressions see them."""
         return {name: field.operand for name, field in self.fields.items()}
@@ -149,6 +169,10 @@ class Dimension:
     #: whether it may have any number of values
     open: bool = False
     label: str = ""
+    #: what its values are
+    description: str = ""
+    #: whether it is the one that is ranked where nobody says which
+    top: bool = False
 
     def of(self, stream: Stream) -> bool:
         """Whether the events of a stream have it."""
@@ -157,15 +181,27 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is counted: the events of a stream, or a sum over them, where a condition is true."""
+    """What is counted: the events of a stream, or a sum over them, where a condition is true.
+
+    Attributes:
+        sum: None where each event counts one.
+        unit: What is summed; `EUR cents`, the code of a money and `cents`, is shown as money.
+        detail: Whether it is left out where there is room for few.
+    """
 
     name: str
     stream: str
-    #: None: each event counts one
     sum: Expression | None = None
     where: Expression | None = None
     unit: str = ""
     label: str = ""
+    description: str = ""
+    detail: bool = False
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether it is the number of all events of its stream."""
+        return self.sum is None and self.where is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +241,7 @@ class Pipeline:
     """A whole declaration, checked: every name in it exists, every expression fits.
 
     Attributes:
+        generator: What makes synthetic events of it; "" where nothing does.
         logic: The name of the overlay that `measures` are under.
     """
 
@@ -217,6 +254,7 @@ class Pipeline:
     distinct: Mapping[str, Distinct]
     ratios: Mapping[str, Ratio]
     logics: Mapping[str, Logic]
+    generator: str = ""
     logic: str = STANDARD
 
     def under(self, logic: str) -> Self:
@@ -230,9 +268,50 @@ class Pipeline:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why a record may be rejected: the reasons that every pipeline has, then its rules' own."""
+        """Why a record may be rejected: in the order in which it is looked for, but for the log's own fault, the last."""
         own = (rule.reason for stream in self.streams.values() for rule in stream.rules)
-        return tuple(dict.fromkeys([*map(str, Reason), *own]))
+        common = (reason for reason in Reason if reason is not Reason.NOT_STAMPED)
+        return tuple(dict.fromkeys([*map(str, common), *own, str(Reason.NOT_STAMPED)]))
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of its events, in declared order."""
+        return tuple(self.streams)
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        """What cells are counted by, `all` first; the order of columns in every view."""
+        return (ALL, *self.dimensions)
+
+    @property
+    def ranked_first(self) -> str | None:
+        """The dimension that is ranked where nobody says which; None where there is none."""
+        return next((each.name for each in self.dimensions.values() if each.top), next(iter(self.dimensions), None))
+
+    @property
+    def zero(self) -> Cell:
+        """A cell in which nothing is counted."""
+        return Cell([0] * len(self.measures))
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """By stream: the place of a measure that counts all its events; streams that have none are left out."""
+        found: dict[str, int] = {}
+        for place, measure in enumerate(self.measures.values()):
+            if measure.counts_events:
+                found.setdefault(measure.stream, place)
+        return found
+
+    @property
+    def distinct_users(self) -> Distinct | None:
+        """What stores count once however often it comes: they hold one distinct count, the first."""
+        return next(iter(self.distinct.values()), None)
+
+    @property
+    def layout(self) -> str:
+        """A digest of the dimensions and measures in their order: what stores and files of this pipeline hold."""
+        names = ",".join(self.dimensions) + ";" + ",".join(self.measures)
+        return hashlib.sha256(names.encode()).hexdigest()[:12]
 
     def measures_of(self, stream: str) -> tuple[Measure, ...]:
         """The measures that events of a stream add to, in declared order."""
@@ -241,3 +320,9 @@ class Pipeline:
     def dimensions_of(self, stream: str) -> tuple[Dimension, ...]:
         """The dimensions that events of a stream have, in declared order."""
         return tuple(each for each in self.dimensions.values() if each.of(self.streams[stream]))
+
+    def always_has(self, stream: str, dimension: str) -> bool:
+        """Whether each event of a stream has a value of a dimension."""
+        fields = self.streams[stream].fields
+        names = () if dimension == ALL else self.dimensions[dimension].fields
+        return all(name in fields and not fields[name].optional for name in names)

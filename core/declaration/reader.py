@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, get_args
 
 from core.declaration.error import DeclarationError, Mistake, Place, line_of, nearest
@@ -37,7 +38,12 @@ LARGEST_FILE: Final = 256 * 1024
 #: Most streams, fields of one, measures, dimensions: each costs at every event.
 MOST: Final = 64
 #: The dimension that every event has, and words that stand beside measures in files and answers.
-RESERVED: Final = {ALL, "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"}
+RESERVED: Final = {
+    *(ALL, "minute", "epoch", "dimension", "value", "accepted", "duplicates", "late", "rejected"),
+    # of the columns of events, and of places and times in answers
+    *("topic", "partition", "offset", "append_ms", "time_ms", "seen_ms", "newest_ms", "id", "user", "source", "hash"),
+    *("reason", "fault", "counted", "start", "end", "time", "hour"),
+}
 RESERVED_TOPICS: Final = {"dead_letters", "repairs", "clock"}
 #: A dimension with more possible values than this must say so.
 MOST_VALUES: Final = 100_000
@@ -93,7 +99,8 @@ def _pipeline(top: Table) -> Pipeline:
     _one_meaning(dimensions=dimensions, measures=measures, distinct=distinct, ratios=ratios)
     logics = {key: _logic(key, table, measures, streams) for key, table in top.table("logics").tables(LOGIC)}
     description = top.take("description", str, "")
-    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics)
+    generator = top.take("generator", str, "")
+    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics, generator)
     top.finish()
     return pipeline
 
@@ -161,7 +168,7 @@ def _stream(name: str, table: Table, types: Mapping[str, FieldType], envelope: E
 
 
 def _reason(rules: Table, reason: str) -> str:
-    if reason in {own.value for own in Reason} - {"wrong_currency"}:
+    if reason in set(Reason):
         raise Mistake((*rules.place, reason), f"{reason!r} is a reason of Fourfold's own: choose another name")
     return reason
 
@@ -180,6 +187,8 @@ def _dimension(name: str, table: Table, streams: Mapping[str, Stream]) -> Dimens
         fields,
         open=details.take("open", bool, default=False) if details else False,
         label=details.take("label", str, "") if details else "",
+        description=details.take("description", str, "") if details else "",
+        top=details.take("top", bool, default=False) if details else False,
     )
     if details:
         details.finish()
@@ -229,9 +238,22 @@ def _measure(name: str, table: Table, streams: Mapping[str, Stream]) -> Measure:
         _expression(table, "where", operands, "boolean") if "where" in table else None,
         table.take("unit", str, ""),
         table.take("label", str, ""),
+        table.take("description", str, ""),
+        table.take("detail", bool, default=False),
     )
     table.finish()
     return measure
+
+
+def _overlaid(measure: Measure, over: Measure) -> Measure:
+    """A measure that counts otherwise, and is shown as the one that it replaces where it says nothing of that."""
+    return replace(
+        over,
+        unit=over.unit or measure.unit,
+        label=over.label or measure.label,
+        description=over.description or measure.description,
+        detail=over.detail or measure.detail,
+    )
 
 
 def _logic(name: str, table: Table, measures: Mapping[str, Measure], streams: Mapping[str, Stream]) -> Logic:
@@ -242,7 +264,8 @@ def _logic(name: str, table: Table, measures: Mapping[str, Measure], streams: Ma
     for key in overlays.names():
         if key not in measures:
             raise Mistake((*overlays.place, key), f"there is no measure {key!r}: {nearest(key, measures)}")
-    logic = Logic(name, description, {key: _measure(key, each, streams) for key, each in overlays.tables()})
+    overlaid = {key: _overlaid(measures[key], _measure(key, each, streams)) for key, each in overlays.tables()}
+    logic = Logic(name, description, overlaid)
     table.finish()
     return logic
 
@@ -259,7 +282,7 @@ def _ratio(name: str, table: Table, measures: Mapping[str, Measure]) -> Ratio:
     text = table.take(name, str)
     place = (*table.place, name)
     if text.count("/") != 1:
-        raise Mistake(place, f"a ratio is one sum of measures over another, such as sales / clicks, not {text!r}")
+        raise Mistake(place, f"a ratio is one sum of measures over another, such as paid / all_orders, not {text!r}")
     # sums of sums: whatever their size, they are divided as real numbers
     operands = {key: Operand("integer", low=0, high=0) for key in measures}
     above, below = (part.strip() for part in text.split("/"))

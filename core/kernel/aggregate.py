@@ -41,6 +41,7 @@ class Aggregate:
     Attributes:
         kept: Event to the part of it that is aggregated; None where that is the whole event.
         distinct: The distinct counts that the stream's events have a value of.
+        users: The place among these of the one that views hold; None where the events have no value of it.
         source: The code that was made.
     """
 
@@ -52,6 +53,8 @@ class Aggregate:
         self._dimensions = pipeline.dimensions_of(stream)
         self.distinct = [name for name, each in pipeline.distinct.items() if each.field in self._fields]
         self._distinct = [self._fields[pipeline.distinct[name].field] for name in self.distinct]
+        held = pipeline.distinct_users
+        self.users = None if held is None or held.name not in self.distinct else self.distinct.index(held.name)
         order = list(pipeline.measures)
         self._width = len(order)
         self._places = [order.index(measure.name) for measure in self._measures]

@@ -9,8 +9,9 @@ import typer
 
 from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError
-from modes.invocation import LOOK, PATH
+from modes.invocation import LOOK, PATH, settings_of
 from modes.paths import path_of
+from modes.pipelines import pipeline_of
 
 app = typer.Typer()
 
@@ -21,11 +22,12 @@ def contract(
         Path | None, typer.Option(parser=path_of, metavar=PATH, help="Folder to write the documents to.")
     ] = None,
 ) -> None:
-    """JSON Schema of the events and AsyncAPI of the topics, generated from the code."""
+    """JSON Schema of the events and AsyncAPI of the topics, generated from the pipeline's declaration."""
+    pipeline = pipeline_of(settings_of())
     if write is None:
-        print(documents()["asyncapi.json"], end="")
+        print(documents(pipeline)["asyncapi.json"], end="")
         return
-    for name, text in documents().items():
+    for name, text in documents(pipeline).items():
         try:
             write.mkdir(parents=True, exist_ok=True)
             (write / name).write_text(text)

@@ -8,16 +8,19 @@ from typing import Any
 
 import typer
 
+from core.cells import Cell
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from modes.invocation import LOOK, Json, settings_of
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.answers import answer_of, provenance
 from modes.wiring.kafka import ends_source
 from modes.wiring.servers import located
 from serving.harmless import safe
 from serving.live import counts_document
-from serving.plain import money
+from serving.measures import shown_measures
+from serving.plain import totals_text
 from serving.progress import progress
 
 app = typer.Typer()
@@ -32,10 +35,7 @@ def counts(as_json: Json = False) -> None:
         print(json.dumps(document))
         return
     totals, quality, source = document["totals"], document["quality"], document["provenance"]
-    print(
-        f"clicks {totals['clicks']:,}  sales {totals['sales']:,}  units {totals['units']:,}  "
-        f"revenue {money(totals['revenue_cents'])} EUR"
-    )
+    print(totals_text(Cell(totals.values()), shown_measures(pipeline_of(settings))))
     print(
         f"accepted {quality['accepted']:,}  duplicates {quality['duplicates']:,}  late {quality['late']:,}"
         f"  rejected {sum(quality['rejected'].values()):,}"
@@ -69,7 +69,7 @@ def verify(as_json: Json = False) -> None:
 def counts_of(settings: Settings) -> dict[str, Any]:
     """The counts now, as JSON. Raises `UnavailableError`."""
     answer = answer_of(settings)
-    return counts_document(answer, provenance(settings).of(answer, _log_ends(settings)))
+    return counts_document(answer, pipeline_of(settings).measures, provenance(settings).of(answer, _log_ends(settings)))
 
 
 def _log_ends(settings: Settings) -> Mapping[PartitionKey, int]:

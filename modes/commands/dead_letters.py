@@ -12,17 +12,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from adapters.kafka.access import KafkaAccess
 from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
 from adapters.kafka.repairs import Repair, RepairBook, keep_repairs, place_of, read_repairs
-from adapters.kafka.topics import Topics
 from core.clocks import suspicion, typical_ahead_s
 from core.events import DEAD_LETTERS, REPAIRS
 from core.rfc3339 import to_text
 from core.verdict import Reason
 from modes.invocation import ACT, PATH, Json, settings_of
 from modes.paths import path_of
-from modes.pipelines import kernel_of
+from modes.pipelines import kernel_of, pipeline_of
+from modes.settings import Settings
 from modes.wiring.kafka import topics
 from modes.wiring.servers import located
 from producers.redriver import redrive as send_repaired
@@ -56,8 +55,8 @@ def deadletters(
     if context.invoked_subcommand is not None:
         return
     settings = located(settings_of())
-    letters, foreign = read_dead_letters(settings.access, None if as_json else _SHOWN_BYTES)
-    book = read_repairs(settings.access) if _has_repairs(settings.access) else RepairBook()
+    letters, foreign = read_dead_letters(settings.access, pipeline_of(settings), None if as_json else _SHOWN_BYTES)
+    book = read_repairs(settings.access, pipeline_of(settings).topics) if _has_repairs(settings) else RepairBook()
     states = _states(letters, book)
     shown = letters[-limit:] if limit else letters
     if as_json:
@@ -94,15 +93,15 @@ def fix(
     as_json: Json = False,
 ) -> None:
     """Put dead letters right by rules, and keep them until `redrive`."""
-    fixes = read_repair_rules(rule)
+    fixes = read_repair_rules(rule, pipeline_of(settings_of()))
     settings = located(settings_of())
     topics(settings).check()
-    book = read_repairs(settings.access)
+    book = read_repairs(settings.access, pipeline_of(settings).topics)
     now_ms = int(time.time() * 1000)
     repairs: list[tuple[FoundLetter, Repair]] = []
     left: list[tuple[FoundLetter, str]] = []
     gone = 0
-    for letter in read_dead_letters(settings.access).found:
+    for letter in read_dead_letters(settings.access, pipeline_of(settings)).found:
         if place_of(letter.source, letter.offset, letter.append_ms) in book.redriven:
             gone += 1
             continue
@@ -168,9 +167,9 @@ def _states(letters: Sequence[FoundLetter], book: RepairBook) -> dict[FoundLette
     return states
 
 
-def _has_repairs(access: KafkaAccess) -> bool:
+def _has_repairs(settings: Settings) -> bool:
     """Whether topics are from a time when letters could be repaired."""
-    return REPAIRS in Topics(access).names()
+    return REPAIRS in topics(settings).names()
 
 
 def _where(letter: FoundLetter) -> dict[str, Any]:

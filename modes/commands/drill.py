@@ -40,7 +40,7 @@ def bugfix(
     rate: Annotated[float, typer.Option(help="Records per second.", min=1)] = RATE,
     as_json: Json = False,
 ) -> None:
-    """Plant an error (revenue that ignores quantity), let history pass, fix it; in servers of its own."""
+    """Plant an error (the first logic that the pipeline declares), let history pass, fix it; in servers of its own."""
     usual = settings_of()
     names = list(MODES) if mode == ALL else [mode or usual.mode]
     for name in names:

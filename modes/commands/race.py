@@ -239,9 +239,7 @@ def _asked(usual: Needs) -> dict[str, Any]:
 @app.command(rich_help_panel=ACT)
 def capacity(
     events_per_second: Annotated[float, typer.Option(help="The load.", min=1, max=1_000_000)],
-    keys: Annotated[
-        int, typer.Option(help="Different values of all dimensions: campaigns, products, countries.", min=1)
-    ] = 1_000,
+    keys: Annotated[int, typer.Option(help="Different values of all dimensions.", min=1)] = 1_000,
     mode: Annotated[str, typer.Option(help=f"{', '.join(MODES)}, or {ALL}.")] = ALL,
     history: Annotated[
         float, typer.Option(parser=seconds_of, metavar=TIME, show_default="720h", help="How long what is kept is kept.")

@@ -50,7 +50,7 @@ def produce(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Day profile: module-01.")] = None,
 ) -> None:
-    """Send clicks and sales of a synthetic shop to Kafka."""
+    """Send events of a synthetic shop to Kafka."""
     settings = located(settings_of(role=True, rate=rate, seed=seed, profile=profile))
     from modes.roles.produce import produce as role
 

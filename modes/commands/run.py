@@ -11,14 +11,17 @@ from typing import Annotated
 
 import typer
 
+from core.declaration.pipeline import Pipeline
 from modes import running
 from modes.invocation import ROLES, RUN, TIME, seconds_of, settings_of
+from modes.pipelines import pipeline_of
 from modes.supervisor import TICK_S
 from modes.up import LINE_EVERY_S, Up, moment_of, title_of
 from modes.wiring.answers import live_truth, merge
 from modes.wiring.servers import located
 from serving.console import moves, out
 from serving.live import Live, Picture
+from serving.measures import headlines, shown_measures
 from serving.parts import standing
 from serving.plain import line, opening
 from serving.screen import Screen
@@ -70,19 +73,28 @@ def watch(
         truth = stack.enter_context(live_truth(settings))
         source = merge(settings)
         stack.callback(source.close)
-        live = Live(source, truth)
+        pipeline = pipeline_of(settings)
+        live = Live(source, truth, pipeline)
         if flat:
+            shown = headlines(shown_measures(pipeline))
             while not stop.wait(every):
                 picture = live.look()
-                print(line(picture, settings.mode, standing(moment_of(settings, picture))), flush=True)
+                print(line(picture, shown, settings.mode, standing(moment_of(settings, picture))), flush=True)
             return
         screen = stack.enter_context(Screen(out()))
         hint = "Ctrl-C ends the watch" + (f".  Dashboard {dashboard}" if dashboard else "")
         while not stop.wait(TICK_S):
             known = running.read(settings.data_dir) or {}
             states = [(r["name"], r["state"]) for r in known.get("roles", [])]
-            _show(screen, live.look(), title_of(settings), states, hint)
+            _show(screen, live.look(), pipeline, title_of(settings), states, hint)
 
 
-def _show(screen: Screen, picture: Picture, title: str, states: Sequence[tuple[str, str]], hint: str) -> None:
-    screen.show(lambda width, height: draw(picture, title, states, hint, width=width, height=height))
+def _show(
+    screen: Screen,
+    picture: Picture,
+    pipeline: Pipeline,
+    title: str,
+    states: Sequence[tuple[str, str]],
+    hint: str,
+) -> None:
+    screen.show(lambda width, height: draw(picture, pipeline, title, states, hint, width=width, height=height))

@@ -15,6 +15,7 @@ from modes import running
 from modes.catalogue import Role
 from modes.commands.counts import counts_of
 from modes.invocation import LOOK, Json, settings_of
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.up import moment_of
 from modes.wiring.answers import merge
@@ -72,7 +73,7 @@ def _seen(settings: Settings) -> list[dict[str, Any]]:
     with ExitStack() as stack:
         source = merge(settings)
         stack.callback(source.close)
-        live = Live(source, Unaudited(ends_source(settings)))
+        live = Live(source, Unaudited(ends_source(settings)), pipeline_of(settings))
         live.look()
         time.sleep(SEEN_S)
         parts = parts_of(moment_of(settings, live.look()))

@@ -9,6 +9,7 @@ import typer
 
 from core.errors import FourfoldError
 from modes.invocation import LOOK, Json, settings_of
+from modes.pipelines import pipeline_of
 from modes.wiring.servers import located
 from serving.console import out
 from serving.harmless import safe
@@ -26,12 +27,14 @@ def trace(
     from modes.trace import trace as find
 
     with progress("reading the archive and the log"):
-        found = find(located(settings_of()), event_id)
+        settings = located(settings_of())
+        found = find(settings, event_id)
     if found is None:
         raise FourfoldError(f"no record in the log or in the archive has the id {safe(event_id, 64)}")
     if as_json:
         print(json.dumps(found.as_json()))
     else:
+        from serving.measures import shown_measures
         from serving.trace_text import trace_text
 
-        out().print(trace_text(found))
+        out().print(trace_text(found, shown_measures(pipeline_of(settings))))

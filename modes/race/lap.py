@@ -19,6 +19,7 @@ from core.position import Vector
 from modes.bugfix import SHORT, BugfixDrill
 from modes.catalogue import Role, mode_named
 from modes.crew import Crew
+from modes.pipelines import pipeline_of
 from modes.race.complexity import complexity_of
 from modes.race.freshness import PERCENTILES, freshness
 from modes.race.log_facts import LogFacts, facts_of
@@ -83,7 +84,7 @@ class Lap:
             )
             source = merge(settings)
             stack.callback(source.close)
-            looks = Looks(source, stack.enter_context(auditor(settings)), ends_source(settings))
+            looks = Looks(source, stack.enter_context(auditor(settings)), pipeline_of(settings), ends_source(settings))
             usage = Usage(lambda: _pids(crew, servers))
             poller = Poller(settings.api.near_host, settings.api_port)
             self._until_ready(crew, settings)

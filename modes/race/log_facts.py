@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from adapters.kafka.log import Entry, LogReader
-from core import truth
 from core.position import PartitionKey
+from core.truth import HEADER, Claims
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
-
-
-class _Data(msgspec.Struct):
-    user_id: str
-
-
-class _Event(msgspec.Struct):
-    data: _Data
 
 
 @dataclass(slots=True)
@@ -45,7 +36,7 @@ class LogFacts:
 def facts_of(settings: Settings, sources: Sequence[PartitionKey]) -> LogFacts:
     """Reads the whole log. Raises `UnavailableError` where Kafka does not answer."""
     found = LogFacts()
-    decoder = msgspec.json.Decoder(_Event)
+    claims = Claims(pipeline_of(settings))
     with LogReader(settings.access, sources) as reader:
         for entry in reader.read_to_end():
             if not isinstance(entry, Entry):
@@ -53,7 +44,7 @@ def facts_of(settings: Settings, sources: Sequence[PartitionKey]) -> LogFacts:
             found.appended.append((entry.source, entry.offset, entry.append_ms))
             found.record_bytes += len(entry.key or b"") + len(entry.value or b"")
             found.record_bytes += sum(len(name) + len(value) for name, value in entry.headers)
-            claimed = next((truth.decode(value) for name, value in entry.headers if name == truth.HEADER), None)
-            if claimed is not None and claimed.verdict != "rejected" and entry.value is not None:
-                found.visits.append((entry.source, entry.offset, decoder.decode(entry.value).data.user_id))
+            claimed = next((claims.decode(value) for name, value in entry.headers if name == HEADER), None)
+            if claimed is not None and claimed.verdict != "rejected":
+                found.visits.append((entry.source, entry.offset, claims.user(claimed)))
     return found

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.cells import MEASURES, Cell
+from core.cells import Cell
+from core.declaration.pipeline import Pipeline
 from core.delta import DUPLICATES, LATE
 from core.errors import UnavailableError
 from core.ledger import Truth
@@ -44,6 +45,7 @@ class Looks:
 
     source: Merge
     witness: Auditor
+    pipeline: Pipeline
     #: the log's ends now; raises `UnavailableError`
     ends: Callable[[], Vector]
     found: list[Look] = field(default_factory=list)
@@ -55,11 +57,11 @@ class Looks:
             return None
         ends = self.ends()
         self.witness.read_until(answer.vector)
-        verdict = compare(answer, self.witness.ledger)
+        verdict = compare(answer, self.witness.ledger, self.pipeline)
         total = sum(ends.values())
         covered = min(1.0, sum(answer.vector.values()) / total) if total else 1.0
         wrong = len({difference.where for difference in verdict.differences})
-        right, seen = _right(answer, self.witness.ledger.ideal(answer.vector)), self._users(answer)
+        right, seen = self._right(answer, self.witness.ledger.ideal(answer.vector)), self._users(answer)
         at_s = time.monotonic() - began
         self.found.append(Look(at_s, verdict.accuracy, covered, wrong, right, seen.number, dict(answer.vector)))
         # what is below an answer is asked for no more: a look costs the same late in the race
@@ -77,12 +79,12 @@ class Looks:
         if answer is None or not covers(answer.vector, vector):
             return False
         self.witness.read_until(answer.vector)
-        return compare(answer, self.witness.ledger).exact
+        return compare(answer, self.witness.ledger, self.pipeline).exact
 
     def final(self, answer: Answer, users: set[str]) -> dict[str, Any]:
         """The exact columns: what is counted in the end, and its distance from the ideal truth."""
         truth = self.witness.ledger.ideal(answer.vector)
-        totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
+        totals, counters = truth.totals().get(ALL, answer.zero), truth.counters()
         counted = answer.counters
         seen = self._users(answer)
         rejected = {name: number for name, number in counted.items() if name.startswith("rejected:")}
@@ -92,10 +94,10 @@ class Looks:
             "duplicates": counted.get(DUPLICATES, 0),
             "late": counted.get(LATE, 0),
             "rejected": dict(sorted(rejected.items())),
-            "totals": answer.total._asdict(),
-            "true": {**totals._asdict(), "duplicates": counters.get(DUPLICATES, 0), "late": counters.get(LATE, 0)},
+            "totals": self._named(answer.total),
+            "true": {**self._named(totals), "duplicates": counters.get(DUPLICATES, 0), "late": counters.get(LATE, 0)},
             "users": {"counted": seen.number, "true": len(users), "exact": seen.exact},
-            "accuracy": {**_right(answer, truth), "users": close(seen.number, len(users))},
+            "accuracy": {**self._right(answer, truth), "users": close(seen.number, len(users))},
         }
 
     def _answer(self) -> Answer | None:
@@ -109,13 +111,16 @@ class Looks:
         minutes = {key.minute for key in answer.cells()} or {0}
         return self.source.users(answer, min(minutes), max(minutes) + 1)
 
+    def _named(self, cell: Cell) -> dict[str, int]:
+        return dict(zip(self.pipeline.measures, cell, strict=True))
 
-def _right(answer: Answer, truth: Truth) -> dict[str, float]:
-    totals, counters = truth.totals().get(ALL, Cell()), truth.counters()
-    return {
-        **{name: close(getattr(answer.total, name), getattr(totals, name)) for name in MEASURES},
-        **{name: close(answer.counters.get(name, 0), counters.get(name, 0)) for name in (DUPLICATES, LATE)},
-    }
+    def _right(self, answer: Answer, truth: Truth) -> dict[str, float]:
+        totals, counters = truth.totals().get(ALL, answer.zero), truth.counters()
+        measures = zip(self.pipeline.measures, answer.total, totals, strict=True)
+        return {
+            **{name: close(seen, true) for name, seen, true in measures},
+            **{name: close(answer.counters.get(name, 0), counters.get(name, 0)) for name in (DUPLICATES, LATE)},
+        }
 
 
 def close(seen: int, true: int) -> float:

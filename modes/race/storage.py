@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from core.events import TOPICS
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.speed import redis_client
 
@@ -23,7 +23,7 @@ def stored(settings: Settings) -> dict[str, int]:
         client.close()
     logs = [
         path
-        for topic in TOPICS
+        for topic in pipeline_of(settings).topics
         for path in settings.data_dir.rglob(f"{topic}-*/*.log")
         if path.parent.name[-1].isdigit()
     ]

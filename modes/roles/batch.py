@@ -16,7 +16,7 @@ from adapters.vitals import Vitals
 from batch.cycle import CycleReport
 from core.delta import REJECTED
 from core.errors import ConfigurationError, FourfoldError
-from core.verdict import Reason
+from modes.pipelines import pipeline_of
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
 from modes.wiring.batch import batch_cycle
@@ -40,7 +40,7 @@ def batch(settings: Settings, every_s: float | None, engine: str, *, accept_loss
     """
     wait_for_topics(settings)
     stop = stop_event()
-    metrics = BatchMetrics()
+    metrics = BatchMetrics(pipeline_of(settings).reasons)
     vitals = Vitals()
     with ExitStack() as stack:
         signs = CycleSigns()
@@ -122,7 +122,9 @@ class CycleSigns:
 class BatchMetrics(Collector):
     """What the batch cycles did."""
 
-    def __init__(self) -> None:
+    def __init__(self, reasons: Iterable[str]) -> None:
+        """`reasons`: why records may be rejected."""
+        self._reasons = tuple(reasons)
         self.good = False
         self._cycles = self._failures = self._archived = 0
         self._last = CycleReport(None)
@@ -162,8 +164,8 @@ class BatchMetrics(Collector):
         letters = GaugeMetricFamily(
             "fourfold_batch_dead_letters", "Records that this version rejects, by reason.", labels=["reason"]
         )
-        for reason in Reason:
-            letters.add_metric([reason.value], version.counters.get(REJECTED + reason, 0) if version else 0)
+        for reason in self._reasons:
+            letters.add_metric([reason], version.counters.get(REJECTED + reason, 0) if version else 0)
         yield letters
         phases = GaugeMetricFamily(
             "fourfold_batch_phase_duration_seconds",

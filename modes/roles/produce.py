@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from adapters.kafka.append_time import newest_append_ms
 from adapters.vitals import Vitals
 from core.errors import ConfigurationError
+from modes.pipelines import pipeline_of
 from modes.roles.service import stop_event, telemetry_of
 from modes.settings import Settings
 from modes.wiring.kafka import topics, wait_for_topics
@@ -25,8 +26,9 @@ from producers.pacer import Pacer
 from producers.profile import DayStream
 from producers.role import FLUSH_S, Source, Stats, run, wall_ms
 from producers.scheduled import ScheduledStream
-from producers.shop import shoppers_for
+from producers.shop import GENERATOR, shoppers_for
 from producers.stream import ShopStream
+from producers.variants import variants_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,20 +39,26 @@ BOUND_S = FLUSH_S + 10
 def produce(settings: Settings, duration_s: float | None, events: int | None = None) -> Stats:
     """Produces until SIGTERM or SIGINT, the end of the day profile, `duration_s`, or so many events on a schedule.
 
-    Raises `ConfigurationError` for a schedule without a rate.
+    Raises `ConfigurationError` for a schedule without a rate, and for a pipeline that nothing makes events of.
     """
+    pipeline = pipeline_of(settings)
+    if pipeline.generator != GENERATOR:
+        raise ConfigurationError(
+            f"nothing makes synthetic events of the pipeline {pipeline.name}: send events to {', '.join(pipeline.topics)}"
+        )
     wait_for_topics(settings)
     stop = stop_event()
     identity = settings.run or f"{settings.seed}-{int(time.time()):x}-{os.getpid():x}"
     source: Source
     if settings.profile:
-        source = day = DayStream(settings.seed, identity, settings.day_seconds)
+        source = day = DayStream(settings.seed, identity, settings.day_seconds, variants=variants_of(pipeline))
         pacer = Pacer(day.rate)
     else:
         source = shop = ShopStream(
             settings.seed,
             identity,
             dirt(settings),
+            variants=variants_of(pipeline),
             shoppers=shoppers_for(settings.rate),
             resend_tail_ms=resend_span_ms(settings),
         )

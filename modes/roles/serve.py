@@ -11,6 +11,7 @@ from adapters.kafka.dead_letters import newest_dead_letters
 from adapters.telemetry import Telemetry, process_registry
 from adapters.vitals import Pulse, Vitals
 from modes import running
+from modes.pipelines import pipeline_of
 from modes.replay import Replay
 from modes.roles.service import stop_event
 from modes.settings import Settings
@@ -53,10 +54,11 @@ def serve(settings: Settings) -> None:
             ends,
             users,
             provenance(settings),
+            pipeline_of(settings),
             registry,
             views,
             lambda event: traced(settings, event),
-            lambda limit: newest_dead_letters(settings.access, limit, SHOWN_BYTES),
+            lambda limit: newest_dead_letters(settings.access, pipeline_of(settings), limit, SHOWN_BYTES),
             Board(
                 _board_settings(settings, stack),
                 ticker,
@@ -101,6 +103,7 @@ def _truth(settings: Settings, ends: LogEnds, stack: ExitStack, vitals: Vitals) 
 def _board_settings(settings: Settings, stack: ExitStack) -> BoardSettings:
     return BoardSettings(
         mode=settings.mode_row.as_json(),
+        pipeline=pipeline_of(settings),
         batch_s=settings.batch_seconds if settings.mode_row.batch_view else 0.0,
         views=view_store(settings) if settings.mode_row.batch_view else None,
         jobs=stack.enter_context(Replay(settings)).standing if settings.mode_row.job_versions else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.kafka import ends_source, topics
 from modes.wiring.lake import view_store
@@ -26,10 +27,12 @@ def merge(settings: Settings) -> Merge:
     row = settings.mode_row
     speed = speed_reader(settings) if row.speed_view else None
     if not row.batch_view:
-        return Merge(speed, None)
+        return Merge(speed, None, pipeline_of(settings))
     from adapters.lake.batch_view import BatchViews
 
-    return Merge(speed, BatchViews(view_store(settings)))
+    pipeline = pipeline_of(settings)
+
+    return Merge(speed, BatchViews(view_store(settings), pipeline), pipeline)
 
 
 def provenance(settings: Settings) -> Provenance:
@@ -41,7 +44,7 @@ def auditor(settings: Settings) -> Auditor:
     """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
     from serving.auditor import Auditor
 
-    return Auditor(settings.access, topics(settings).partitions, settings.rules)
+    return Auditor(settings.access, topics(settings).partitions, settings.rules, pipeline_of(settings))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from batch.completeness import Completeness
 from batch.cycle import Cycle, Engine
 from batch.letters import Letters
 from batch.quality_gate import QualityGate
-from batch.quality_rules import DEFAULT, read_rules
+from batch.quality_rules import Rule, read_rules, usual_rules
 from batch.recompute import Recompute
 from modes.catalogue import ENGINES, Role
-from modes.pipelines import kernel_of, pipeline_of
+from modes.pipelines import kernel_of, pipeline_of, quality_file
 from modes.settings import Settings
 from modes.wiring.kafka import cut_finder, topics
 from modes.wiring.lake import raw_table, view_store
@@ -37,7 +37,6 @@ def batch_cycle(
     floor = speed_floor(settings) if settings.mode_row.speed_view else None
     if floor is not None:
         stack.callback(floor.close)
-    rules_file = Path(settings.quality_rules) if settings.quality_rules else DEFAULT
     admin = topics(settings)
     finder = cut_finder(settings)
     stack.callback(finder.close)
@@ -58,8 +57,14 @@ def batch_cycle(
         Archive(settings.access, raw, accept_loss=accept_loss, moved=moved),
         makers[engine](),
         views,
-        QualityGate(raw, views.data, lambda: read_rules(rules_file), time.time),
+        QualityGate(raw, views.data, lambda: _quality_rules(settings), time.time, pipeline),
         floor,
-        complete=Completeness(raw, views.data),
+        complete=Completeness(raw, views.data, pipeline),
         letters=Letters(raw, DeadLetterProducer(settings.access), kernel_of(settings)) if keeps_letters else None,
     )
+
+
+def _quality_rules(settings: Settings) -> Sequence[Rule]:
+    """Those of the file that is set, else those that come with the pipeline, else what every pipeline can be asked."""
+    file = Path(settings.quality_rules) if settings.quality_rules else quality_file(settings)
+    return usual_rules(pipeline_of(settings)) if file is None else read_rules(file)

@@ -13,6 +13,7 @@ from adapters.kafka.preflight import preflight
 from adapters.kafka.topics import Topics
 from core.errors import UnavailableError
 from core.position import PartitionKey
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ def check_kafka(settings: Settings) -> None:
 
 def topics(settings: Settings) -> Topics:
     """The topics' administration."""
-    return Topics(settings.access)
+    return Topics(settings.access, pipeline_of(settings).topics)
 
 
 def wait_for_topics(settings: Settings, patience_s: float = 60.0, pause_s: float = 0.5) -> None:
@@ -70,6 +71,7 @@ def cut_finder(settings: Settings) -> CutFinder:
     """What finds the places of epochs in the log."""
     return CutFinder(
         settings.access,
+        pipeline_of(settings).topics,
         epoch_ms=settings.rules.epoch_ms,
         margin_ms=int(settings.cut_margin_seconds * 1000),
         replication=settings.replication,

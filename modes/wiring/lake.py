@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from core.position import PartitionKey, Position
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ def view_store(settings: Settings) -> ViewStore:
     """The versions of the batch view."""
     from adapters.lake.views import ViewStore
 
-    return ViewStore(settings.lake_dir / "views")
+    return ViewStore(settings.lake_dir / "views", pipeline_of(settings))
 
 
 def raw_table(settings: Settings) -> RawTable:
     """The master table."""
     from adapters.lake.raw_table import RawTable
 
-    return RawTable(settings.lake_dir / "raw")
+    return RawTable(settings.lake_dir / "raw", pipeline_of(settings).topics)
 
 
 def cut_positions(settings: Settings) -> Callable[[], Mapping[PartitionKey, Position]]:

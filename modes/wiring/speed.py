@@ -16,6 +16,7 @@ from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 
 REDIS_TIMEOUT_S = 3.0
@@ -60,11 +61,12 @@ def job_registry(settings: Settings) -> RedisJobs | None:
 def speed_reader(settings: Settings) -> SpeedReader:
     """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `check_redis`."""
     check_redis(settings)
-    client = redis_client(settings)
+    pipeline, client = pipeline_of(settings), redis_client(settings)
     if not settings.mode_row.job_versions or settings.job:
-        return RedisReader(client, settings.speed_view)
+        return RedisReader(client, settings.speed_view, pipeline)
     return JobReader(
-        RedisJobs(client, settings.view).read, lambda job: RedisReader(client, view_of(settings.view, job.name))
+        RedisJobs(client, settings.view).read,
+        lambda job: RedisReader(client, view_of(settings.view, job.name), pipeline),
     )
 
 
@@ -91,7 +93,7 @@ def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(settings, error) from None
-    return GroupedSink(client, settings.speed_view, token)
+    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

@@ -4,28 +4,32 @@ import { Architecture } from "./architecture.js";
 import { Chart } from "./chart.js";
 import { connect } from "./connection.js";
 import { Standing, standing } from "./faults.js";
-import { clock, count, euros, narrow, percent, seconds } from "./format.js";
+import { clock, count, percent, seconds } from "./format.js";
+import { Declared } from "./measures.js";
 import { fill } from "./tables.js";
 
 const $ = (id) => document.getElementById(id);
 const say = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
 
 const architecture = new Architecture($("picture"), $("parts"));
-const chart = new Chart($("chart"), $("hour-title"), $("chart-summary"), $("chart-table"));
+const declared = new Declared({
+  tiles: $("totals"), users: $("users-tile"), choice: $("measures"), before: $("truth-card"),
+});
+const chart = new Chart(declared, $("chart"), $("hour-title"), $("chart-summary"), $("chart-table"));
 const strip = new Standing({ strip: $("banner"), list: $("faults"), pill: $("connection"), announce: $("announce") });
 let newest = null;
 
 function show(board) {
   newest = board;
+  if (declared.build(board.pipeline)) chart.measure = declared.headlines[0].name;
   document.body.dataset.ever = "yes";
   say("mode", board.mode.name);
   say("answer", `answers from: ${board.mode.answer}`);
-  architecture.show(board.parts, board.mode);
+  architecture.show(board.parts, board.mode, board.pipeline.streams);
   showCounts(board);
   if (board.hour) chart.show(board.hour, board.cut_ms, board.mode.archive);
   $("batch-key").hidden = !board.mode.archive;
   $("speed-key").hidden = !board.mode.roles.includes("process");
-  for (const name of ["campaign", "product", "country"]) showTop(name, board.top?.[name] ?? []);
   showTruth(board);
   showVersions(board.versions ?? []);
   showJobs(board.jobs ?? []);
@@ -37,16 +41,13 @@ function showCounts(board) {
   const { totals } = board;
   const known = board.answered ? board.time_ms : board.ever ? board.time_ms - 1000 * board.away_s : null;
   say("as-of", known === null ? "" : `as of ${clock(known)} UTC`);
-  for (const [id, words] of [["clicks", count(totals.clicks)], ["sales", count(totals.sales)], ["revenue", euros(totals.revenue_cents)]]) {
-    say(id, words);
-    $(id).dataset.long = words.length > 9 ? "yes" : "no";
-  }
+  declared.show(totals, board.top);
   say("rate", board.answered ? count(board.rate) : "–");
   say("users", `${board.users.exact ? "" : "≈ "}${count(board.users.number)}`);
   say("lag", board.lag === null ? "unknown" : count(board.lag));
   say("age", board.age_s === null ? "–" : `${seconds(board.age_s)} ago`);
   const said = [];
-  const events = totals.clicks + totals.sales;
+  const events = declared.events(totals);
   if (board.version !== null && events) {
     said.push(`batch view v${board.version} covers ${percent(board.from_batch / events)}, ${seconds(board.batch_age_s)} old`);
   }
@@ -55,15 +56,6 @@ function showCounts(board) {
   if (board.logic && board.logic !== "standard") said.push(`logic ${board.logic}`);
   if (board.since) said.push(`counted since ${board.since.slice(0, 19).replace("T", " ")} UTC`);
   say("where", said.join(" · "));
-}
-
-function showTop(name, rows) {
-  fill($(`top-${name}`), [
-    { title: name, of: (row) => row.value, head: true },
-    { title: "clicks", of: (row) => narrow(row.clicks), number: true },
-    { title: "sales", of: (row) => narrow(row.sales), number: true },
-    { title: "EUR", of: (row) => narrow(row.revenue_cents / 100), number: true },
-  ], rows);
 }
 
 // what is known of the error: words, and how they look

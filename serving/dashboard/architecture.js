@@ -6,9 +6,11 @@ export const TITLES = {
   produce: "Producers", kafka: "Kafka", process: "Workers", redis: "Redis", batch: "Batch", lake: "Parquet", serve: "Serving",
 };
 const WHAT = {
-  produce: "clicks and sales", kafka: "the log", process: "speed layer", redis: "speed view", batch: "batch layer",
+  kafka: "the log", process: "speed layer", redis: "speed view", batch: "batch layer",
   lake: "batch view", serve: "merges and answers",
 };
+// a, b and c
+const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
 const MARKS = { ok: "●", quiet: "○", slow: "▲", down: "✕", unknown: "?" };
 const LINKS = [
   ["produce", "kafka"], ["kafka", "process"], ["process", "redis"], ["redis", "serve"],
@@ -59,10 +61,10 @@ export class Architecture {
     this.narrow.addEventListener("change", () => this.again());
   }
 
-  show(parts, mode) {
+  show(parts, mode, streams) {
     const names = parts.map((part) => part.name);
     const key = `${names} ${this.narrow.matches} ${mode.kafka_keeps}`;
-    if (key !== this.drawn) this.draw(names, mode);
+    if (key !== this.drawn) this.draw(names, mode, streams);
     this.drawn = key;
     for (const part of parts) {
       const node = this.nodes[part.name];
@@ -72,21 +74,21 @@ export class Architecture {
       if (node.item.textContent !== item) node.item.textContent = item;
       for (const link of node.links) link.dataset.flow = part.state === "ok" ? "yes" : "no";
     }
-    this.shown = { parts, mode };
+    this.shown = { parts, mode, streams };
   }
 
   // nothing is heard any more: nobody knows how any part is
   forget() {
     if (!this.shown) return;
     const parts = this.shown.parts.map((part) => ({ ...part, state: "unknown", says: "not known" }));
-    this.show(parts, this.shown.mode);
+    this.show(parts, this.shown.mode, this.shown.streams);
   }
 
   again() {
-    if (this.shown) this.show(this.shown.parts, this.shown.mode);
+    if (this.shown) this.show(this.shown.parts, this.shown.mode, this.shown.streams);
   }
 
-  draw(names, mode) {
+  draw(names, mode, streams) {
     const tall = this.narrow.matches;
     const { at, width, height } = places(names, tall);
     this.svg.replaceChildren();
@@ -115,7 +117,7 @@ export class Architecture {
       const group = element("g", { class: "node", transform: `translate(${x} ${y})` }, this.svg);
       element("rect", { width: W, height: H, rx: 10 }, group);
       element("text", { x: 14, y: 25, class: "name" }, group, TITLES[name]);
-      const what = name === "kafka" && mode.job_versions ? "the log, kept for good" : WHAT[name];
+      const what = name === "kafka" && mode.job_versions ? "the log, kept for good" : WHAT[name] ?? listed(streams);
       element("text", { x: 14, y: 44, class: "what" }, group, what);
       const state = element("text", { x: 14, y: 67, class: "state" }, group);
       const item = document.createElement("li");

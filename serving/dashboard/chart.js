@@ -1,7 +1,8 @@
 // The last minutes, as many as there are events of, up to an hour. The batch view's part is drawn over the whole: what shows
 // above it is the speed view's.
 
-import { brief, count, euros, minute } from "./format.js";
+import { brief, minute } from "./format.js";
+import { unit, words as wordsOf } from "./measures.js";
 
 const HEIGHT = 220;
 const SPANS = [5, 15, 30, 60];
@@ -9,22 +10,23 @@ const SPANS = [5, 15, 30, 60];
 const FEW = 0.02;
 
 // the shortest span that has nearly all events
-function spanOf({ clicks, sales }) {
-  const events = clicks.map((number, place) => number + sales[place]);
+function spanOf(series, counted) {
+  const events = series[counted[0]].map((_, place) => counted.reduce((sum, name) => sum + series[name][place], 0));
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
   const whole = sum(events);
   return SPANS.find((span) => sum(events.slice(0, -span)) <= FEW * whole) ?? events.length;
 }
 
 export class Chart {
-  constructor(place, title, summary, table) {
+  constructor(declared, place, title, summary, table) {
+    this.declared = declared;
     this.place = place;
     this.title = title;
     this.summary = summary;
     this.table = table;
     this.plot = null;
     this.cut = null;
-    this.measure = "clicks";
+    this.measure = null;
     new ResizeObserver(() => this.plot?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
     for (const query of ["(prefers-color-scheme: dark)", "print", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", () => this.again());
@@ -33,18 +35,19 @@ export class Chart {
 
   show(hour, cutMs, hasBatch) {
     this.shown = { hour, cutMs, hasBatch };
-    const value = (number) => (this.measure === "revenue_cents" ? number / 100 : number);
-    const words = (number) => (this.measure === "revenue_cents" ? euros(number) : count(number));
+    const measure = this.declared.measure(this.measure);
+    const value = (number) => (measure.money ? number / 100 : number);
+    const words = (number) => wordsOf(measure, number);
     const minutes = hour.all[this.measure].map((_, place) => hour.start_ms + 60000 * place);
     const all = hour.all[this.measure], batch = hour.batch[this.measure];
-    const span = spanOf(hour.all);
+    const span = spanOf(hour.all, this.declared.pipeline.ranked_by);
     this.cut = hasBatch ? cutMs : null;
     this.data = [minutes.map((ms) => ms / 1000), all.map(value), batch.map(value)].map((numbers) => numbers.slice(-span));
     if (this.plot) this.plot.setData(this.data); else this.draw();
     const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
     const recent = (numbers) => sum(numbers.slice(-span));
     const covered = recent(batch), whole = recent(all), older = sum(all) - whole;
-    const name = this.measure === "revenue_cents" ? "EUR" : this.measure;
+    const name = unit(measure);
     const time = span === 60 ? "hour" : `${span} minutes`;
     const parts = [`${words(whole)} ${name} in the last ${time}`];
     if (hasBatch) parts[0] += `: ${words(covered)} from the batch view, ${words(whole - covered)} from the speed view`;

@@ -1,11 +1,11 @@
 // Numbers and times as people read them. Always the same, whatever the browser's language.
 
 const whole = new Intl.NumberFormat("en-US");
-const money = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 export const count = (number) => (number === null || number === undefined ? "–" : whole.format(Math.round(number)));
-export const euros = (cents) => money.format(cents / 100);
+export const money = (cents) => amount.format(cents / 100);
 // for a table's cell; above ten millions the whole number needs more room than there is
 const rounded = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
 export const narrow = (number) => (number < 1e7 ? count(number) : rounded.format(number));

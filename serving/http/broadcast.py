@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
+from core.declaration.pipeline import ALL
 from core.errors import UnavailableError
 from serving.answer import Answer
-from serving.http.documents import totals_document
+from serving.http.documents import Documents
 from serving.http.event_stream import frame
 from serving.http.fanout import Fanout
 from serving.http.problem import away_document
@@ -25,9 +26,12 @@ HEARTBEAT_S: Final = 5.0
 class Broadcast:
     """`run` follows the ticker in one task of the event loop; any number of `watch` in the same loop."""
 
-    def __init__(self, sources: Sources, every_s: float = EVERY_S, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, sources: Sources, documents: Documents, every_s: float = EVERY_S, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         """`every_s`: changes are told so often at most, at the tick that follows."""
         self._sources = sources
+        self._documents = documents
         self._every_s = every_s
         self._heartbeat_s = heartbeat_s
         # at least a heartbeat comes in that time
@@ -89,7 +93,7 @@ class Broadcast:
             elif state == told:
                 self._tell("heartbeat", self._sources.said(answer))
             else:
-                self._tell("counts", totals_document(answer, "all", self._sources.said(answer)))
+                self._tell("counts", self._documents.totals(answer, ALL, self._sources.said(answer)))
             told, told_at = state, clock()
 
     def _now(self) -> tuple[Answer | None, str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query
+from pydantic import BaseModel
 
 from core.cells import MINUTE_MS, Cell
+from core.declaration.pipeline import ALL, Pipeline
 from core.rfc3339 import to_text
 from serving.answer import Answer
 from serving.http.broadcast import Broadcast
-from serving.http.documents import largest, totals_document
+from serving.http.documents import Documents
 from serving.http.event_stream import EventStream, documented_stream
-from serving.http.models import Dimension, DistinctUsers, Measure, Ranked, Series, Top, Totals
+from serving.http.models import DistinctUsers, models_of
 from serving.http.once import Once
+from serving.http.parameters import Route, with_parameters
 from serving.http.problem import documented, wrong
 from serving.http.sources import Sources
 from serving.http.span import End, Span, Start, span
@@ -21,6 +25,9 @@ from serving.http.span import End, Span, Start, span
 MOST_POINTS: Final = 10_000
 #: Counting users reads every (minute, user) pair of the span.
 MOST_USER_MINUTES: Final = 31 * 1440
+#: So long may a value be, at least; and at most where the declaration does not limit it.
+_LONGEST_VALUE: Final = 64
+_LONGEST_TEXT: Final = 2048
 _HOUR: Final = 60
 _QUARTER: Final = 15
 _AWAY: Final = "No answer now: a store is away, there is no batch view yet, or the views do not meet."
@@ -29,20 +36,17 @@ _AWAY: Final = "No answer now: a store is away, there is no batch view yet, or t
 class CountsRoutes:
     """Answers from the newest tick; nothing is fetched for a request but distinct users."""
 
-    def __init__(self, sources: Sources, broadcast: Broadcast) -> None:
+    def __init__(self, sources: Sources, broadcast: Broadcast, pipeline: Pipeline) -> None:
         self._sources = sources
         self._broadcast = broadcast
+        self._pipeline = pipeline
+        self._documents = Documents(pipeline)
         self._once = Once()
 
     def add_to(self, api: FastAPI) -> None:
         """Adds the routes."""
         both = documented(wrong="A parameter is wrong; `detail` names it.", away=_AWAY)
-        for path, route, model, summary in (
-            ("/v1/totals", self.totals, Totals, "Totals by value"),
-            ("/v1/series", self.series, Series, "A series over time"),
-            ("/v1/top", self.top, Top, "The largest values"),
-            ("/v1/users", self.users, DistinctUsers, "Distinct users"),
-        ):
+        for path, route, model, summary in self._routes():
             api.add_api_route(path, route, response_model=model, responses=both, summary=summary, tags=["Counts"])
         api.add_api_route(
             "/v1/stream",
@@ -57,17 +61,33 @@ class CountsRoutes:
             tags=["Counts"],
         )
 
-    async def totals(
-        self, dimension: Annotated[Dimension, Query(description="Which values to list.")] = "all"
-    ) -> dict[str, Any]:
+    def _routes(self) -> Iterator[tuple[str, Route, type[BaseModel], str]]:
+        models = models_of(self._pipeline)
+        listed: Any = Annotated[models.dimension, Query(description="Which values to list.")]
+        yield "/v1/totals", with_parameters(self.totals, dimension=(listed, ALL)), models.totals, "Totals by value"
+        longest = _longest_value(self._pipeline)
+        of: Any = Annotated[models.dimension, Query(description="What `value` is one of.")]
+        value = Annotated[str, Query(max_length=longest, description="One value of the dimension; nothing for `all`.")]
+        series = with_parameters(self.series, dimension=(of, ALL), value=(value, ""))
+        yield "/v1/series", series, models.series, "A series over time"
+        if (first := self._pipeline.ranked_first) is not None:
+            ranked: Any = Annotated[models.ranked, Query(description="Which values to rank.")]
+            by: Any = Annotated[models.measure, Query(description="What they are ranked by.")]
+            measure = next(iter(self._pipeline.measures))
+            top = with_parameters(self.top, dimension=(ranked, first), measure=(by, measure))
+            yield "/v1/top", top, models.top, "The largest values"
+        if self._pipeline.distinct_users is not None:
+            yield "/v1/users", self.users, DistinctUsers, "Distinct users"
+
+    async def totals(self, dimension: str) -> dict[str, Any]:
         """Sums over everything that the views have, with what became of all records."""
         answer = self._sources.ticker.answer()
-        return totals_document(answer, dimension, self._sources.said(answer))
+        return self._documents.totals(answer, dimension, self._sources.said(answer))
 
     async def series(
         self,
-        dimension: Annotated[Dimension, Query(description="What `value` is one of.")] = "all",
-        value: Annotated[str, Query(max_length=64, description="One value of the dimension; nothing for `all`.")] = "",
+        dimension: str,
+        value: str,
         start: Start = None,
         end: End = None,
         step: Annotated[int, Query(ge=1, le=MOST_POINTS, description="Minutes from one point to the next.")] = 1,
@@ -76,7 +96,7 @@ class CountsRoutes:
 
         Steps without events are in it, with zeros. At most 10,000 points: a long span needs a larger `step`.
         """
-        if (dimension == "all") != (not value):
+        if (dimension == ALL) != (not value):
             raise wrong("value", f"the dimension {dimension} has {'no values' if value else 'values: name one'}")
         when = span(start, end, self._sources.minute(), _HOUR)
         if when.end - when.start > MOST_POINTS * step:
@@ -85,7 +105,7 @@ class CountsRoutes:
                 "step", f"the series would have more than {MOST_POINTS} points: take a step of {needed} or more"
             )
         answer = self._sources.ticker.answer()
-        points = await self._once.of(answer, _points, (dimension, value), when, step)
+        points = await self._once.of(answer, self._points, (dimension, value), when, step)
         return {
             "dimension": dimension,
             "value": value,
@@ -97,8 +117,8 @@ class CountsRoutes:
 
     async def top(
         self,
-        dimension: Annotated[Ranked, Query(description="Which values to rank.")] = "product",
-        measure: Annotated[Measure, Query(description="What they are ranked by.")] = "clicks",
+        dimension: str,
+        measure: str,
         n: Annotated[int, Query(ge=1, le=1000, description="How many, at most.")] = 10,
         start: Start = None,
         end: End = None,
@@ -113,7 +133,7 @@ class CountsRoutes:
             "dimension": dimension,
             "measure": measure,
             **(when.text() if when else {"start": None, "end": None}),
-            "values": largest(sums, dimension, measure, n),
+            "values": self._documents.largest(sums, dimension, measure, n),
             "provenance": self._sources.said(answer),
         }
 
@@ -153,14 +173,24 @@ class CountsRoutes:
         """
         return EventStream(self._broadcast.watch())
 
+    def _points(self, answer: Answer, key: tuple[str, str], when: Span, step: int) -> list[dict[str, Any]]:
+        sums: dict[int, Cell] = {}
+        for minute, cell in answer.series(key, when.start, when.end).items():
+            place = (minute - when.start) // step
+            sums[place] = sums[place].plus(cell) if place in sums else cell
+        return [
+            {"time": to_text(minute * MINUTE_MS), **self._documents.measures(sums.get(place, answer.zero))}
+            for place, minute in enumerate(range(when.start, when.end, step))
+        ]
 
-def _points(answer: Answer, key: tuple[str, str], when: Span, step: int) -> list[dict[str, Any]]:
-    sums: dict[int, Cell] = {}
-    for minute, cell in answer.series(key, when.start, when.end).items():
-        place = (minute - when.start) // step
-        sums[place] = sums[place].plus(cell) if place in sums else cell
-    nothing = Cell()
-    return [
-        {"time": to_text(minute * MINUTE_MS), **sums.get(place, nothing)._asdict()}
-        for place, minute in enumerate(range(when.start, when.end, step))
-    ]
+
+def _longest_value(pipeline: Pipeline) -> int:
+    """So long are the values of dimensions at most."""
+    longest = _LONGEST_VALUE
+    for dimension in pipeline.dimensions.values():
+        for stream in pipeline.streams.values():
+            for name in dimension.fields if dimension.of(stream) else ():
+                kind = stream.fields[name].type
+                limited = kind.max_length is not None or kind.kind != "string" or kind.pattern or kind.values
+                longest = max(longest, (kind.max_length or 0) if limited else _LONGEST_TEXT)
+    return longest

@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.delta import REJECTED
-from core.verdict import Reason
 from serving.http.broadcast import Broadcast
 from serving.http.event_stream import EventStream
 from serving.log_ends import LogEnds
@@ -72,11 +71,14 @@ class RequestMetrics:
 class LiveMetrics(Collector):
     """What the ticker and the stream do, and what the answer says, asked at each scrape."""
 
-    def __init__(self, ticker: Ticker, broadcast: Broadcast, ends: LogEnds, foreign: Callable[[], int]) -> None:
-        """`foreign`: how many records of somebody else the last reading of dead letters left out."""
+    def __init__(
+        self, ticker: Ticker, broadcast: Broadcast, ends: LogEnds, reasons: Iterable[str], foreign: Callable[[], int]
+    ) -> None:
+        """`reasons`: why records may be rejected. `foreign`: how many records of somebody else the last reading of dead letters left out."""
         self._ticker = ticker
         self._broadcast = broadcast
         self._ends = ends
+        self._reasons = tuple(reasons)
         self._foreign = foreign
 
     def collect(self) -> Iterable[Metric]:
@@ -105,8 +107,8 @@ class LiveMetrics(Collector):
         if (answer := tick.answer) is not None:
             for source, end in (self._ends.newest() or {}).items():
                 lag.add_metric([source.topic, str(source.partition)], max(0, end - answer.vector.get(source, 0)))
-            for reason in Reason:
-                letters.add_metric([reason.value], answer.counters.get(REJECTED + reason, 0))
+            for reason in self._reasons:
+                letters.add_metric([reason], answer.counters.get(REJECTED + reason, 0))
         yield from (lag, letters)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-Dimension = Literal["all", "campaign", "product", "country"]
-Ranked = Literal["campaign", "product", "country"]
-Measure = Literal["clicks", "sales", "units", "revenue_cents"]
+from core.declaration.pipeline import Pipeline
+
 Count = Annotated[int, Field(ge=0)]
 Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T23:59:00.000Z"])]
-Offsets = Annotated[dict[str, int], Field(examples=[{"clicks:0": 1200, "sales:0": 87}])]
+Offsets = Annotated[dict[str, int], Field(examples=[{"events:0": 1200, "events:1": 87}])]
 
 
 class CutPlace(BaseModel):
@@ -58,27 +57,6 @@ class Answered(BaseModel):
     provenance: ProvenanceModel
 
 
-class Measures(BaseModel):
-    """Counts; money in integer cents."""
-
-    clicks: int = Field(examples=[3_510])
-    sales: int = Field(examples=[263])
-    units: int = Field(examples=[401])
-    revenue_cents: int = Field(examples=[1_881_400])
-
-
-class ValueMeasures(Measures):
-    """The measures of one value of a dimension."""
-
-    value: str = Field(examples=["spring"])
-
-
-class Point(Measures):
-    """The measures of one step of time."""
-
-    time: Time = Field(description="Where the step begins, RFC 3339, UTC.")
-
-
 class Quality(BaseModel):
     """What became of all records."""
 
@@ -86,36 +64,6 @@ class Quality(BaseModel):
     rejected: dict[str, int] = Field(description="Rejected records by reason.", examples=[{"not_json": 3}])
     duplicates: Count = Field(examples=[98])
     late: Count = Field(description="Accepted events that were older than the watermark.", examples=[61])
-
-
-class Totals(Answered):
-    """Sums over all minutes."""
-
-    dimension: Dimension
-    totals: Measures
-    values: list[ValueMeasures] = Field(description="By value, the largest first; empty for the dimension `all`.")
-    quality: Quality
-
-
-class Series(Answered):
-    """Measures over time."""
-
-    dimension: Dimension
-    value: str = Field(examples=["espresso-cup"])
-    start: Time
-    end: Time
-    step: int = Field(description="Minutes from one point to the next.", examples=[1])
-    points: list[Point] = Field(description="One for each step from `start` on, those without events included.")
-
-
-class Top(Answered):
-    """The largest values of a dimension."""
-
-    dimension: Ranked
-    measure: Measure
-    start: Time | None = Field(description="Null: everything that the views have.")
-    end: Time | None
-    values: list[ValueMeasures] = Field(description="The largest first; at equal measures in the order of names.")
 
 
 class DistinctUsers(Answered):
@@ -170,7 +118,7 @@ class DeadLetterModel(BaseModel):
 
     model_config = ConfigDict(title="DeadLetter")
 
-    topic: str = Field(examples=["clicks"])
+    topic: str = Field(examples=["events"])
     partition: int = Field(examples=[3])
     offset: int = Field(examples=[1_204])
     appended: Time
@@ -187,3 +135,90 @@ class DeadLetters(BaseModel):
     foreign: Count = Field(
         description="Records of somebody else on the topic that were left out while reading these.", examples=[0]
     )
+
+
+#: Examples of sums, one after the other.
+_SUMS: Final = (3_510, 263, 401, 1_881_400)
+
+
+class Models(NamedTuple):
+    """The answers that name dimensions and measures, and the allowed values of the parameters that do."""
+
+    dimension: Any
+    ranked: Any
+    measure: Any
+    totals: type[BaseModel]
+    series: type[BaseModel]
+    top: type[BaseModel]
+
+
+def models_of(pipeline: Pipeline) -> Models:
+    """Those of one pipeline."""
+    dimension = _one_of(pipeline.dimension_names)
+    ranked = _one_of(tuple(pipeline.dimensions) or pipeline.dimension_names)
+    measure = _one_of(tuple(pipeline.measures))
+    sums: dict[str, Any] = {
+        name: (int, Field(examples=[_SUMS[place % len(_SUMS)]])) for place, name in enumerate(pipeline.measures)
+    }
+    measures = create_model(
+        "Measures",
+        __config__=ConfigDict(protected_namespaces=()),
+        __doc__="Counts; money in integer cents.",
+        __module__=__name__,
+        **sums,
+    )
+    values = create_model(
+        "ValueMeasures",
+        __base__=measures,
+        __doc__="The measures of one value of a dimension.",
+        __module__=__name__,
+        value=(str, Field(examples=["spring"])),
+    )
+    point = create_model(
+        "Point",
+        __base__=measures,
+        __doc__="The measures of one step of time.",
+        __module__=__name__,
+        time=(Time, Field(description="Where the step begins, RFC 3339, UTC.")),
+    )
+    totals = create_model(
+        "Totals",
+        __base__=Answered,
+        __doc__="Sums over all minutes.",
+        __module__=__name__,
+        dimension=(dimension, ...),
+        totals=(measures, ...),
+        values=(list[values], Field(description="By value, the largest first; empty for the dimension `all`.")),  # type: ignore[valid-type]
+        quality=(Quality, ...),
+    )
+    series = create_model(
+        "Series",
+        __base__=Answered,
+        __doc__="Measures over time.",
+        __module__=__name__,
+        dimension=(dimension, ...),
+        value=(str, Field(examples=["espresso-cup"])),
+        start=(Time, ...),
+        end=(Time, ...),
+        step=(int, Field(description="Minutes from one point to the next.", examples=[1])),
+        points=(
+            list[point],  # type: ignore[valid-type]
+            Field(description="One for each step from `start` on, those without events included."),
+        ),
+    )
+    top = create_model(
+        "Top",
+        __base__=Answered,
+        __doc__="The largest values of a dimension.",
+        __module__=__name__,
+        dimension=(ranked, ...),
+        measure=(measure, ...),
+        start=(Time | None, Field(description="Null: everything that the views have.")),
+        end=(Time | None, ...),
+        values=(list[values], Field(description="The largest first; at equal measures in the order of names.")),  # type: ignore[valid-type]
+    )
+    return Models(dimension, ranked, measure, totals, series, top)
+
+
+def _one_of(names: tuple[str, ...]) -> Any:
+    return Literal.__getitem__(names)

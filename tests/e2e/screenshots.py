@@ -40,7 +40,7 @@ def shoot(browser: Browser, mode: str, seconds: float) -> None:
             with browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}) as context:
                 page = context.new_page()
                 page.goto(f"{address}/")
-                expect(page.locator("#clicks")).to_have_text(re.compile(r"\d"), timeout=60_000)
+                expect(page.locator("#total-clicks")).to_have_text(re.compile(r"\d"), timeout=60_000)
                 page.wait_for_timeout(seconds * 1000)
                 if row.job_versions:
                     done = run(settings, "replay", "start", "--as", "v2", "--logic", "price-only")

@@ -30,6 +30,7 @@ from tests.support.busy import allowed
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 from tests.support.product import answers, started
 from tests.support.servers import free_port
+from tests.support.shop import cell_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -109,7 +110,7 @@ def world_of(path: Path, mode: str = "lambda") -> Iterator[tuple[ApiWorld, str]]
 def more(world: ApiWorld, old: int, new: int, **cells: Cell) -> None:
     """Further events in the speed view, up to offset `new`."""
     clicks = new - old
-    delta = delta_of({(CUT, NOW_MINUTE): {ALL: Cell(clicks), **{("campaign", k): c for k, c in cells.items()}}})
+    delta = delta_of({(CUT, NOW_MINUTE): {ALL: cell_of(clicks), **{("campaign", k): c for k, c in cells.items()}}})
     moved = {"newest_ms": NOW_MS, "appended_ms": NOW_MS}
     step = Step([Move(CLICKS_0, at(old, CUT, **moved), at(new, CUT, **moved))], delta)
     world.apply(step)
@@ -118,15 +119,15 @@ def more(world: ApiWorld, old: int, new: int, **cells: Cell) -> None:
 
 def test_counts_move_and_each_number_is_the_answers(browser: Browser, tmp_path: Path) -> None:
     with world_of(tmp_path) as (world, address), opened(browser, address) as (page, _):
-        expect(page.locator("#clicks")).to_have_text("10")
-        expect(page.locator("#sales")).to_have_text("2")
-        expect(page.locator("#revenue")).to_have_text("4.00")
+        expect(page.locator("#total-clicks")).to_have_text("10")
+        expect(page.locator("#total-sales")).to_have_text("2")
+        expect(page.locator("#total-revenue_cents")).to_have_text("4.00")
         expect(page.locator("#where")).to_contain_text("batch view v1 covers 83 %")
         expect(page.locator("#chart-summary")).to_contain_text(
             "10 clicks in the last 5 minutes: 8 from the batch view, 2 from"
         )
         more(world, 13, 1013)
-        expect(page.locator("#clicks")).to_have_text("1,010")
+        expect(page.locator("#total-clicks")).to_have_text("1,010")
         expect(page.locator("#connection")).to_have_text("live")
         expect(page.locator("#top-campaign tbody tr").first).to_contain_text("spring")
         expect(page.locator("#versions tbody tr")).to_have_count(1)
@@ -139,7 +140,7 @@ def test_the_cut_moves_over_the_chart(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("#chart canvas")).to_be_visible()
         before = page.locator("#chart-summary").inner_text()
         assert "the cut is at" in before
-        world.batch.publish(CUT + 10, {CLICKS_0: 13}, {NOW_MINUTE: {ALL: Cell(10, 2, 3, 400)}}, {})
+        world.batch.publish(CUT + 10, {CLICKS_0: 13}, {NOW_MINUTE: {ALL: cell_of(10, 2, 3, 400)}}, {})
         world.tick()
         expect(page.locator("#chart-summary")).not_to_have_text(before)
         expect(page.locator("#versions tbody tr").first).to_contain_text("v2 ←")
@@ -188,7 +189,7 @@ def test_what_is_down_is_seen_and_said(browser: Browser, tmp_path: Path) -> None
         expect(states.filter(has_text="Redis:")).to_contain_text("down", timeout=1000 * allowed(1.5))
         expect(page.locator("#connection")).to_have_text("stale, Redis down")
         expect(faults).to_contain_text("The numbers are the last ones that were known")
-        expect(page.locator("#clicks")).to_have_text("10")
+        expect(page.locator("#total-clicks")).to_have_text("10")
         world.reader.trouble = None
         world.tick()
         expect(page.locator("#connection")).to_have_text("live")
@@ -209,14 +210,14 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(browser: Browser, tm
         expect(page.locator("#faults")).to_contain_text(
             re.compile(r"is lost\. Since .* the page tries again by itself\. To do:")
         )
-        expect(page.locator("#clicks")).to_have_text("10")
+        expect(page.locator("#total-clicks")).to_have_text("10")
     with ApiWorld(tmp_path / "two", batch=False) as world:
         world.count()
         world.ends = {CLICKS_0: 13}
         world.tick()
         with served(world, port):
             expect(page.locator("#connection")).to_have_text("live")
-            expect(page.locator("#clicks")).to_have_text("2")
+            expect(page.locator("#total-clicks")).to_have_text("2")
             expect(page.locator("#faults")).to_contain_text("Nothing is wrong")
             context.__exit__(None, None, None)
 
@@ -224,7 +225,7 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(browser: Browser, tm
 def test_what_an_event_says_is_text_and_never_markup(browser: Browser, tmp_path: Path) -> None:
     with world_of(tmp_path) as (world, address), opened(browser, address) as (page, _):
         page.on("dialog", lambda dialog: pytest.fail(f"a field was run: {dialog.message}"))
-        more(world, 13, 113, **{HOSTILE: Cell(100)})
+        more(world, 13, 113, **{HOSTILE: cell_of(100)})
         expect(page.locator("#top-campaign")).to_contain_text(HOSTILE)
         world.letters.insert(0, FoundLetter(CLICKS_0, 9, NOW_MS, HOSTILE, HOSTILE, HOSTILE.encode()))
         page.get_by_text("Read the newest").click()
@@ -238,7 +239,7 @@ def test_it_reads_on_a_phone_and_in_the_dark(browser: Browser, tmp_path: Path) -
         world_of(tmp_path) as (_, address),
         opened(browser, address, viewport={"width": 360, "height": 740}, color_scheme="dark") as (page, _),
     ):
-        expect(page.locator("#clicks")).to_have_text("10")
+        expect(page.locator("#total-clicks")).to_have_text("10")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert page.locator("#picture").get_attribute("data-shape") == "tall"
         assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(16, 21, 28)"
@@ -283,12 +284,12 @@ def test_more_pages_than_connections_are_all_live_over_one_stream(browser: Brows
         until(lambda: streams(world, address) <= 1, within_s=10, what="one stream for all")
         more(world, 13, 1013)
         for page in pages:
-            expect(page.locator("#clicks")).to_have_text("1,010")
+            expect(page.locator("#total-clicks")).to_have_text("1,010")
         # whoever came first need not stay
         first.close()
         more(world, 1013, 2013)
         for page in pages[1:]:
-            expect(page.locator("#clicks")).to_have_text("2,010")
+            expect(page.locator("#total-clicks")).to_have_text("2,010")
             expect(page.locator("#connection")).to_have_text("live")
 
 
@@ -302,7 +303,7 @@ def test_a_hidden_page_lets_go_and_comes_back(browser: Browser, tmp_path: Path, 
         more(world, 13, 1013)
         page.evaluate(HIDE, False)
         expect(page.locator("#connection")).to_have_text("live")
-        expect(page.locator("#clicks")).to_have_text("1,010")
+        expect(page.locator("#total-clicks")).to_have_text("1,010")
 
 
 def test_many_hidden_pages_alone_leave_room_for_one_that_is_looked_at(browser: Browser, tmp_path: Path) -> None:
@@ -326,10 +327,10 @@ def test_a_frozen_page_starves_nobody_and_wakes_up(browser: Browser, tmp_path: P
         session = first.context.new_cdp_session(first)
         session.send("Page.setWebLifecycleState", {"state": "frozen"})
         more(world, 13, 1013)
-        expect(second.locator("#clicks")).to_have_text("1,010")
+        expect(second.locator("#total-clicks")).to_have_text("1,010")
         expect(second.locator("#connection")).to_have_text("live")
         session.send("Page.setWebLifecycleState", {"state": "active"})
-        expect(first.locator("#clicks")).to_have_text("1,010")
+        expect(first.locator("#total-clicks")).to_have_text("1,010")
         expect(first.locator("#connection")).to_have_text("live")
 
 
@@ -339,7 +340,7 @@ def test_a_page_that_one_comes_back_to_is_live(browser: Browser, tmp_path: Path)
         page.goto(f"{address}docs")
         more(world, 13, 1013)
         page.go_back()
-        expect(page.locator("#clicks")).to_have_text("1,010")
+        expect(page.locator("#total-clicks")).to_have_text("1,010")
         expect(page.locator("#connection")).to_have_text("live")
 
 
@@ -413,8 +414,8 @@ def test_the_whole_product_moves_on_the_page(browser: Browser, tmp_path: Path) -
 
         until(lambda: answers(address), within_s=60, what="the dashboard")
         with opened(browser, f"{address}/") as (page, _):
-            first = until(lambda: number(page, "clicks"), within_s=60, what="clicks")
-            until(lambda: number(page, "clicks") > first + 500, within_s=10, what="clicks to move")
+            first = until(lambda: number(page, "total-clicks"), within_s=60, what="clicks")
+            until(lambda: number(page, "total-clicks") > first + 500, within_s=10, what="clicks to move")
             expect(page.locator("#where")).to_contain_text("cut at", timeout=60_000)
             cut = page.locator("#where").inner_text()
             until(lambda: page.locator("#where").inner_text() != cut, within_s=30, what="the cut to move")

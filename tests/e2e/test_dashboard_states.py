@@ -212,7 +212,7 @@ def test_a_phone_shows_the_first_counts_without_scrolling(browser: Browser) -> N
     with faked(browser, viewport=PHONE) as fake:
         for name in STATES:
             fake.show(board(name))
-            for number in ("clicks", "sales", "revenue"):
+            for number in ("total-clicks", "total-sales", "total-revenue_cents"):
                 box = fake.page.locator(f"#{number}").bounding_box()
                 assert box is not None
                 assert box["y"] + box["height"] <= PHONE["height"], (name, number)

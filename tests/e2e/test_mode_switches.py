@@ -96,7 +96,7 @@ def test_switches_go_on_exact_while_traffic_runs(tmp_path: Path, modes: list[str
             assert verdict.compared_cells > 0
             assert not verdict.differences, (mode, verdict.differences[:5])
             # nothing that the mode before had counted is missing, duplicates beyond a horizon aside
-            total = judged.total.clicks + judged.total.sales
+            total = judged.total[0] + judged.total[1]
             assert total > 0.98 * counted, (mode, total, counted)
             counted, before = total, dict(answer.vector)
         assert stage.notes == []

@@ -21,6 +21,7 @@ from adapters.lake.raw_table import SCHEMA, RawTable
 from batch.archive import Archive, LostRecordsError
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
+from tests.support.shop import SHOP
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -37,7 +38,7 @@ def path(tmp_path):
 
 def produce(access: KafkaAccess, count: int, *sources: PartitionKey) -> dict[PartitionKey, int]:
     """So many numbered records, spread over `sources`; the end of each of them."""
-    sources = sources or tuple(Topics(access).partitions())
+    sources = sources or tuple(Topics(access, SHOP.topics).partitions())
     producer = Producer(access.confluent(linger_ms=5, queue_buffering_max_messages=1_000_000))
     for number in range(count):
         topic, partition = sources[number % len(sources)]
@@ -49,7 +50,7 @@ def produce(access: KafkaAccess, count: int, *sources: PartitionKey) -> dict[Par
 
 def rows(path, source):
     """All rows of a partition: (offset, append time, key, value)."""
-    batches = RawTable(path).scan(source, 0, 10**9)
+    batches = RawTable(path, SHOP.topics).scan(source, 0, 10**9)
     return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
 
 
@@ -73,7 +74,7 @@ def test_it_archives_what_is_in_the_log_and_no_more_than_the_cut(fresh_topics, p
     half = produce(fresh_topics, 5_000)
     ends = produce(fresh_topics, 5_000)
     told = []
-    archive = Archive(fresh_topics, RawTable(path), commit_rows=1_000, progress=told.append)
+    archive = Archive(fresh_topics, RawTable(path, SHOP.topics), commit_rows=1_000, progress=told.append)
     report = archive.run(half)
     assert report.records == 5_000
     assert report.positions == half
@@ -93,7 +94,7 @@ def test_archivers_at_once_archive_each_record_once(fresh_topics, path):
     together = threading.Barrier(3)
 
     def archive(_):
-        table = RawTable(path)
+        table = RawTable(path, SHOP.topics)
         together.wait()
         return Archive(fresh_topics, table, commit_rows=1_000).run(ends)
 
@@ -113,7 +114,7 @@ def test_control_records_and_aborted_ones_are_no_rows_and_no_obstacle(fresh_topi
             producer.produce(CLICKS.topic, b"v", partition=CLICKS.partition)
         producer.flush(10)
         end(10)
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     # three records and a marker, twice
     assert Archive(fresh_topics, table).run({CLICKS: 8}).records == 3
     assert table.positions() == {CLICKS: 8}
@@ -131,14 +132,14 @@ def test_control_records_and_aborted_ones_are_no_rows_and_no_obstacle(fresh_topi
 def test_the_first_archive_begins_where_the_log_does(fresh_topics, path):
     ends = produce(fresh_topics, 100, CLICKS)
     delete_below(fresh_topics, CLICKS, 40)
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     assert Archive(fresh_topics, table).run(ends).records == 60
     assert (table.firsts(), table.lost()) == ({CLICKS: 40}, {})
 
 
 def test_what_retention_took_is_an_error_until_it_is_accepted(fresh_topics, path):
     produce(fresh_topics, 100, CLICKS)
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     Archive(fresh_topics, table).run({CLICKS: 30})
     delete_below(fresh_topics, CLICKS, 70)
     with pytest.raises(LostRecordsError, match=r"clicks:1 offsets 30 to 69 \(40\); .*--accept-loss"):
@@ -156,7 +157,7 @@ def test_what_retention_took_is_an_error_until_it_is_accepted(fresh_topics, path
 
 def test_retention_may_pass_while_it_reads(fresh_topics, path, monkeypatch):
     produce(fresh_topics, 100, CLICKS)
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     Archive(fresh_topics, table).run({CLICKS: 30})
     begin, deleted = RawReader.begin, []
 
@@ -176,21 +177,21 @@ def test_retention_may_pass_while_it_reads(fresh_topics, path, monkeypatch):
 
 def test_topics_made_anew_are_refused_however_long_they_are(fresh_topics, path):
     produce(fresh_topics, 10, CLICKS)
-    Archive(fresh_topics, RawTable(path)).run({CLICKS: 10})
+    Archive(fresh_topics, RawTable(path, SHOP.topics)).run({CLICKS: 10})
     admin = AdminClient(fresh_topics.confluent())
     for future in admin.delete_topics([CLICKS.topic]).values():
         future.result(10)
-    topics = Topics(fresh_topics)
+    topics = Topics(fresh_topics, SHOP.topics)
     until(lambda: CLICKS.topic not in topics.states(), within_s=10, what="the topic to go")
     topics.ensure(partitions=4, retention_ms=-1)
     produce(fresh_topics, 50, CLICKS)
     with pytest.raises(ConfigurationError, match="the topic clicks was deleted and made anew"):
-        Archive(fresh_topics, RawTable(path)).run({CLICKS: 50})
-    assert RawTable(path).positions() == {CLICKS: 10}
+        Archive(fresh_topics, RawTable(path, SHOP.topics)).run({CLICKS: 50})
+    assert RawTable(path, SHOP.topics).positions() == {CLICKS: 10}
 
 
 def test_a_log_that_ends_before_the_archive_is_refused(fresh_topics, path):
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     table.append(SCHEMA.empty_table(), {CLICKS: (0, 50)})
     produce(fresh_topics, 10, CLICKS)
     with pytest.raises(ConfigurationError, match="the log of clicks:1 ends at 10, the archive counted to 50"):
@@ -198,9 +199,9 @@ def test_a_log_that_ends_before_the_archive_is_refused(fresh_topics, path):
 
 
 def test_a_cut_divides_the_log_by_epochs_while_it_grows(fresh_topics):
-    sources = Topics(fresh_topics).partitions()
-    close = CutFinder(fresh_topics, epoch_ms=5, margin_ms=0)
-    safe = CutFinder(fresh_topics, epoch_ms=5, margin_ms=1_000)
+    sources = Topics(fresh_topics, SHOP.topics).partitions()
+    close = CutFinder(fresh_topics, SHOP.topics, epoch_ms=5, margin_ms=0)
+    safe = CutFinder(fresh_topics, SHOP.topics, epoch_ms=5, margin_ms=1_000)
     stop = threading.Event()
 
     def keep_producing():
@@ -246,7 +247,7 @@ def test_a_cut_divides_the_log_by_epochs_while_it_grows(fresh_topics):
 
 
 def test_a_cut_does_not_stop_at_an_open_transaction(fresh_topics):
-    finder = CutFinder(fresh_topics, epoch_ms=1, margin_ms=0)
+    finder = CutFinder(fresh_topics, SHOP.topics, epoch_ms=1, margin_ms=0)
     producer = Producer(fresh_topics.confluent(transactional_id="cut-test"))
     producer.init_transactions(10)
     producer.begin_transaction()
@@ -263,7 +264,7 @@ def test_a_cut_does_not_stop_at_an_open_transaction(fresh_topics):
 
 def test_where_kafka_is_away_no_cut_is_found(monkeypatch):
     monkeypatch.setattr("adapters.kafka.cut.TIMEOUT_S", 1.0)
-    finder = CutFinder(KafkaAccess("127.0.0.1:1"), epoch_ms=1000, margin_ms=0)
+    finder = CutFinder(KafkaAccess("127.0.0.1:1"), SHOP.topics, epoch_ms=1000, margin_ms=0)
     with pytest.raises(UnavailableError, match="Kafka"):
         finder.find(lambda: [CLICKS])
     finder.close()
@@ -290,7 +291,7 @@ def test_kills_at_any_point_leave_each_record_once(fresh_topics, path):
         child.wait()
         child.stdout.close()
     assert killed == KILLS
-    table = RawTable(path)
+    table = RawTable(path, SHOP.topics)
     at_work = table.positions()
     assert 0 < sum(at_work.values()) < sum(ends.values())
     Archive(fresh_topics, table).run(ends)

@@ -21,6 +21,7 @@ from modes.settings import Settings, environment
 from modes.verdict import judge
 from modes.wiring.lake import raw_table, view_store
 from tests.support.product import run, supervised
+from tests.support.shop import SHOP
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -96,6 +97,6 @@ def test_a_batch_process_killed_at_any_point_does_no_harm(settings, say):
     assert verdict.accuracy == 1.0
     counters = store.current().counters
     rejected = sum(number for name, number in counters.items() if name.startswith(REJECTED))
-    assert len(read_dead_letters(settings.access).found) == rejected > 0
+    assert len(read_dead_letters(settings.access, SHOP).found) == rejected > 0
     say(f"{KILLS} kills, FOURFOLD_CHAOS_SEED={SEED}: {assert_whole(settings):,} rows, versions {seen}")
     assert len(set(seen)) >= KILLS // 2

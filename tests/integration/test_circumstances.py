@@ -12,9 +12,11 @@ from redis import Redis
 from adapters.embedded.servers import EmbeddedServers
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics
-from core.events import DEAD_LETTERS, REPAIRS, TOPICS
+from core.events import DEAD_LETTERS, REPAIRS
 from modes.settings import Settings
 from tests.support.product import assert_exact, caught_up, produce, run, snapshot, worker
+from tests.support.shop import SHOP
+from tests.support.shop_events import TOPICS
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -33,7 +35,7 @@ def settings(own_servers: EmbeddedServers, tmp_path) -> Settings:
     assert addresses is not None
     access = KafkaAccess(addresses.kafka)
     _delete_topics(access)
-    Topics(access).ensure(partitions=4, retention_ms=-1)
+    Topics(access, SHOP.topics).ensure(partitions=4, retention_ms=-1)
     name = f"t{uuid.uuid4().hex[:8]}"
     return Settings(
         mode="streaming",
@@ -160,7 +162,7 @@ def test_topics_made_anew_under_a_worker_end_it_with_one_line(settings):
         produce(settings, 1, 500)
         caught_up(settings)
         _delete_topics(settings.access)
-        Topics(settings.access).ensure(partitions=4, retention_ms=-1)
+        Topics(settings.access, SHOP.topics).ensure(partitions=4, retention_ms=-1)
 
         def gave_up() -> bool:
             supervisor.tick()
@@ -176,7 +178,7 @@ def test_topics_made_anew_before_a_worker_starts_are_refused(settings):
         produce(settings, 1, 300)
         caught_up(settings)
     _delete_topics(settings.access)
-    Topics(settings.access).ensure(partitions=4, retention_ms=-1)
+    Topics(settings.access, SHOP.topics).ensure(partitions=4, retention_ms=-1)
     done = run(settings, "process")
     assert done.returncode == 2
     assert "counts a log that is gone" in done.stderr

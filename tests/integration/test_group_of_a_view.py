@@ -18,6 +18,7 @@ from modes.settings import Settings
 from modes.wiring.speed import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
 from tests.support.servers import free_port
+from tests.support.shop import SHOP
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +37,7 @@ def view() -> str:
 def begin(servers, view: str, token: str) -> None:
     async def work() -> None:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            await GroupedSink(connection, view, token).begin(Rules(), "log")
+            await GroupedSink(connection, view, SHOP, token).begin(Rules(), "log")
 
     asyncio.run(work())
 

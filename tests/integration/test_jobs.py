@@ -15,11 +15,11 @@ from adapters.speed.jobs import JobBook, RedisJobs
 from adapters.speed.port import Job, Move, Outcome, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
-from core.cells import Cell
 from core.errors import ConfigurationError, UnavailableError
 from core.rules import Rules
 from tests.support.events import CLICKS_0, at, delta_of
 from tests.support.servers import free_port
+from tests.support.shop import SHOP, cell_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.versions]
 
@@ -42,7 +42,7 @@ def applied(servers, view: str, *steps: Step) -> list[Outcome]:
 
     async def work() -> list[Outcome]:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            sink = RedisSink(connection, view)
+            sink = RedisSink(connection, view, SHOP)
             return [await sink.apply(step) for step in steps]
 
     return asyncio.run(work())
@@ -51,7 +51,7 @@ def applied(servers, view: str, *steps: Step) -> list[Outcome]:
 def begun(servers, view: str) -> None:
     async def work() -> None:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            await RedisSink(connection, view).begin(Rules(), "log")
+            await RedisSink(connection, view, SHOP).begin(Rules(), "log")
 
     asyncio.run(work())
 
@@ -59,7 +59,7 @@ def begun(servers, view: str) -> None:
 def step(old: str, new: int, epoch: int = 0) -> Step:
     return Step(
         [Move(CLICKS_0, old, at(new, epoch))],
-        delta_of({(epoch, 5): {("all", ""): Cell(clicks=1)}}, users={(epoch, 5): ["u"]}),
+        delta_of({(epoch, 5): {("all", ""): cell_of(clicks=1)}}, users={(epoch, 5): ["u"]}),
     )
 
 
@@ -128,7 +128,7 @@ def test_a_name_that_was_retired_may_be_used_again_from_nothing(jobs, servers, c
     begun(servers, jobs.view("v2"))
     assert jobs.positions("v2") == {}
     assert applied(servers, jobs.view("v2"), step("", 1)) == [Outcome.APPLIED]
-    assert RedisReader(client, jobs.view("v2")).read().totals == {("all", ""): Cell(clicks=1)}
+    assert RedisReader(client, jobs.view("v2"), SHOP).read().totals == {("all", ""): cell_of(clicks=1)}
 
 
 def test_a_removal_that_was_killed_is_ended_by_another_one(jobs, servers, client, monkeypatch):

@@ -29,6 +29,7 @@ from batch.archive import Archive
 from core.contract import UNSTAMPED_MS
 from core.errors import ConfigurationError
 from core.position import PartitionKey
+from tests.support.shop import SHOP
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -57,7 +58,7 @@ def remake(access: KafkaAccess, **config: str) -> None:
     admin = AdminClient(access.confluent())
     for future in admin.delete_topics([CLICKS.topic]).values():
         future.result(10)
-    topics = Topics(access)
+    topics = Topics(access, SHOP.topics)
     until(lambda: CLICKS.topic not in topics.names(), within_s=15, what="the topic to go")
     for future in admin.create_topics([NewTopic(CLICKS.topic, 4, 1, config=config)]).values():
         future.result(10)
@@ -101,18 +102,18 @@ def test_another_log_is_refused_however_long_it_has_grown(fresh_topics, continui
 
 def test_an_archive_knows_the_log_that_it_is_of(fresh_topics, tmp_path):
     send(fresh_topics, 50)
-    table = RawTable(tmp_path / "raw")
+    table = RawTable(tmp_path / "raw", SHOP.topics)
     Archive(fresh_topics, table).run({CLICKS: 40})
     place = mark_of(fresh_topics, 39)
     assert table.marks() == {CLICKS: (place.last, place.append_ms)}
-    Archive(fresh_topics, RawTable(tmp_path / "raw")).run({CLICKS: 50})
+    Archive(fresh_topics, RawTable(tmp_path / "raw", SHOP.topics)).run({CLICKS: 50})
     # as where Kafka's data were put back and have grown: the same topic, other records
     table.append(table_of(50, 1_000), {CLICKS: (50, 51)})
     send(fresh_topics, 50)
     with pytest.raises(
         ConfigurationError, match=r"another record at offset 50 than the archive counted.*FOURFOLD_LAKE"
     ):
-        Archive(fresh_topics, RawTable(tmp_path / "raw")).run({CLICKS: 100})
+        Archive(fresh_topics, RawTable(tmp_path / "raw", SHOP.topics)).run({CLICKS: 100})
 
 
 def table_of(offset: int, append_ms: int):
@@ -151,7 +152,7 @@ def test_stamps_of_producers_hold_no_cut_and_are_no_append_times(fresh_topics, s
             lambda: [piece.rows for piece in raw.read(0.1) if len(piece.rows)] or None, within_s=10, what="rows"
         )
     assert rows[0]["append_ms"].to_pylist() == [entry.append_ms for entry in found]
-    finder = CutFinder(fresh_topics, epoch_ms=1, margin_ms=0)
+    finder = CutFinder(fresh_topics, SHOP.topics, epoch_ms=1, margin_ms=0)
     # behind everything, at the first stamped record, and before it
     assert finder.at(stamped[-1].append_ms + 1, [CLICKS]).vector == {CLICKS: found[-1].offset + 1}
     assert finder.at(stamped[0].append_ms, [CLICKS]).vector == {CLICKS: stamped[0].offset}

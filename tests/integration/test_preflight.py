@@ -22,6 +22,7 @@ from tests.support.brokers import Brokers
 from tests.support.busy import allowed
 from tests.support.product import run
 from tests.support.servers import free_port
+from tests.support.shop import SHOP
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers]
@@ -124,7 +125,7 @@ def test_a_certificate_of_another_authority_is_told(broker: Brokers, certificate
 
 
 def test_rights_that_are_missing_are_told(broker: Brokers, certificate: Path) -> None:
-    topics = Topics(access(broker.address(1, "SASL_PLAINTEXT"), "SASL_PLAINTEXT", certificate))
+    topics = Topics(access(broker.address(1, "SASL_PLAINTEXT"), "SASL_PLAINTEXT", certificate), SHOP.topics)
     with pytest.raises(ConfigurationError, match=r"kafka-acls\.sh"):
         topics.ensure(partitions=1, retention_ms=-1)
 
@@ -134,12 +135,12 @@ def test_more_replicas_than_brokers_are_told(broker: Brokers) -> None:
     with pytest.raises(
         ConfigurationError, match=r"FOURFOLD_REPLICATION is 3 .* has 1 broker: set FOURFOLD_REPLICATION=1"
     ):
-        Topics(KafkaAccess(broker.address(1))).ensure(partitions=1, retention_ms=-1, replication=3)
+        Topics(KafkaAccess(broker.address(1)), SHOP.topics).ensure(partitions=1, retention_ms=-1, replication=3)
     assert time.monotonic() - began < allowed(COMMAND_LIMIT_S)
 
 
 def test_a_topic_that_can_take_no_record_is_told(broker: Brokers) -> None:
-    topics = Topics(KafkaAccess(broker.address(1)))
+    topics = Topics(KafkaAccess(broker.address(1)), SHOP.topics)
     topics.ensure(partitions=1, retention_ms=-1)
 
     admin = broker.admin()
@@ -168,7 +169,7 @@ def test_a_topic_that_can_take_no_record_is_told(broker: Brokers) -> None:
 def test_a_dead_address_before_a_good_one_is_no_trouble(broker: Brokers) -> None:
     both = KafkaAccess(f"127.0.0.1:{free_port()},{broker.address(1)}")
     assert preflight(both) == []
-    assert Topics(both).names() is not None
+    assert Topics(both, SHOP.topics).names() is not None
 
 
 def test_nothing_at_the_address_is_waited_for_by_others() -> None:
@@ -177,7 +178,7 @@ def test_nothing_at_the_address_is_waited_for_by_others() -> None:
     assert preflight(away) == []
     assert time.monotonic() - began < 1
     with pytest.raises(UnavailableError, match=away.bootstrap):
-        Topics(away).names()
+        Topics(away, SHOP.topics).names()
 
 
 def test_a_host_name_that_nobody_knows_is_told() -> None:

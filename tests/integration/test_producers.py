@@ -13,14 +13,15 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicP
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from core.events import CLICKS, CONTENT_TYPE, SALES
-from core.truth import HEADER, Claim, decode
+from core.truth import HEADER
 from producers.dirt import DirtShares
 from producers.emitter import Emitter
 from producers.pacer import Pacer
 from producers.record import Record
 from producers.role import run
 from producers.stream import ShopStream
+from tests.support.shop import Claim, decode
+from tests.support.shop_events import CLICKS, CONTENT_TYPE, SALES
 
 pytestmark = pytest.mark.integration
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis as AsyncRedis
 from adapters.speed.port import Move, Outcome, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
-from core.cells import Cell
 from core.position import PartitionKey, Position
 from tests.support.events import delta_of
 from tests.support.servers import Servers
+from tests.support.shop import SHOP, cell_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.versions]
 
@@ -23,14 +23,14 @@ SOURCE = PartitionKey("clicks", 0)
 
 
 def step(minute: int, old: str, position: Position) -> Step:
-    delta = delta_of({(minute, minute): {("all", ""): Cell(1)}}, users={(minute, minute): ["u"]})
+    delta = delta_of({(minute, minute): {("all", ""): cell_of(1)}}, users={(minute, minute): ["u"]})
     delta.count(minute, "accepted")
     return Step([Move(SOURCE, old, position.encode())], delta)
 
 
 def apply(servers: Servers, namespace: str, wanted: Step) -> None:
     async def once() -> Outcome:
-        sink = RedisSink(AsyncRedis.from_url(servers.redis), namespace)
+        sink = RedisSink(AsyncRedis.from_url(servers.redis), namespace, SHOP)
         try:
             return await sink.apply(wanted)
         finally:
@@ -41,7 +41,7 @@ def apply(servers: Servers, namespace: str, wanted: Step) -> None:
 
 def test_a_view_that_was_emptied_and_begun_again_is_read_anew(servers: Servers, redis_client: Redis) -> None:
     namespace = f"t{uuid.uuid4().hex[:8]}"
-    reader = RedisReader(redis_client, namespace)
+    reader = RedisReader(redis_client, namespace, SHOP)
     apply(servers, namespace, step(1, "", Position(next=1)))
     assert {key.minute for key in reader.read().merged()} == {1}
     # no read between the loss and the first step after it: the change numbers have gone on
@@ -49,6 +49,6 @@ def test_a_view_that_was_emptied_and_begun_again_is_read_anew(servers: Servers, 
     apply(servers, namespace, step(2, "", Position(next=1)))
     snapshot = reader.read()
     assert {key.minute for key in snapshot.merged()} == {2}
-    assert snapshot.totals["all", ""] == Cell(clicks=1)
-    assert set(snapshot.totals.values()) == {Cell(clicks=1)}
+    assert snapshot.totals["all", ""] == cell_of(clicks=1)
+    assert set(snapshot.totals.values()) == {cell_of(clicks=1)}
     assert snapshot.counters == {"accepted": 1}

@@ -22,7 +22,7 @@ from producers.dirt import DirtShares
 from producers.redriver import redrive
 from producers.repair_rules import EXAMPLE
 from tests.support.product import assert_exact, caught_up, command, produce, snapshot, worker
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, SHOP
 
 pytestmark = pytest.mark.integration
 
@@ -79,7 +79,7 @@ def fourfold(settings: Settings, *arguments: str) -> dict[str, object]:
 def redriven(access: KafkaAccess) -> Counter[str]:
     """How often each original went back, as the log has it."""
     found: Counter[str] = Counter()
-    with LogReader(access, Topics(access).partitions()) as reader:
+    with LogReader(access, Topics(access, SHOP.topics).partitions()) as reader:
         for entry in reader.read_to_end():
             found.update(text.decode() for name, text in entry.headers if name == REFERENCE)
     return found
@@ -147,7 +147,7 @@ def test_kills_and_rivals_send_none_twice_and_lose_none(dirty: Settings) -> None
         with child(number, moment) as victim:
             victim.communicate(timeout=60)
         assert victim.returncode == -9
-        assert len(read_repairs(access).redriven) == known
+        assert len(read_repairs(access, SHOP.topics).redriven) == known
     # what went after the beginning of a stranger's transaction cannot be read until that ends
     stranger = Producer(access.confluent(transactional_id="stranger"))
     stranger.init_transactions(30)

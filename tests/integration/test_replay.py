@@ -33,6 +33,7 @@ from tests.support.chaos import SOURCES, Stage
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
 from tests.support.product import command, run
+from tests.support.shop import CLAIMS
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
@@ -74,10 +75,10 @@ class PriceOnlyAudit(Audit):
     def _take(self, entry: Entry) -> None:
         headers = []
         for name, value in entry.headers:
-            claim = truth.decode(value) if name == truth.HEADER else None
+            claim = CLAIMS.decode(value) if name == truth.HEADER else None
             if claim is not None and claim.units:
                 wrong = msgspec.structs.replace(claim, revenue_cents=claim.revenue_cents // claim.units)
-                headers.append((name, truth.encode(wrong)))
+                headers.append((name, CLAIMS.encode(wrong)))
             else:
                 headers.append((name, value))
         super()._take(entry._replace(headers=headers))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 
-from core.events import TOPICS
 from modes.settings import Settings
 from modes.wiring.speed import consumer_group, group_token
 from tests.support.product import assert_exact, caught_up, produce, worker
+from tests.support.shop_events import TOPICS
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration

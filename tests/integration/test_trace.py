@@ -7,7 +7,6 @@ import threading
 import pytest
 from confluent_kafka import Producer
 
-from core.cells import Cell
 from modes.catalogue import ENGINES
 from modes.day import day
 from modes.roles import batch as batch_role
@@ -21,6 +20,7 @@ from producers.record import CLICK, Record
 from serving.trace import Verdict
 from tests.support.events import as_bytes, click
 from tests.support.product import caught_up, worker
+from tests.support.shop import cell_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -62,7 +62,7 @@ def test_an_event_from_the_archive_to_the_log(settings: Settings) -> None:
     assert found is not None
     one, broken, again = found.occurrences
     assert (one.verdict, one.counted_by.view) == (Verdict.ACCEPTED, "batch")
-    assert set(one.cells.values()) == {Cell(clicks=1)}
+    assert set(one.cells.values()) == {cell_of(clicks=1)}
     assert (broken.verdict, broken.by_id) == (Verdict.REJECTED, False)
     # appended after the cut, and beyond the horizon of this mode
     assert (again.verdict, again.first, again.counted_by.view) == (Verdict.DUPLICATE, one.place, "speed")

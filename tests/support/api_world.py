@@ -18,7 +18,6 @@ from adapters.kafka.dead_letters import FoundLetter, Letters
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
 from adapters.speed.port import Move, Outcome, Snapshot, Step
-from core.cells import Cell
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from core.rules import Rules
@@ -33,6 +32,7 @@ from serving.ticker import Ticker
 from serving.user_counts import UserCounts
 from tests.support.batch_views import Publisher
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
+from tests.support.shop import SHOP, cell_of
 
 ALL = ("all", "")
 SPRING, SUMMER = ("campaign", "spring"), ("campaign", "summer")
@@ -67,8 +67,8 @@ class ApiWorld:
         self.speed = MemoryStore()
         self.reader = Away(self.speed)
         self.batch = Publisher(path, Rules())
-        views = BatchViews(self.batch.store) if batch else None
-        self.merge = Merge(self.reader, views)
+        views = BatchViews(self.batch.store, SHOP) if batch else None
+        self.merge = Merge(self.reader, views, SHOP)
         self.ticker = Ticker(self.merge, clock=lambda: self.clock)
         self.log_ends = LogEnds(lambda: self.ends, clock=lambda: self.clock)
         self.users = UserCounts(self.merge, clock=lambda: self.clock)
@@ -81,6 +81,7 @@ class ApiWorld:
             self.log_ends,
             self.users,
             self.provenance,
+            SHOP,
             self.registry,
             self.batch.store if batch else None,
             self.trace,
@@ -102,6 +103,7 @@ class ApiWorld:
         row = MODES[mode]
         settings = BoardSettings(
             row.as_json(),
+            SHOP,
             60.0,
             self.batch.store if row.archive else None,
             (lambda: self.jobs) if row.job_versions else None,
@@ -129,11 +131,11 @@ class ApiWorld:
             {CLICKS_0: 11},
             {
                 NOW_MINUTE - 1: {
-                    ALL: Cell(8, 2, 3, 400),
-                    SPRING: Cell(7, 2, 3, 400),
-                    SUMMER: Cell(1),
-                    CUP: Cell(2, 2, 3, 400),
-                    POT: Cell(6),
+                    ALL: cell_of(8, 2, 3, 400),
+                    SPRING: cell_of(7, 2, 3, 400),
+                    SUMMER: cell_of(1),
+                    CUP: cell_of(2, 2, 3, 400),
+                    POT: cell_of(6),
                 }
             },
             {NOW_MINUTE - 1: ["ann", "bob"]},
@@ -144,7 +146,7 @@ class ApiWorld:
     def count(self, old: str = "", new: str = at(13, CUT, newest_ms=NOW_MS, appended_ms=NOW_MS)) -> None:
         """Two events of now in the speed view."""
         delta = delta_of(
-            {(CUT, NOW_MINUTE): {ALL: Cell(2), SUMMER: Cell(2), POT: Cell(2)}},
+            {(CUT, NOW_MINUTE): {ALL: cell_of(2), SUMMER: cell_of(2), POT: cell_of(2)}},
             users={(CUT, NOW_MINUTE): ["bob", "cid"]},
             quality={CUT: {"accepted": 2, "late": 1}},
         )

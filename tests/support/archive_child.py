@@ -10,13 +10,14 @@ from adapters.kafka.access import KafkaAccess
 from adapters.lake.raw_table import RawTable
 from batch.archive import Archive
 from core.position import PartitionKey
+from tests.support.shop import SHOP
 
 
 def main(bootstrap: str, path: str, commit_rows: str, vector: str) -> None:
     """Archives up to `vector`, JSON of partitions and offsets."""
     archive = Archive(
         KafkaAccess(bootstrap),
-        RawTable(Path(path)),
+        RawTable(Path(path), SHOP.topics),
         commit_rows=int(commit_rows),
         progress=lambda records: print(records, flush=True),
     )

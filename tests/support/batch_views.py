@@ -10,15 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.lake.day_cells import SCHEMA
 from adapters.lake.manifest import Manifest, PartitionState
 from adapters.lake.views import ViewStore
 from batch.day_files import date_of
-from core.cells import MEASURES, Cell
+from core.cells import Cell
 from core.cut import Cut
 from core.position import PartitionKey
 from core.rules import Rules
 from tests.support.events import NOW_MS
+from tests.support.shop import CELLS, MEASURES, SHOP
 
 _USERS = pa.schema([("minute", pa.int32()), ("user", pa.string())])
 
@@ -27,7 +27,7 @@ class Publisher:
     """Publishes versions into the folder `path`."""
 
     def __init__(self, path: Path, rules: Rules) -> None:
-        self.store = ViewStore(path)
+        self.store = ViewStore(path, SHOP)
         self.store.make()
         self._rules = rules
 
@@ -51,7 +51,7 @@ class Publisher:
             full=True,
             created_ms=created_ms,
             partitions={s: PartitionState(epoch=epoch - 1, newest_ms=NOW_MS, appended_ms=NOW_MS) for s in vector},
-            cells=self._write("cells", number, SCHEMA, _cell_rows(cells or {})),
+            cells=self._write("cells", number, CELLS, _cell_rows(cells or {})),
             users=self._write("users", number, _USERS, _user_rows(users or {})),
             **more,
         )

@@ -35,10 +35,10 @@ class BatchWorld:
 
     def __init__(self, path: Path) -> None:
         """`path`: empty, or a copy of another one's."""
-        self.raw = RawTable(path / "raw") if (path / "raw").exists() else archive(path / "raw", LOG, 8)
-        self.views = ViewStore(path / "views")
+        self.raw = RawTable(path / "raw", SHOP.topics) if (path / "raw").exists() else archive(path / "raw", LOG, 8)
+        self.views = ViewStore(path / "views", SHOP)
         self.views.make()
-        self.complete = Completeness(self.raw, self.views.data)
+        self.complete = Completeness(self.raw, self.views.data, SHOP)
         self.cut = WHOLE
 
     def run(self, engine: Callable[..., Engine], *, full: bool = False) -> Manifest:

@@ -17,6 +17,7 @@ from modes.settings import Settings
 from modes.wiring.answers import merge
 from serving.answer import Answer, merged
 from serving.merge import Merge
+from tests.support.shop import ZERO
 
 
 class Ablation(NamedTuple):
@@ -65,7 +66,7 @@ class PointerTwice(Merge):
         snapshot = speed.read(self._epoch)
         view = views.current()
         self._epoch = view.cut.epoch if view else 0
-        return merged(snapshot, view)
+        return merged(ZERO, snapshot, view)
 
 
 def pointer_twice(settings: Settings) -> Merge:

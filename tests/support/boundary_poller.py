@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from core.cells import DIMENSIONS
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring.answers import merge
 from serving.answer import Answer
 from serving.merge import Merge
+from tests.support.shop import DIMENSIONS
 
 TIMEOUT_S: Final = 10.0
 UNAVAILABLE: Final = 503

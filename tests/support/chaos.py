@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from adapters.embedded.servers import EmbeddedServers
-from core.events import TOPICS
 from core.position import PartitionKey
 from modes.settings import Settings
 from modes.wiring.kafka import wait_for_topics
@@ -19,6 +18,7 @@ from tests.support.brokers import Brokers
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
 from tests.support.chaos_transactions import TransactionalShop
+from tests.support.shop_events import TOPICS
 from tests.support.waiting import until
 
 PARTITIONS: Final = 4

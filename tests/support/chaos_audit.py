@@ -15,13 +15,14 @@ from adapters.kafka.dead_letters import read_dead_letters
 from adapters.kafka.log import Entry, LogReader
 from adapters.speed.port import Snapshot
 from core import truth
-from core.cells import MEASURES, Cell
+from core.cells import Cell
 from core.ledger import UNAUDITED, Ledger, Truth
 from core.position import PartitionKey
 from core.rules import Rules
 from serving.answer import Answer
 from tests.support.busy import allowed
 from tests.support.chaos_pulse import Look
+from tests.support.shop import CLAIMS, MEASURES, SHOP, cell_of
 
 #: A log that gives nothing for so long will give nothing more.
 QUIET_S: Final = 30.0
@@ -66,7 +67,7 @@ class Audit:
         self._offsets = {source: array("q") for source in sources}
         self._appended = {source: array("q") for source in sources}
         self._rejected: dict[tuple[PartitionKey, int], Rejection] = {}
-        self._ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+        self._ledger = Ledger(SHOP, epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
         self._asked: tuple[Mapping[PartitionKey, int], int] | None = None
         self._told: Told | None = None
         self.records = 0
@@ -158,7 +159,7 @@ class Audit:
     def dead_letter_differences(self) -> list[str]:
         """Dead letters that are missing, too many, or not what was rejected."""
         found: dict[tuple[PartitionKey, int], Rejection] = {}
-        for letter in read_dead_letters(self._access).found:
+        for letter in read_dead_letters(self._access, SHOP).found:
             found[letter.source, letter.offset] = Rejection(letter.reason, letter.value)
         return list(_unequal("dead letter", found, self._rejected))
 
@@ -195,14 +196,14 @@ class Audit:
         self._ledger.add(entry.source, entry.offset, entry.append_ms, header)
         self._offsets[entry.source].append(entry.offset)
         self._appended[entry.source].append(entry.append_ms)
-        claim = truth.decode(header) if header is not None else None
+        claim = CLAIMS.decode(header) if header is not None else None
         if claim is not None and claim.verdict == "rejected":
             self._rejected[entry.source, entry.offset] = Rejection(claim.reason, entry.value)
         self.records += 1
 
 
 def _cell(row: Mapping[str, int]) -> Cell:
-    return Cell(*(row[measure] for measure in MEASURES))
+    return cell_of(*(row[measure] for measure in MEASURES))
 
 
 def _summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

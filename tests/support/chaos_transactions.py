@@ -9,11 +9,11 @@ from typing import Final
 from confluent_kafka import KafkaException, Producer
 
 from adapters.kafka.access import KafkaAccess
-from core.events import CONTENT_TYPE
 from core.truth import HEADER
 from producers.dirt import DirtShares
 from producers.role import wall_ms
 from producers.stream import ShopStream
+from tests.support.shop_events import CONTENT_TYPE
 
 ABORTED_SHARE: Final = 0.2
 TRANSACTION_S: Final = (0.1, 0.6)

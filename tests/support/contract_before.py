@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from core.contract import DECODE_ERRORS, FUTURE_LIMIT_MS, OLDEST_MS, UNSTAMPED_MS, not_stamped
-from core.events import CLICKS, CURRENCY, EVENT_OF_TOPIC, Click, Event, Sale
 from core.rfc3339 import millis
 from core.verdict import Reason, Rejected
+from tests.support.shop_events import CLICKS, CURRENCY, EVENT_OF_TOPIC, Click, Event, Sale
 
 _countries: Final[set[str]] = set()
 #: What msgspec says, to the reason that we count. The first that fits wins.
@@ -97,7 +97,7 @@ def _check_country(code: str) -> None:
 def _currency_rejection(code: str) -> Rejected:
     if not (code.isascii() and code.isalpha() and code.isupper()):
         return Rejected(Reason.BAD_FORMAT, "currency: not three capital letters (ISO 4217)")
-    return Rejected(Reason.WRONG_CURRENCY, f"currency: {code}, but revenue is summed in {CURRENCY}")
+    return Rejected("wrong_currency", f"currency: {code}, but revenue is summed in {CURRENCY}")
 
 
 def _type_rejection(value: bytes | None, text: str) -> Rejected:

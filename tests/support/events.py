@@ -9,9 +9,9 @@ import msgspec
 
 from core.cells import Cell, CellKey, Cells
 from core.delta import Delta, Minute
-from core.events import CLICKS, SALES
 from core.position import PartitionKey, Position
 from core.rfc3339 import to_text
+from tests.support.shop_events import CLICKS, SALES
 
 #: 2026-01-01T00:00:00Z, the start of a minute and of an epoch.
 NOW_MS = 1_767_225_600_000

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.events import TOPICS
 from tests.support.events import as_bytes, click, sale
+from tests.support.shop_events import TOPICS
 
 SCRAPS = [
     b"",

@@ -25,6 +25,7 @@ from modes.wiring.answers import auditor
 from modes.wiring.speed import speed_reader
 from serving.answer import merged
 from serving.verify import Verdict, compare
+from tests.support.shop import SHOP, ZERO
 from tests.support.waiting import until
 
 
@@ -116,7 +117,7 @@ def verdict(settings: Settings) -> Verdict:
     assert seen is not None
     with auditor(settings) as witness:
         witness.read_until(seen.vector)
-        return compare(merged(seen, None), witness.ledger)
+        return compare(merged(ZERO, seen, None), witness.ledger, SHOP)
 
 
 def assert_exact(settings: Settings) -> Verdict:

@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 
 from adapters.lake.manifest import Manifest
 from adapters.lake.raw_table import SCHEMA, RawTable
-from core.cells import Cell, CellKey, Cells
+from core.cells import CellKey, Cells
 from core.contract import UNSTAMPED_MS
 from core.cut import Cut
-from core.events import SALES
 from core.ledger import Ledger
 from core.position import PartitionKey
 from core.rules import Rules
@@ -30,7 +29,8 @@ from producers.dirt import DirtShares
 from producers.stream import ShopStream
 from tests.support.contract_before import Contract
 from tests.support.events import NOW_MS
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, SHOP, cell_of
+from tests.support.shop_events import SALES
 
 HEAVY_DIRT = DirtShares(
     duplicates=0.1,
@@ -92,9 +92,9 @@ def shop_log(
     return log
 
 
-def archive(path: Path, log: Log, commits: int = 4) -> RawTable:
+def archive(path: Path, log: Log, commits: int = 4, topics: Sequence[str] = SHOP.topics) -> RawTable:
     """A raw table of the log, its records in so many commits."""
-    raw = RawTable(path)
+    raw = RawTable(path, topics)
     bounds = [len(log) * i // commits for i in range(commits + 1)]
     ends: dict[PartitionKey, int] = {}
     for start, end in pairwise(bounds):
@@ -151,7 +151,7 @@ def content(manifest: Manifest, folder: Path) -> Content:
         keys = [CellKey(r["minute"], r["dimension"], r["value"]) for r in rows]
         assert keys == sorted(set(keys))
         assert {_date(key.minute) for key in keys} == {date}
-        cells = [Cell(r["clicks"], r["sales"], r["units"], r["revenue_cents"]) for r in rows]
+        cells = [cell_of(r["clicks"], r["sales"], r["units"], r["revenue_cents"]) for r in rows]
         found.cells |= dict(zip(keys, cells, strict=True))
     for date, name in manifest.users.items():
         pairs = [(r["minute"], r["user"]) for r in pq.read_table(folder / name).to_pylist()]
@@ -221,7 +221,7 @@ def expected(log: Log, cut: Cut, rules: Rules, validate: Validate = by_contract_
         found.users.add((minute, data.user_id))
         units = data.quantity if source.topic == SALES else 0
         cents = units * data.unit_price_cents if source.topic == SALES else 0
-        cell = Cell(0, 1, units, cents) if source.topic == SALES else Cell(1)
+        cell = cell_of(0, 1, units, cents) if source.topic == SALES else cell_of(1)
         for dimension, value in (
             ("all", ""),
             ("campaign", data.campaign_id),
@@ -229,7 +229,7 @@ def expected(log: Log, cut: Cut, rules: Rules, validate: Validate = by_contract_
             ("country", data.country),
         ):
             key = CellKey(minute, dimension, value)
-            found.cells[key] = found.cells.get(key, Cell()).plus(cell)
+            found.cells[key] = found.cells.get(key, cell_of()).plus(cell)
     for source, state in states.items():
         state[4] += cut.vector[source]
         found.states[source] = tuple(state)
@@ -239,7 +239,7 @@ def expected(log: Log, cut: Cut, rules: Rules, validate: Validate = by_contract_
 
 def ideal(log: Iterable[Row], vector: Mapping[PartitionKey, int], rules: Rules) -> tuple[Cells, dict[str, int]]:
     """The same by the truth ledger: cells and counters, from what the producer said."""
-    ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+    ledger = Ledger(SHOP, epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
     for row in sorted(log, key=lambda row: (row.append_ms, row.source, row.offset)):
         ledger.add(row.source, row.offset, row.append_ms, row.truth)
     truth = ledger.ideal(vector)

@@ -14,10 +14,11 @@ from adapters.kafka.asyncapi import asyncapi, documents
 from adapters.kafka.headers import DeadLetterHeaders, EventHeaders, read
 from adapters.kafka.repairs import Repair
 from core.delta import DeadLetter
-from core.events import CONTENT_TYPE
 from core.verdict import Reason
 from producers import emitter
 from tests.support.events import CLICKS_0, NOW_MS
+from tests.support.shop import SHOP
+from tests.support.shop_events import CONTENT_TYPE
 
 TESTS: Final = Path(__file__).parents[2]
 COMMITTED: Final = TESTS.parent / "docs" / "contract"
@@ -25,16 +26,16 @@ COMMITTED: Final = TESTS.parent / "docs" / "contract"
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return asyncapi()
+    return asyncapi(SHOP)
 
 
-@pytest.mark.parametrize("name", sorted(documents()))
+@pytest.mark.parametrize("name", sorted(documents(SHOP)))
 def test_committed_contract_is_current(name: str) -> None:
-    assert (COMMITTED / name).read_text() == documents()[name], "run `fourfold contract --write docs/contract`"
+    assert (COMMITTED / name).read_text() == documents(SHOP)[name], "run `fourfold contract --write docs/contract`"
 
 
 def test_nothing_else_is_committed_as_contract() -> None:
-    assert {path.name for path in COMMITTED.iterdir()} == set(documents())
+    assert {path.name for path in COMMITTED.iterdir()} == set(documents(SHOP))
 
 
 def test_it_is_valid_by_the_official_schema(document: dict[str, Any]) -> None:
@@ -74,8 +75,8 @@ def test_the_headers_that_are_written_fit_their_schemas(document: dict[str, Any]
         schema = messages[name]["headers"]
         jsonschema_rs.validate(schema, texts(headers))
         assert schema["properties"].keys() == dict(headers).keys() == set(schema["required"])
-    assert messages["dead-letter"]["headers"]["properties"]["reason"]["enum"] == sorted(Reason)
-    assert read(DeadLetterHeaders, dead_letters._headers(letter)).reason is Reason.NOT_JSON
+    assert messages["dead-letter"]["headers"]["properties"]["reason"]["enum"] == sorted(SHOP.reasons)
+    assert read(DeadLetterHeaders, dead_letters._headers(letter)).reason == Reason.NOT_JSON
 
 
 def test_the_headers_of_events_are_those_of_producers(document: dict[str, Any]) -> None:

@@ -16,16 +16,16 @@ import pytest
 
 import adapters
 from adapters.lake import current_file
-from adapters.lake.day_cells import SCHEMA as CELLS
 from adapters.lake.day_cells import USERS
 from adapters.lake.raw_table import SCHEMA as RAW
 from adapters.lake.raw_table import RawTable
 from adapters.lake.trouble import LakeError
 from batch.id_files import IDS
-from core.cells import MINUTE_MS, Cell
+from core.cells import MINUTE_MS
 from core.rules import Rules
 from tests.support.batch_views import Publisher
 from tests.support.events import CLICKS_0, NOW_MS
+from tests.support.shop import CELLS, SHOP, cell_of
 
 README = Path(adapters.__file__).parents[1] / "README.md"
 NOW = NOW_MS // MINUTE_MS
@@ -34,7 +34,7 @@ LAKE = ".fourfold/lake"
 
 def publish(publisher: Publisher, clicks: int) -> None:
     """A version with so many clicks, each half on one of two days."""
-    cells = {minute: {("all", ""): Cell(clicks), ("country", "AT"): Cell(clicks)} for minute in (NOW, NOW + 1440)}
+    cells = {minute: {("all", ""): cell_of(clicks), ("country", "AT"): cell_of(clicks)} for minute in (NOW, NOW + 1440)}
     publisher.publish(clicks, {CLICKS_0: clicks}, cells)
 
 
@@ -74,7 +74,7 @@ def test_the_line_of_the_readme_reads_the_current_version_alone(publisher: Publi
 
 
 def test_the_line_of_the_readme_for_raw_records(publisher: Publisher) -> None:
-    RawTable(Path(LAKE) / "raw").append(
+    RawTable(Path(LAKE) / "raw", SHOP.topics).append(
         pa.table([["clicks"], [0], [0], [NOW_MS], [b"k"], [b"v"]], schema=RAW), {CLICKS_0: (0, 1)}
     )
     (line,) = lines("deltalake")

@@ -21,6 +21,7 @@ from core.position import PartitionKey
 from core.verdict import Reason
 from tests.support.events import CLICKS_0, NOW_MS
 from tests.support.fake_reader import FakeReader
+from tests.support.shop import SHOP
 
 
 class FakeProducer:
@@ -167,7 +168,7 @@ def test_after_a_failure_the_next_try_is_judged_on_its_own(producer: DeadLetterP
 def test_letters_are_read_back_once_each(monkeypatch: pytest.MonkeyPatch, producer: DeadLetterProducer) -> None:
     sent = publish(producer, letter(), letter(None, 8), letter(b"", 9), letter()).sent
     log_of(monkeypatch, *((message["key"].encode(), message["value"], message["headers"]) for message in sent))
-    assert read_dead_letters(KafkaAccess("h:1")) == (
+    assert read_dead_letters(KafkaAccess("h:1"), SHOP) == (
         [
             FoundLetter(CLICKS_0, 7, NOW_MS, "not_json", "no JSON", b"\xff\x00", 2),
             FoundLetter(CLICKS_0, 8, NOW_MS, "not_json", "no JSON", None, 0),
@@ -175,7 +176,7 @@ def test_letters_are_read_back_once_each(monkeypatch: pytest.MonkeyPatch, produc
         ],
         0,
     )
-    (shortened, *_), _ = read_dead_letters(KafkaAccess("h:1"), keep=1)
+    (shortened, *_), _ = read_dead_letters(KafkaAccess("h:1"), SHOP, keep=1)
     assert (shortened.value, shortened.size) == (b"\xff", 2)
 
 
@@ -217,7 +218,7 @@ def test_records_of_somebody_else_are_left_out_and_counted(
 ) -> None:
     log_of(monkeypatch, (key, b"x", headers), (b"clicks:0:7", b"x", ours(7)), (b"clicks:0:5", b"ours", ours()))
     with capture_logs() as logs:
-        letters = read_dead_letters(KafkaAccess("h:1"))
+        letters = read_dead_letters(KafkaAccess("h:1"), SHOP)
     assert [(found.offset, found.value) for found in letters.found] == [(7, b"x"), (5, b"ours")]
     assert letters.foreign == 1
     assert [entry["records"] for entry in logs] == [1]
@@ -229,6 +230,6 @@ def test_a_tombstone_takes_its_letter_as_compaction_will(monkeypatch: pytest.Mon
         *((b"clicks:0:5", b"x", ours()), (b"clicks:0:6", b"x", ours(6)), (b"clicks:0:5", None, [])),
         *((b"clicks:0:9", None, []), (b"order-17", None, [])),
     )
-    letters = read_dead_letters(KafkaAccess("h:1"))
+    letters = read_dead_letters(KafkaAccess("h:1"), SHOP)
     assert [found.offset for found in letters.found] == [6]
     assert letters.foreign == 1

@@ -14,6 +14,7 @@ from adapters.kafka.repairs import Redrive, Repair, RepairBook, keep_repairs, re
 from core.position import PartitionKey
 from tests.support.events import CLICKS_0, NOW_MS
 from tests.support.fake_reader import FakeReader
+from tests.support.shop import SHOP
 
 PLACE = f"clicks:0:5@{NOW_MS}".encode()
 REPAIR = Repair(CLICKS_0, 5, NOW_MS, "sales", b"\xffann", b"{}", "euros", "event-5")
@@ -25,7 +26,7 @@ HEADERS: list[tuple[str, Any]] = [
 def book_of(monkeypatch: pytest.MonkeyPatch, *records: tuple[bytes | None, bytes | None, list[Any]]) -> RepairBook:
     reader = FakeReader([Entry(PartitionKey("repairs", 0), at, NOW_MS, *record) for at, record in enumerate(records)])
     monkeypatch.setattr(repairs, "LogReader", reader)
-    return read_repairs(KafkaAccess("h:1"))
+    return read_repairs(KafkaAccess("h:1"), SHOP.topics)
 
 
 def test_what_is_kept_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +98,6 @@ def test_repairs_are_kept_in_the_partition_that_is_read(made: list[FakeProducer]
 
 
 def test_an_event_goes_where_its_key_belongs_and_the_word_of_it_where_it_is_read(made: list[FakeProducer]) -> None:
-    with Redrive(KafkaAccess("h:1")) as redrive:
+    with Redrive(KafkaAccess("h:1"), SHOP.envelope.content_type) as redrive:
         redrive.send([(REPAIR, b"1")])
     assert made[0].sent == [("sales", -1), ("repairs", 0)]

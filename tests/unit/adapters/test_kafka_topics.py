@@ -13,6 +13,7 @@ from adapters.kafka import topics as module
 from adapters.kafka.access import KafkaAccess
 from adapters.kafka.topics import Topics
 from core.errors import ConfigurationError, UnavailableError
+from tests.support.shop import SHOP
 
 
 def test_an_answer_that_never_comes_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +23,7 @@ def test_an_answer_that_never_comes_is_told_in_one_line(monkeypatch: pytest.Monk
         def describe_topics(self, *_: object, **__: object) -> dict[str, Future[object]]:
             return {"clicks": Future()}
 
-    topics = Topics(KafkaAccess("127.0.0.1:1"))
+    topics = Topics(KafkaAccess("127.0.0.1:1"), SHOP.topics)
     topics._admin = Silent({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
     with pytest.raises(UnavailableError, match="Kafka has not answered"):
         topics.states()
@@ -45,16 +46,16 @@ def test_a_log_that_is_kept_too_short_is_named(
         name: SimpleNamespace(value=value)
         for name, value in ({"retention.ms": "-1", "retention.bytes": "-1"} | kept).items()
     }
-    topics = Topics(KafkaAccess("127.0.0.1:1"))
+    topics = Topics(KafkaAccess("127.0.0.1:1"), SHOP.topics)
     monkeypatch.setattr(topics, "_configs", lambda _names: {"clicks": settings})
     found = topics.short_lived(wanted_ms)
     assert len(found) == bool(said)
     assert all(re.search(said, text) for text in found)
 
 
-def settings_of(**spoilt: str) -> dict[str, dict[str, SimpleNamespace]]:
+def settings_of(wanted_of: Topics, **spoilt: str) -> dict[str, dict[str, SimpleNamespace]]:
     """Those that Fourfold wants, of each topic, but for some of `dead-letters`."""
-    wanted = {name: dict(config) for name, config in module._WANTED.items()}
+    wanted = {name: dict(config) for name, config in wanted_of._wanted.items()}
     wanted["dead-letters"] |= {key.replace("_", "."): value for key, value in spoilt.items()}
     return {
         name: {key: SimpleNamespace(value=value) for key, value in ({"min.insync.replicas": "1"} | config).items()}
@@ -75,9 +76,9 @@ def settings_of(**spoilt: str) -> dict[str, dict[str, SimpleNamespace]]:
 def test_a_topic_that_cannot_be_used_is_refused(
     monkeypatch: pytest.MonkeyPatch, spoilt: dict[str, str], refused: str
 ) -> None:
-    topics = Topics(KafkaAccess("127.0.0.1:1"))
-    monkeypatch.setattr(topics, "_configs", lambda _names: settings_of(**spoilt))
-    described = {name: SimpleNamespace(replicas=1) for name in module._WANTED}
+    topics = Topics(KafkaAccess("127.0.0.1:1"), SHOP.topics)
+    monkeypatch.setattr(topics, "_configs", lambda _names: settings_of(topics, **spoilt))
+    described = {name: SimpleNamespace(replicas=1) for name in topics._wanted}
     monkeypatch.setattr(topics, "_described", lambda _names: described)
     if not refused:
         topics.check_settings()

@@ -13,6 +13,7 @@ from adapters.lake import raw_table
 from adapters.lake.raw_table import SCHEMA, ConcurrentArchiveError, RawTable
 from core.errors import UnavailableError
 from core.position import PartitionKey
+from tests.support.shop import SHOP
 
 CLICKS = PartitionKey("clicks", 0)
 SALES = PartitionKey("sales", 2)
@@ -20,7 +21,7 @@ SALES = PartitionKey("sales", 2)
 
 @pytest.fixture
 def table(tmp_path):
-    return RawTable(tmp_path / "lake" / "raw")
+    return RawTable(tmp_path / "lake" / "raw", SHOP.topics)
 
 
 def rows(source, start, end, value_bytes=20):
@@ -54,7 +55,7 @@ def test_a_table_that_is_not_there_is_empty(table):
 def test_rows_and_positions_come_in_one_commit(table):
     both = pa.concat_tables([rows(CLICKS, 5, 8), rows(SALES, 0, 2)])
     table.append(both, {CLICKS: (5, 8), SALES: (0, 4)})
-    other = RawTable(table.path)
+    other = RawTable(table.path, SHOP.topics)
     assert other.positions() == {CLICKS: 8, SALES: 4}
     assert other.firsts() == {CLICKS: 5, SALES: 0}
     assert other.version() == 1
@@ -73,7 +74,7 @@ def test_a_partition_may_move_without_rows_and_values_may_be_missing(table):
 
 def test_of_two_writers_with_the_same_positions_one_is_refused(table, monkeypatch):
     table.append(rows(CLICKS, 0, 2), {CLICKS: (0, 2)})
-    slow = RawTable(table.path)
+    slow = RawTable(table.path, SHOP.topics)
     assert slow.positions() == {CLICKS: 2}
     # it has looked at the table for the last time before the other one writes
     monkeypatch.setattr(slow, "_open", lambda: slow._handle)
@@ -90,7 +91,7 @@ def test_of_two_writers_with_the_same_positions_one_is_refused(table, monkeypatc
 
 
 def test_of_two_makers_of_the_table_both_find_it(tmp_path, monkeypatch):
-    first, second = RawTable(tmp_path), RawTable(tmp_path)
+    first, second = RawTable(tmp_path, SHOP.topics), RawTable(tmp_path, SHOP.topics)
     monkeypatch.setattr(second, "_open", lambda: second._handle)
     first.append(rows(CLICKS, 0, 2), {CLICKS: (0, 2)})
     with pytest.raises(ConcurrentArchiveError, match=r"archived up to 2 .*, not 0"):
@@ -158,7 +159,7 @@ def test_positions_survive_compaction_vacuum_and_checkpoints(table):
     table._open().create_checkpoint()
     for entry in sorted(table.path.glob("_delta_log/*.json"))[:-2]:
         entry.unlink()
-    other = RawTable(table.path)
+    other = RawTable(table.path, SHOP.topics)
     assert (other.positions(), other.firsts(), other.lost()) == ({CLICKS: 10}, {CLICKS: 0}, {CLICKS: 7})
     assert offsets(other, CLICKS) == list(range(10))
 

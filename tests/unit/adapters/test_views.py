@@ -13,12 +13,12 @@ import pytest
 
 from adapters import durable
 from adapters.lake import views
-from adapters.lake.day_cells import SCHEMA as CELLS
 from adapters.lake.manifest import Manifest
 from adapters.lake.views import Failing, PublishedBeforeError, ViewStore
 from core.cut import Cut
 from core.errors import ConfigurationError, UnavailableError
 from tests.support.events import CLICKS_0
+from tests.support.shop import CELLS, SHOP
 
 RULES = "epoch_ms=1000,horizon=1,lateness_ms=60000"
 
@@ -30,7 +30,7 @@ def version(number: int, **more: object) -> Manifest:
 
 @pytest.fixture
 def store(tmp_path: Path) -> ViewStore:
-    made = ViewStore(tmp_path / "views")
+    made = ViewStore(tmp_path / "views", SHOP)
     made.make()
     return made
 
@@ -44,14 +44,14 @@ def test_a_published_version_is_current_and_comes_back_as_it_was(store: ViewStor
     told = version(1, counters={"accepted": 3}, cells={"2026-01-01": "cells.parquet"}, quality={"passed": 1})
     store.publish(told)
     assert store.current() == told
-    assert ViewStore(store.data.parent).current() == told
+    assert ViewStore(store.data.parent, SHOP).current() == told
 
 
 def test_a_failure_is_told_with_its_beginning_until_a_cycle_goes_well(store: ViewStore) -> None:
     assert store.failing() is None
     store.tell_failure("no room", 1_000)
     store.tell_failure("version 2 covers\n0 of \x1b[31m7 rows", 5_000)
-    assert ViewStore(store.data.parent).failing() == Failing(1_000, "version 2 covers 0 of ·[31m7 rows")
+    assert ViewStore(store.data.parent, SHOP).failing() == Failing(1_000, "version 2 covers 0 of ·[31m7 rows")
     store.tell_success()
     store.tell_success()
     assert store.failing() is None
@@ -146,7 +146,7 @@ def test_a_pointer_to_nothing_is_told(store: ViewStore) -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "views").write_text("in the way")
     with pytest.raises(ConfigurationError, match="set FOURFOLD_LAKE"):
-        ViewStore(tmp_path / "views").make()
+        ViewStore(tmp_path / "views", SHOP).make()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cut": 1}', '{"version": 1}'])

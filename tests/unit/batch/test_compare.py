@@ -79,7 +79,7 @@ def test_a_way_that_rejects_otherwise_is_found(tmp_path, monkeypatch):
 
 def test_an_empty_lake_is_one_clear_line(tmp_path):
     with pytest.raises(UnavailableError, match="fourfold batch --once"):
-        EtlElt(RawTable(tmp_path / "raw"), tmp_path / "compare", RULES, 1, SHOP).run()
+        EtlElt(RawTable(tmp_path / "raw", SHOP.topics), tmp_path / "compare", RULES, 1, SHOP).run()
 
 
 def test_the_table_shows_every_step_and_the_json_carries_it(tmp_path):

@@ -17,6 +17,7 @@ from core.cut import Cut
 from core.errors import InexactError, UnavailableError
 from core.position import PartitionKey
 from tests.support.events import CLICKS_0
+from tests.support.shop import SHOP
 
 RULES = "epoch_ms=1000,horizon=1,lateness_ms=60000"
 
@@ -30,7 +31,7 @@ class World:
         self.forbidding: list[str] = []
         self.away = ""
         self.incomplete = ""
-        self.views = ViewStore(path)
+        self.views = ViewStore(path, SHOP)
         self.cycle = Cycle(
             self.find_cut,
             self,  # type: ignore[arg-type]

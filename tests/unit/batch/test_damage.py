@@ -23,6 +23,7 @@ from batch.recompute import Recompute
 from core.cells import Cells
 from core.errors import ConfigurationError, UnavailableError
 from tests.support.batch_world import HALF, BatchWorld
+from tests.support.shop import SHOP
 
 #: What synchronizers, file managers, NFS and office programs leave.
 STRANGERS = (".DS_Store", "desktop.ini", "Thumbs.db", ".nfs0000000000a1", "~$x", ".~lock.x#", "x.tmp", ".stfolder")
@@ -46,7 +47,7 @@ def world(tmp_path: Path, made: Path) -> BatchWorld:
 
 
 def cells(store: ViewStore) -> Cells:
-    view = BatchViews(store).current()
+    view = BatchViews(store, SHOP).current()
     assert view is not None
     return view.cells()
 
@@ -88,14 +89,14 @@ DAMAGES = [
 def test_a_batch_view_that_is_damaged_is_counted_again(
     world: BatchWorld, right: Cells, what: str, damage: Callable[[Path], None]
 ) -> None:
-    reader = BatchViews(world.views)
+    reader = BatchViews(world.views, SHOP)
     before = reader.current()
     file = next(world.views.folder.glob(what))
     damage(file)
     assert reader.current() is before
     if what.startswith(("data/cells", "v0")) or (what == "CURRENT" and damage is not away):
         with pytest.raises(UnavailableError, match=r"is damaged \(.*\): `fourfold recompute --full`") as caught:
-            BatchViews(world.views).current()
+            BatchViews(world.views, SHOP).current()
         assert str(file) in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
     if damage is folder_instead:
@@ -113,11 +114,11 @@ def test_a_pointer_that_is_missing_beside_versions_is_told(world: BatchWorld) ->
     world.run(Recompute)
     (world.views.folder / "CURRENT").unlink()
     with pytest.raises(UnavailableError, match=r"CURRENT is damaged \(it is missing\)"):
-        BatchViews(world.views).current()
+        BatchViews(world.views, SHOP).current()
 
 
 def test_a_reader_says_why_it_shows_an_old_version(world: BatchWorld) -> None:
-    reader = BatchViews(world.views)
+    reader = BatchViews(world.views, SHOP)
     reader.current()
     empty(world.views.folder / "CURRENT")
     reader.current()
@@ -171,7 +172,7 @@ def test_half_a_commit_is_told_and_gone_on_without(
     whole = world.raw.positions()
     commits = sorted((world.raw.path / "_delta_log").glob("*.json"))
     damage(commits[-1])
-    table = RawTable(world.raw.path) if fresh else world.raw
+    table = RawTable(world.raw.path, SHOP.topics) if fresh else world.raw
     with pytest.raises(DamagedRawError, match=r"\.json is damaged \(it .*\): move it out of that folder") as caught:
         table.positions()
     assert str(commits[-1]) in str(caught.value)
@@ -183,10 +184,10 @@ def test_half_a_commit_is_told_and_gone_on_without(
     for torn in (b"", commit[:100]):
         commits[1].write_bytes(torn)
         with pytest.raises(DamagedRawError, match="put it back from a copy"):
-            RawTable(world.raw.path).positions()
+            RawTable(world.raw.path, SHOP.topics).positions()
     commits[1].unlink()
     with pytest.raises(DamagedRawError, match=rf"{commits[1].name} is damaged \(it is missing\)"):
-        RawTable(world.raw.path).positions()
+        RawTable(world.raw.path, SHOP.topics).positions()
 
 
 def test_files_of_others_neither_count_nor_go(world: BatchWorld, right: Cells) -> None:
@@ -258,12 +259,12 @@ def test_a_file_system_without_hard_links_is_refused(world: BatchWorld, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", full)
-        ViewStore(world.views.folder).make()
+        ViewStore(world.views.folder, SHOP).make()
         with pytest.raises(LakeError, match="no room is left"):
             world.run(Recompute)
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(ConfigurationError, match=r"file system without hard links .*: set FOURFOLD_LAKE"):
-        ViewStore(world.views.folder).make()
+        ViewStore(world.views.folder, SHOP).make()
     with pytest.raises(ConfigurationError, match=r"file system without hard links .*: set FOURFOLD_LAKE"):
         world.run(Recompute)
 
@@ -271,7 +272,7 @@ def test_a_file_system_without_hard_links_is_refused(world: BatchWorld, monkeypa
 def test_rules_that_somebody_breaks_while_it_runs_are_told_and_waited_for(world: BatchWorld, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[[rule]")
-    gate = QualityGate(world.raw, world.views.data, lambda: read_rules(rules), lambda: 0.0)
+    gate = QualityGate(world.raw, world.views.data, lambda: read_rules(rules), lambda: 0.0, SHOP)
     manifest = world.views.manifest(1)
     with pytest.raises(ConfigurationError, match="not TOML"):
         gate(manifest)

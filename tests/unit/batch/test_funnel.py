@@ -14,7 +14,6 @@ from rich.console import Console
 
 from adapters.lake.manifest import Manifest
 from batch.funnel import Funnel, Label, RawRow, Stage, measure
-from core import truth
 from core.cut import Cut
 from core.position import PartitionKey
 from modes.day import document
@@ -23,7 +22,7 @@ from producers.profile import DAY, NAME, DayStream
 from producers.record import Record
 from serving.funnel_table import funnel_table
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MS, as_bytes, click
-from tests.support.shop import KERNEL
+from tests.support.shop import CLAIMS, KERNEL
 
 FIGURES = DAY[0]
 
@@ -32,7 +31,7 @@ def played(records: Iterable[Record]) -> Iterator[tuple[Label, RawRow]]:
     """Label and raw row of each record, on two partitions of each topic."""
     ends: Counter[PartitionKey] = Counter()
     for number, record in enumerate(records):
-        claim = truth.decode(record.truth)
+        claim = CLAIMS.decode(record.truth)
         assert claim is not None
         source = PartitionKey(record.topic, crc32(record.key) % 2)
         offset = ends[source]
@@ -59,7 +58,7 @@ class Hour(NamedTuple):
 def hour() -> Hour:
     sent = list(records(3, FIGURES.records))
     labels, rows = zip(*played(sent), strict=True)
-    claims = [truth.decode(record.truth) for record in sent]
+    claims = [CLAIMS.decode(record.truth) for record in sent]
     times = Counter(claim.number for claim in claims if claim)
     alone = [i for i, claim in enumerate(claims) if claim and claim.clicks and times[claim.number] == 1]
     return Hour(list(labels), list(rows), (alone[0], alone[-1]))

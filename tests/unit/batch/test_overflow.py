@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.lake.day_cells import SCHEMA, DayCells, add_up
+from adapters.lake.day_cells import DayCells, add_up
 from adapters.lake.manifest import Manifest
 from batch import recompute, spill
 from batch.quality import check
@@ -18,16 +18,15 @@ from batch.quality_frames import hours_frame, totals_frame
 from batch.quality_rules import Volume
 from batch.recompute import Recompute
 from batch.sql import SqlError, connect, count_cells
-from batch.sums import CELL_SUMS, DIMENSION_CODES
-from batch.sums import add_up as add_up_sums
-from core.cells import LARGEST, Cell, CellKey, CellOverflowError
+from batch.sums import Sums
+from core.cells import LARGEST, CellKey, CellOverflowError
 from core.declaration.expression import parse
 from core.declaration.pipeline import Measure, Pipeline
 from core.errors import InexactError
 from core.rules import Rules
 from tests.support.events import NOW_MINUTE, NOW_MS, SALES_0, as_bytes, sale
 from tests.support.raw_log import Row, archive, content, cut_at, last_cut
-from tests.support.shop import SHOP
+from tests.support.shop import CELLS, SHOP, cell_of
 
 RULES = Rules()
 #: the most that the contract lets a sale cost
@@ -59,7 +58,7 @@ def run(rows: list[Row], path: Path, cents: int, base: Manifest | None = None) -
 
 
 def revenue(manifest: Manifest, path: Path) -> int:
-    return content(manifest, path / "data").cells[CellKey(NOW_MINUTE, "all", "")].revenue_cents
+    return content(manifest, path / "data").cells[CellKey(NOW_MINUTE, "all", "")][3]
 
 
 def test_up_to_the_largest_number_a_sum_is_exact(tmp_path: Path) -> None:
@@ -122,6 +121,7 @@ def test_duckdb_says_the_same(tmp_path: Path, number: int, fits: bool) -> None:
 
 def test_sums_agree_with_whole_numbers_wherever_they_fit() -> None:
     """Seeded: large numbers of both signs, many of a key."""
+    adder = Sums(SHOP)
     dice = np.random.default_rng(7)
     for scale in (10, 2**40, 2**61, LARGEST):
         numbers = dice.integers(-scale, scale, (200, 4))
@@ -131,33 +131,33 @@ def test_sums_agree_with_whole_numbers_wherever_they_fit() -> None:
             sums = wanted.setdefault((key // 4, key % 4), [0] * 4)
             sums[:] = [one + other for one, other in zip(sums, row, strict=True)]
         table = pa.table([(keys // 4), (keys % 4), [""] * 200, *numbers.T], ["m", "d", "v", *"abcd"])
-        table = table.rename_columns(CELL_SUMS.names).cast(CELL_SUMS)
+        table = table.rename_columns(adder.cell_schema.names).cast(adder.cell_schema)
         if any(abs(number) > LARGEST for sums in wanted.values() for number in sums):
-            with pytest.raises(CellOverflowError, match=f"of ({'|'.join(DIMENSION_CODES)})"):
-                add_up_sums(table)
+            with pytest.raises(CellOverflowError, match=f"of ({'|'.join(adder.dimensions)})"):
+                adder.add_up(table)
             continue
-        found = {(row["minute"], row["dimension"]): list(row.values())[3:] for row in add_up_sums(table).to_pylist()}
+        found = {(row["minute"], row["dimension"]): list(row.values())[3:] for row in adder.add_up(table).to_pylist()}
         assert found == wanted
 
 
 def test_the_view_sums_minutes_beyond_64_bits(tmp_path: Path) -> None:
     """Each minute fits into its file; a day of them is more than numpy's integers hold."""
     rows = [(minute, "all", "", 1, 1, 1, LARGEST) for minute in range(3)]
-    table = pa.table([pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), SCHEMA, strict=True)], SCHEMA)
+    table = pa.table([pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), CELLS, strict=True)], CELLS)
     pq.write_table(table, tmp_path / "cells.parquet")
-    day = DayCells(tmp_path / "cells.parquet")
-    assert day.totals == {("all", ""): Cell(3, 3, 3, 3 * LARGEST)}
-    assert add_up({"a": day, "b": day})["all", ""].revenue_cents == 6 * LARGEST
-    assert day.between(1, 3)["all", ""].revenue_cents == 2 * LARGEST
-    assert day.series(("all", ""), 2, 3) == {2: Cell(1, 1, 1, LARGEST)}
+    day = DayCells(tmp_path / "cells.parquet", SHOP)
+    assert day.totals == {("all", ""): cell_of(3, 3, 3, 3 * LARGEST)}
+    assert add_up({"a": day, "b": day})["all", ""][3] == 6 * LARGEST
+    assert day.between(1, 3)["all", ""][3] == 2 * LARGEST
+    assert day.series(("all", ""), 2, 3) == {2: cell_of(1, 1, 1, LARGEST)}
 
 
 def test_quality_rules_look_at_hours_beyond_64_bits() -> None:
-    frame = hours_frame({minute: Cell(1, 0, 0, LARGEST) for minute in range(3)})
+    frame = hours_frame({minute: cell_of(1, 0, 0, LARGEST) for minute in range(3)}, SHOP)
     rule = Volume(name="n", severity="error", table="hours", column="revenue_cents", min=2 * LARGEST)
     report = check([rule], {"hours": frame, "totals": totals_frame({})}, now_ms=0)
     assert not report.blocking
-    whole = hours_frame({0: Cell(1, 0, 0, LARGEST)})
+    whole = hours_frame({0: cell_of(1, 0, 0, LARGEST)}, SHOP)
     assert whole["revenue_cents"].tolist() == [LARGEST]
 
 

@@ -11,6 +11,7 @@ import pytest
 from batch.quality import check
 from batch.quality_report import Check, Report
 from batch.quality_rules import parse_rules, read_rules
+from tests.support.shop import SHOP, SHOP_RULES
 
 NOW = 1_800_000_000_000
 COURSE = """
@@ -234,7 +235,7 @@ def test_what_is_no_number_does_not_count(kind: str) -> None:
 def test_the_default_rules_name_columns_that_exist() -> None:
     from batch.quality_frames import hours_frame, sample_frames, totals_frame
 
-    frames = {**sample_frames([]), "hours": hours_frame({}), "totals": totals_frame({})}
-    report = check(read_rules(), frames, now_ms=NOW)
+    frames = {**sample_frames([], SHOP), "hours": hours_frame({}, SHOP), "totals": totals_frame({})}
+    report = check(read_rules(SHOP_RULES), frames, now_ms=NOW)
     assert not [c.text() for c in report.checks if c.observed.startswith(("no column", "no table"))]
     assert not report.blocking

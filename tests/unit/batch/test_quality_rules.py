@@ -8,6 +8,7 @@ import pytest
 
 from batch.quality_rules import KINDS, read_rules
 from core.errors import ConfigurationError
+from tests.support.shop import SHOP_RULES
 
 HEAD = '[[rule]]\nname = "r1"\ntable = "t"\nseverity = "error"\n'
 HOURLY = f'kind = "volume"\ncolumn = "n"\nprofile = {[1] * 24}\n'
@@ -65,4 +66,4 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_default_rules_use_each_kind() -> None:
-    assert {rule.__struct_config__.tag for rule in read_rules()} == set(KINDS)
+    assert {rule.__struct_config__.tag for rule in read_rules(SHOP_RULES)} == set(KINDS)

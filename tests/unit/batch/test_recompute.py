@@ -13,13 +13,13 @@ from adapters.lake.raw_table import SCHEMA, RawTable
 from batch import recompute as module
 from batch import spread
 from batch.recompute import Recompute
-from core.cells import Cell, CellKey
+from core.cells import CellKey
 from core.cut import Cut
 from core.errors import InexactError
 from core.rules import Rules
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS, SALES_0, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, content, cut_at, expected, files, ideal, last_cut, shop_log
-from tests.support.shop import SHOP
+from tests.support.shop import SHOP, cell_of
 
 RULES = Rules()
 #: across midnight
@@ -128,10 +128,10 @@ def test_of_one_id_on_several_partitions_and_topics_the_first_counts(tmp_path, f
     manifest = run(archive(tmp_path / "raw", log), folder, cut)
     cells = content(manifest, folder).cells
     assert {key.value: cell for key, cell in cells.items() if key.dimension == "country"} == {
-        "FR": Cell(1),
-        "IT": Cell(1),
+        "FR": cell_of(1),
+        "IT": cell_of(1),
     }
-    assert cells[CellKey(NOW_MINUTE, "all", "")] == Cell(2)
+    assert cells[CellKey(NOW_MINUTE, "all", "")] == cell_of(2)
     assert manifest.counters == {"accepted": 2, "duplicates": 3}
 
 

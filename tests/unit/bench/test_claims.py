@@ -3,7 +3,8 @@ from __future__ import annotations
 from adapters.kafka.log import Entry
 from bench.claims import Claims
 from core.position import PartitionKey
-from core.truth import HEADER, Claim, Verdict, encode
+from core.truth import HEADER, Verdict
+from tests.support.shop import SHOP, Claim, encode
 
 
 def entry(number: int, verdict: Verdict = "accepted") -> Entry:
@@ -11,7 +12,7 @@ def entry(number: int, verdict: Verdict = "accepted") -> Entry:
 
 
 def claims(*entries: Entry) -> Claims:
-    found = Claims()
+    found = Claims(SHOP)
     for each in entries:
         found.add(each)
     return found

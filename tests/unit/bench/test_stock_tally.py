@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
-from adapters.speed.fields import to_fields
+from adapters.speed.fields import CellFields
 from bench.stock_tally import StockTally
 from core.cells import Cells, merge
-from core.events import Click, ClickData, Sale, SaleData
 from core.position import PartitionKey
+from tests.support.shop import SHOP
 from tests.support.shop import cells_of_clicks as fold_clicks
 from tests.support.shop import cells_of_sales as fold_sales
+from tests.support.shop_events import Click, ClickData, Sale, SaleData
 
 CLICK = Click("1.0", "c1", "/s", "", ClickData("u1", "s", "/p", "p1", "k1", "DE"))
 SALE = Sale("1.0", "s1", "/s", "", SaleData("u2", "s", "o", "p1", "k2", "FR", 3, 250, "EUR"))
@@ -53,7 +54,7 @@ def test_the_stock_agent_adds_the_same_cells_as_the_product():
     tally.quality["accepted"] += 3
     asyncio.run(tally.write(pipeline))  # type: ignore[arg-type]
     cells: Cells = merge(fold_clicks(7, [CLICK.data, CLICK.data]), fold_sales(7, [SALE.data]))
-    flat = to_fields(cells)
+    flat = CellFields(SHOP).of(cells)
     assert pipeline.hashes == {
         "{n}:cells:7": dict(zip(flat[::2], flat[1::2], strict=True)),
         "{n}:quality": {"accepted": 3},

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cells import DIMENSIONS, ZERO, Cell, CellKey, Cells, merge, totals
+from core.cells import CellKey, Cells, merge, totals
+from tests.support.shop import DIMENSIONS, ZERO, cell_of
 
 COUNTS = st.integers(0, 2**70)
 CELLS = st.dictionaries(
     st.builds(CellKey, st.integers(0, 3), st.sampled_from(DIMENSIONS), st.sampled_from(["", "a", "b|c"])),
-    st.builds(Cell, COUNTS, COUNTS, COUNTS, COUNTS),
+    st.builds(cell_of, COUNTS, COUNTS, COUNTS, COUNTS),
     max_size=6,
 )
 
@@ -57,10 +58,10 @@ def test_the_totals_of_a_merge_are_the_merged_totals(a: Cells, b: Cells) -> None
 
 def test_totals_are_sums_over_minutes_of_one_dimension() -> None:
     cells = {
-        CellKey(1, "all", ""): Cell(clicks=3),
-        CellKey(1, "country", "DE"): Cell(clicks=2),
-        CellKey(2, "country", "DE"): Cell(sales=1, units=4, revenue_cents=500),
-        CellKey(2, "country", "FR"): Cell(clicks=1),
+        CellKey(1, "all", ""): cell_of(clicks=3),
+        CellKey(1, "country", "DE"): cell_of(clicks=2),
+        CellKey(2, "country", "DE"): cell_of(sales=1, units=4, revenue_cents=500),
+        CellKey(2, "country", "FR"): cell_of(clicks=1),
     }
-    assert totals(cells) == {"": Cell(clicks=3)}
-    assert totals(cells, "country") == {"DE": Cell(2, 1, 4, 500), "FR": Cell(clicks=1)}
+    assert totals(cells) == {"": cell_of(clicks=3)}
+    assert totals(cells, "country") == {"DE": cell_of(2, 1, 4, 500), "FR": cell_of(clicks=1)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from core.cells import Cell, CellKey
+from core.cells import CellKey
 from core.delta import ACCEPTED, DUPLICATES, Delta
 from core.position import Position
 from core.rules import Rules
 from core.verdict import Reason
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, click, records, sale
-from tests.support.shop import fold_of
+from tests.support.shop import cell_of, fold_of
 
 EPOCH = NOW_MS // 30_000
 
@@ -24,8 +24,8 @@ def test_partitions_of_both_topics_add_to_the_same_cells() -> None:
     fold_of(CLICKS_0, Position(), Rules()).fold(clicks, 2, delta)
     fold_of(SALES_0, Position(), Rules()).fold(records([sale(user_id="user-3")]), 1, delta)
     cells = delta.cells()[EPOCH]
-    assert cells[CellKey(NOW_MINUTE, "all", "")] == Cell(2, 1, 2, 2500)
-    assert cells[CellKey(NOW_MINUTE, "country", "DE")] == Cell(2, 1, 2, 2500)
+    assert cells[CellKey(NOW_MINUTE, "all", "")] == cell_of(2, 1, 2, 2500)
+    assert cells[CellKey(NOW_MINUTE, "country", "DE")] == cell_of(2, 1, 2, 2500)
     (minute,) = delta.minutes.values()
     assert set(minute.users) == {"user-1", "user-2", "user-3"}
 

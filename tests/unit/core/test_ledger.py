@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from core.cells import Cell, CellKey, Cells, merge
 from core.ledger import UNAUDITED, ForgottenError, Ledger
 from core.position import PartitionKey
-from core.truth import Claim, encode
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS
+from tests.support.shop import SHOP, Claim, cell_of, encode
 
 EPOCH_MS = 1_000
 NOW = NOW_MS // EPOCH_MS
@@ -72,7 +72,7 @@ LOGS = (st.lists(STEPS, max_size=6) | st.lists(STEPS, min_size=20, max_size=40))
 
 
 def ledger_of(log: list[Said], horizon: int = 1) -> Ledger:
-    ledger = Ledger(epoch_ms=EPOCH_MS, horizon=horizon, lateness_ms=LATENESS_MS)
+    ledger = Ledger(SHOP, epoch_ms=EPOCH_MS, horizon=horizon, lateness_ms=LATENESS_MS)
     for said in log:
         ledger.add(said.source, said.offset, said.append_ms, None if said.claim is None else encode(said.claim))
     return ledger
@@ -115,7 +115,7 @@ def naive(
             continue
         counters["accepted"] += 1
         counters["late"] += late
-        cell = Cell(claim.clicks, claim.sales, claim.units, claim.revenue_cents)
+        cell = cell_of(claim.clicks, claim.sales, claim.units, claim.revenue_cents)
         minute = claim.time_ms // 60_000
         where = [("all", ""), ("campaign", claim.campaign), ("product", claim.product), ("country", claim.country)]
         parts.append({CellKey(minute, *place): cell for place in where})
@@ -123,12 +123,12 @@ def naive(
 
 
 def test_a_merged_view_is_ideal_below_the_cut_and_by_the_horizon_from_it_on() -> None:
-    ledger = Ledger(epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS)
+    ledger = Ledger(SHOP, epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS)
     told = encode(Claim("run", 1, "accepted", time_ms=5_000, clicks=1))
     for offset, second in enumerate((5, 6, 7)):
         ledger.add(CLICKS_0, offset, second * 1_000, told)
     vector = {CLICKS_0: 3}
-    clicks = [ledger.expected(vector, cut).totals()["all", ""].clicks for cut in (0, 6, 7, 8)]
+    clicks = [ledger.expected(vector, cut).totals()["all", ""][0] for cut in (0, 6, 7, 8)]
     assert clicks == [3, 3, 2, 1]
     assert ledger.expected(vector, 0).counters() == ledger.horizon(vector).counters()
     assert ledger.expected(vector, 8).counters() == ledger.ideal(vector).counters()
@@ -140,14 +140,14 @@ def test_a_log_that_begins_at_its_beginning_is_whole_wherever_its_first_record_i
     log_start: int, sound_from: int
 ) -> None:
     # an aborted transaction may come before it
-    ledger = Ledger(epoch_ms=1_000, horizon=1, lateness_ms=LATENESS_MS)
+    ledger = Ledger(SHOP, epoch_ms=1_000, horizon=1, lateness_ms=LATENESS_MS)
     ledger.begins(CLICKS_0, log_start)
     ledger.add(CLICKS_0, 3, 5_000, None)
     assert ledger.sound_from == sound_from
 
 
 def test_what_is_settled_gives_the_same_totals_and_counters() -> None:
-    whole, settled = (Ledger(epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS) for _ in range(2))
+    whole, settled = (Ledger(SHOP, epoch_ms=1_000, horizon=0, lateness_ms=LATENESS_MS) for _ in range(2))
 
     def add(offset: int) -> None:
         told = encode(
@@ -194,7 +194,7 @@ def test_totals_are_the_cells_summed_over_minutes(log: list[Said], vector: dict[
     sums: dict[tuple[str, str], Cell] = {}
     for key, cell in truth.cells().items():
         place = (key.dimension, key.value)
-        sums[place] = sums.get(place, Cell()).plus(cell)
+        sums[place] = sums.get(place, cell_of()).plus(cell)
     assert truth.totals() == sums
 
 
@@ -276,7 +276,7 @@ def test_an_event_in_two_partitions_counts_once_in_the_ideal_and_twice_in_the_ho
     vector = {CLICKS_0: 1, CLICKS_1: 1}
     assert ledger.ideal(vector).counters() == {"accepted": 1, "duplicates": 1}
     assert ledger.horizon(vector).counters() == {"accepted": 2}
-    assert ledger.ideal(vector).cells()[CellKey(NOW_MINUTE, "all", "")] == Cell(clicks=1)
+    assert ledger.ideal(vector).cells()[CellKey(NOW_MINUTE, "all", "")] == cell_of(clicks=1)
 
 
 def test_records_without_a_header_are_not_audited() -> None:

@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from core.cells import Cells, merge
 from core.contract import UNSTAMPED_MS
 from core.delta import DeadLetter, Delta
-from core.events import CLICKS
 from core.ledger import Ledger
 from core.position import PartitionKey, Position
 from core.rules import Rules
-from core.truth import Claim, encode
 from tests.support.events import CLICKS_0, NOW_MS, SALES_0, Record, as_bytes, click, records, sale
-from tests.support.shop import fold_of
+from tests.support.shop import SHOP, Claim, encode, fold_of
+from tests.support.shop_events import CLICKS
 
 EPOCH_MS = 1_000
 RUN = "run"
@@ -242,7 +241,7 @@ def test_it_counts_what_the_truth_ledger_says(
     source: PartitionKey, steps: list[Step], rules: Rules, cuts: list[int]
 ) -> None:
     log = log_of(source, steps)
-    ledger = Ledger(epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
+    ledger = Ledger(SHOP, epoch_ms=rules.epoch_ms, horizon=rules.horizon, lateness_ms=rules.lateness_ms)
     for record, header in zip(log.records, log.headers, strict=True):
         ledger.add(source, record.offset, record.timestamp, header)
     for _, end in edges(cuts, 0, log.end):
@@ -292,7 +291,7 @@ def test_records_below_the_position_are_not_counted_again() -> None:
     delta = Delta()
     fold.fold(records([click(id="a"), click(id="b"), click(id="a"), click(id="c")]), 4, delta)
     assert (fold.position.accepted, fold.position.duplicates) == (3, 1)
-    assert sum(minute.cells[key].clicks for minute in delta.minutes.values() for key in minute.cells) == 4
+    assert sum(minute.cells[key][0] for minute in delta.minutes.values() for key in minute.cells) == 4
 
 
 def test_a_batch_wholly_below_the_position_moves_nothing() -> None:
@@ -340,4 +339,4 @@ def test_more_records_than_a_slice_are_folded_alike() -> None:
     position, delta = fold_all(values)
     assert (position.accepted, position.duplicates) == (4_500, 500)
     (cells,) = delta.cells().values()
-    assert sum(cell.clicks for key, cell in cells.items() if key.dimension == "all") == 4_500
+    assert sum(cell[0] for key, cell in cells.items() if key.dimension == "all") == 4_500

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.truth import Claim, decode, encode
+from tests.support.shop import Claim, decode, encode
 
 GOOD = b'["run",1,"accepted","",false,1767225600000,1,0,0,0,"c","p","DE","u",-1]'
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)

@@ -15,6 +15,7 @@ from modes import cli
 from modes.encoding import settle
 from serving.live import Picture
 from serving.terminal import draw
+from tests.support.shop import SHOP, ZERO
 
 ROOT = Path(cli.__file__).parent.parent
 #: Locales as a shell, a cron job or a service of an old machine has them.
@@ -59,7 +60,7 @@ def test_the_live_view_is_drawn_in_ascii(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stdout", stream)
     settle()
     console = Console(file=stream, width=100, force_terminal=True)
-    console.print(draw(Picture(), "fourfold · lambda · view v1", [("serve", "up")], "Ctrl-C ends the watch"))
+    console.print(draw(Picture(ZERO), SHOP, "fourfold · lambda · view v1", [("serve", "up")], "Ctrl-C ends the watch"))
     stream.flush()
     shown = raw.getvalue().decode("ascii")
     assert "fourfold - lambda - view v1" in shown

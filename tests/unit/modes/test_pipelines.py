@@ -88,11 +88,17 @@ def test_a_file_is_taken_from_where_the_command_runs(tmp_path: Path, monkeypatch
     assert pipeline_of(there).name == "shop"
 
 
-def test_another_pipeline_is_checked_and_not_counted_yet(tmp_path: Path) -> None:
+def test_another_pipeline_is_counted_whatever_its_words(tmp_path: Path) -> None:
     file = tmp_path / "bikes.toml"
     file.write_text(OTHER)
-    assert pipeline_named(str(file)).name == "bikes"
-    with pytest.raises(ConfigurationError, match="bikes has other streams"):
+    assert pipeline_of(settings(pipeline=str(file))).topics == ("trips",)
+
+
+def test_views_hold_one_distinct_count(tmp_path: Path) -> None:
+    file = tmp_path / "bikes.toml"
+    file.write_text(f'{OTHER}[distinct]\nriders = "minutes"\nbikes = "minutes"\n')
+    assert len(pipeline_named(str(file)).distinct) == 2
+    with pytest.raises(ConfigurationError, match="bikes has 2 distinct counts"):
         pipeline_of(settings(pipeline=str(file)))
 
 

@@ -18,7 +18,7 @@ from processors import worker as module
 from processors.book import Book
 from processors.watchdog import LIMIT_S, Watchdog
 from processors.worker import MISSED, FaustWorker
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, SHOP
 
 
 class AwayTopics:
@@ -48,6 +48,7 @@ class Watched:
         self.failure: Exception | None = None
         worker = FaustWorker.__new__(FaustWorker)
         worker._sink = store
+        worker._counted = SHOP.topics
         worker.book = Book(store, Rules(), KERNEL, "log-1")
         worker.book.generation = 1
         worker.app = self  # type: ignore[assignment]
@@ -118,6 +119,7 @@ class Cluster:
         store = MemoryStore()
         asyncio.run(store.begin(Rules(), log_identity(BOTH)))
         worker._sink = store
+        worker._counted = SHOP.topics
         worker.book = Book(store, Rules(), KERNEL, log_identity(BOTH))
         worker._topics = worker._continuity = worker.app = self  # type: ignore[assignment]
         worker._watchdog = Watchdog(lambda: self.now)

@@ -7,12 +7,11 @@ from collections import Counter
 import pytest
 
 from core.errors import ConfigurationError
-from core.events import TOPICS
-from core.truth import Claim, decode
 from core.verdict import Rejected
 from producers.profile import DAY, DayStream
 from producers.record import Record
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, Claim, decode
+from tests.support.shop_events import TOPICS
 
 NOW_MS = 1_769_900_000_000
 VALIDATE = {topic: KERNEL[topic].decide.one for topic in TOPICS}

@@ -13,14 +13,13 @@ from adapters.kafka.dead_letters import FoundLetter
 from adapters.kafka.repairs import Repair
 from core.errors import ConfigurationError
 from core.position import PartitionKey
-from core.truth import Claim
 from core.verdict import Reason, Rejected
 from producers.dirt import Spoiler
 from producers.repair import Unrepaired, claim_of, repair, still_valid
 from producers.repair_rules import EXAMPLE, Fix, parse_repair_rules, read_repair_rules
 from producers.shop import Shop
 from producers.variants import VARIANTS
-from tests.support.shop import KERNEL
+from tests.support.shop import CLAIMS, KERNEL, SHOP, Claim
 from tests.support.shop import cells_of_clicks as fold_clicks
 from tests.support.shop import cells_of_sales as fold_sales
 
@@ -52,7 +51,7 @@ def letter(reason: str = "wrong_type", topic: str = "sales", **data: Any) -> Fou
 
 
 def fixes(steps: str, reason: str = "wrong_type") -> tuple[Fix, ...]:
-    return parse_repair_rules(f'[[fix]]\nname = "f"\nreason = "{reason}"\nsteps = [{steps}]', "test")
+    return parse_repair_rules(f'[[fix]]\nname = "f"\nreason = "{reason}"\nsteps = [{steps}]', "test", SHOP)
 
 
 def repaired(spoilt: FoundLetter, steps: str) -> dict[str, Any]:
@@ -150,7 +149,7 @@ def test_the_first_fix_that_makes_it_valid_wins() -> None:
         f'[[fix]]\nname = "{name}"\nreason = "wrong_type"\nsteps = [{{do="set", field="data.quantity", value={value}}}]'
         for name, value in (("no", 0), ("first", 1), ("second", 2))
     )
-    found = repair(letter(quantity="x"), parse_repair_rules(text, "test"), KERNEL, NOW_MS)
+    found = repair(letter(quantity="x"), parse_repair_rules(text, "test", SHOP), KERNEL, NOW_MS)
     assert isinstance(found, Repair)
     assert found.fix == "first"
 
@@ -167,7 +166,7 @@ def test_validity_is_asked_for_the_moment_of_sending() -> None:
 def test_the_example_repairs_what_dirt_makes_and_each_claim_is_what_the_fold_counts() -> None:
     random = Random(5)
     spoiler = Spoiler(random, Shop(random, "run", 20))
-    rules = read_repair_rules(EXAMPLE)
+    rules = read_repair_rules(EXAMPLE, SHOP)
     used = set()
     for offset, variant in enumerate(VARIANTS * 12):
         record = spoiler.spoil(variant, NOW_MS)
@@ -180,7 +179,7 @@ def test_the_example_repairs_what_dirt_makes_and_each_claim_is_what_the_fold_cou
             continue
         used.add(found.fix)
         time_ms, event = KERNEL[found.topic].decide.one(found.value, NOW_MS)
-        claim = claim_of(found)
+        claim = claim_of(found, SHOP, CLAIMS)
         fold = fold_clicks if found.topic == "clicks" else fold_sales
         cells = fold(time_ms // 60_000, [event.data])  # type: ignore[list-item,arg-type]
         (total,) = [cell for key, cell in cells.items() if key.dimension == "all"]
@@ -195,7 +194,7 @@ def test_the_same_id_claims_to_be_the_same_event() -> None:
     def claim(event_id: str) -> Claim:
         found = repair(letter(id=event_id), fixes('{do="set", field="data.quantity", value=2}'), KERNEL, NOW_MS)
         assert isinstance(found, Repair)
-        return claim_of(found)
+        return claim_of(found, SHOP, CLAIMS)
 
     assert (claim("run-a-17").run, claim("run-a-17").number) == ("run-a", 17)
     assert claim("4711") == claim("4711")
@@ -228,11 +227,11 @@ def test_the_same_id_claims_to_be_the_same_event() -> None:
 )
 def test_a_wrong_file_is_one_clear_line(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^repair rules mine: ") as error:
-        parse_repair_rules(text, "mine")
+        parse_repair_rules(text, "mine", SHOP)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        read_repair_rules(tmp_path / "no.toml")
+        read_repair_rules(tmp_path / "no.toml", SHOP)

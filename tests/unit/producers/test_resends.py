@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from core.truth import decode
 from producers.dirt import DirtShares
 from producers.record import Record
 from producers.resends import Resends
 from producers.shop import Shop
 from producers.stream import ShopStream
+from tests.support.shop import decode
 
 NOW_MS = 1_769_900_000_000
 

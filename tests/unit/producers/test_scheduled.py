@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from core import truth
 from producers.dirt import DirtShares
 from producers.record import Record
 from producers.scheduled import ScheduledStream
 from producers.stream import ShopStream
+from tests.support.shop import CLAIMS
 
 NOW_MS = 1_767_225_600_000
 TIME = re.compile(rb"\d{4}-\d\d-\d\dT[^\"]*|\b1\d{12}\b")
@@ -54,7 +54,7 @@ def test_another_seed_is_another_shop() -> None:
 
 def test_events_follow_the_schedule_from_the_minute_on() -> None:
     records = all_of(stream(), 50, NOW_MS + 59_999)
-    claims = [truth.decode(record.truth) for record in records]
+    claims = [CLAIMS.decode(record.truth) for record in records]
     times = [claim.time_ms for claim, record in zip(claims, records, strict=True) if claim and record.kind == "click"]
     # the natural delay aside
     assert min(times) > NOW_MS - 2_000

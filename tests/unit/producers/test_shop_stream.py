@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigurationError
-from core.events import SALES, TOPICS
-from core.truth import Claim, decode, encode
 from core.verdict import Rejected
 from producers.dirt import REJECTED_KINDS, DirtShares
 from producers.record import DUPLICATE, LATE, OUT_OF_ORDER, Record
 from producers.shop import NATURAL_DELAY_MS, Shop, shoppers_for
 from producers.stream import ShopStream
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, Claim, decode, encode
+from tests.support.shop_events import SALES, TOPICS
 
 START_MS = 1_769_900_000_000
 VALIDATE = {topic: KERNEL[topic].decide.one for topic in TOPICS}

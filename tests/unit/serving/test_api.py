@@ -9,13 +9,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from core.cells import DIMENSIONS, MEASURES
 from core.errors import UnavailableError
 from serving.answer import Answer
 from serving.http import models
 from serving.merge import Users
 from tests.support.api_world import ALL, QUALITY, ApiWorld
 from tests.support.events import CLICKS_0, NOW_MINUTE, at
+from tests.support.shop import DIMENSIONS, MEASURES, SHOP, ZERO
 
 MEASURED = {"clicks": 10, "sales": 2, "units": 3, "revenue_cents": 400}
 NOTHING = dict.fromkeys(MEASURES, 0)
@@ -320,10 +320,11 @@ def test_a_bug_is_no_answer_and_is_not_swallowed(world: ApiWorld, monkeypatch: p
 
 
 def test_the_api_knows_the_dimensions_and_measures_of_the_core() -> None:
-    assert get_args(models.Dimension) == DIMENSIONS
-    assert get_args(models.Ranked) == DIMENSIONS[1:]
-    assert get_args(models.Measure) == MEASURES
-    assert tuple(models.Measures.model_fields) == MEASURES
+    made = models.models_of(SHOP)
+    assert get_args(made.dimension) == DIMENSIONS
+    assert get_args(made.ranked) == DIMENSIONS[1:]
+    assert get_args(made.measure) == MEASURES
+    assert tuple(made.totals.model_fields["totals"].annotation.model_fields) == MEASURES
 
 
 def test_a_view_without_any_event_has_zeros(tmp_path: Path) -> None:
@@ -331,7 +332,7 @@ def test_a_view_without_any_event_has_zeros(tmp_path: Path) -> None:
     world.speed.flush()
     world.tick()
     with world, TestClient(world.api) as client:
-        assert world.ticker.answer().totals == Answer().totals
+        assert world.ticker.answer().totals == Answer(ZERO).totals
         assert ok(client.get("/v1/totals"))["totals"] == NOTHING
         assert ok(client.get("/v1/top"))["values"] == []
         assert ok(client.get("/v1/users"))["users"] == 0

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from adapters.speed.port import Move, Step
-from core.cells import Cell
 from core.errors import UnavailableError
 from serving.board import MINUTES, TOP, Board
 from tests.support.api_world import ALL, CUT, ApiWorld
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
+from tests.support.shop import cell_of, named
 
 PARTS = {"produce", "kafka", "process", "redis", "batch", "lake", "serve"}
 
@@ -22,7 +22,7 @@ def board(world: ApiWorld, mode: str = "lambda") -> Board:
 
 
 def count_products(world: ApiWorld, number: int) -> None:
-    cells = {ALL: Cell(number), **{("product", f"product-{n:08}"): Cell(1) for n in range(number)}}
+    cells = {ALL: cell_of(number), **{("product", f"product-{n:08}"): cell_of(1) for n in range(number)}}
     moved = {"newest_ms": NOW_MS, "appended_ms": NOW_MS}
     move = Move(CLICKS_0, at(13, CUT, **moved), at(13 + number, CUT, **moved))
     world.apply(Step([move], delta_of({(CUT, NOW_MINUTE): cells})))
@@ -32,7 +32,7 @@ def count_products(world: ApiWorld, number: int) -> None:
 def test_the_numbers_are_those_of_the_answer(world: ApiWorld) -> None:
     seen = board(world).document(3)
     answer = world.ticker.answer()
-    assert seen["totals"] == answer.total._asdict() == {"clicks": 10, "sales": 2, "units": 3, "revenue_cents": 400}
+    assert seen["totals"] == named(answer.total) == {"clicks": 10, "sales": 2, "units": 3, "revenue_cents": 400}
     assert seen["quality"] == {"accepted": 12, "rejected": {"not_json": 1}, "duplicates": 0, "late": 1}
     assert (seen["version"], seen["from_batch"], seen["lag"]) == (1, 10, 2)
     assert (seen["trouble"], seen["faults"], seen["ever"]) == ([], [], True)

@@ -12,15 +12,17 @@ import pytest
 
 from core.errors import UnavailableError
 from serving.http.broadcast import Broadcast
+from serving.http.documents import Documents
 from serving.http.sources import Sources
 from tests.support.api_world import ApiWorld
 from tests.support.events import NOW_MS, at
+from tests.support.shop import SHOP
 from tests.support.waiting import turned
 
 
 def broadcast(world: ApiWorld, heartbeat_s: float = 60, every_s: float = 0) -> Broadcast:
     sources = Sources(world.ticker, world.log_ends, world.users, world.provenance, None, None, lambda: 0.0)
-    return Broadcast(sources, every_s=every_s, heartbeat_s=heartbeat_s)
+    return Broadcast(sources, Documents(SHOP), every_s=every_s, heartbeat_s=heartbeat_s)
 
 
 def play(made: Broadcast, scenario: Callable[[], Awaitable[None]]) -> None:

@@ -12,10 +12,17 @@ from serving.answer import Answer
 from serving.faults import Fault, known_fault
 from serving.live import Picture
 from serving.parts import DOWN, Moment, parts_of
+from tests.support.shop import ZERO
 
 LAMBDA = ["produce", "process", "batch", "serve"]
 WELL = Picture(
-    rate=2000.0, lag=3, version=7, batch_age_s=4.0, answer=Answer(vector={PartitionKey("clicks", 0): 9}), error=0
+    ZERO,
+    rate=2000.0,
+    lag=3,
+    version=7,
+    batch_age_s=4.0,
+    answer=Answer(ZERO, vector={PartitionKey("clicks", 0): 9}),
+    error=0,
 )
 
 
@@ -59,7 +66,7 @@ def test_where_all_is_well_nothing_is_said():
     ],
 )
 def test_what_the_terminal_says_is_said_with_a_remedy(words, part, says):
-    fault = only(faults_of(moment(Picture(trouble=(words,)))))
+    fault = only(faults_of(moment(Picture(ZERO, trouble=(words,)))))
     assert (fault.part, fault.what.lower()) == (part, f"{words.lower()}.")
     assert fault.then
     assert says in fault.remedy
@@ -98,7 +105,7 @@ def test_one_that_dies_again_and_again_is_said_with_its_last_words_and_its_log()
 
 @pytest.mark.parametrize("state", ["restarting", "not answering", "failed"])
 def test_a_server_that_is_supervised_is_said_once(state):
-    picture = Picture(trouble=("Kafka does not answer",))
+    picture = Picture(ZERO, trouble=("Kafka does not answer",))
     fault = only(faults_of(moment(picture, records=None, processes=[process("kafka", state)])))
     assert (fault.part, fault.bad) == ("kafka", True)
 
@@ -106,8 +113,8 @@ def test_a_server_that_is_supervised_is_said_once(state):
 def test_workers_that_stand_still_are_a_fault_unless_that_follows_from_another():
     assert only(faults_of(moment(still_s=3.0))).kind == "standstill"
     assert faults_of(moment(still_s=2.0)) == []
-    assert faults_of(moment(Picture(lag=0, answer=WELL.answer, error=0), still_s=60.0)) == []
-    away = Picture(lag=3, trouble=("Redis does not answer",))
+    assert faults_of(moment(Picture(ZERO, lag=0, answer=WELL.answer, error=0), still_s=60.0)) == []
+    away = Picture(ZERO, lag=3, trouble=("Redis does not answer",))
     assert only(faults_of(moment(away, still_s=60.0))).part == "redis"
 
 
@@ -135,13 +142,13 @@ def test_whatever_is_down_has_a_fault(name):
 
 
 def test_a_difference_from_the_truth_is_a_fault_with_a_remedy():
-    fault = only(faults_of(moment(Picture(error=4, answer=WELL.answer, lag=0))))
+    fault = only(faults_of(moment(Picture(ZERO, error=4, answer=WELL.answer, lag=0))))
     assert "differ from the truth by 4" in fault.what
     assert "fourfold verify" in fault.remedy
 
 
 def test_the_worst_is_said_first():
-    picture = Picture(states=("no batch view yet",), trouble=("Kafka does not answer",), answer=WELL.answer)
+    picture = Picture(ZERO, states=("no batch view yet",), trouble=("Kafka does not answer",), answer=WELL.answer)
     assert [fault.part for fault in faults_of(moment(picture))] == ["kafka", "batch"]
 
 

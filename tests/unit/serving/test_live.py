@@ -16,6 +16,7 @@ from serving.live import Audit, Live, Picture, counts_document
 from serving.merge import Users
 from serving.plain import line
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS
+from tests.support.shop import HEADLINES, MEASURES, SHOP, ZERO, cell_of
 
 ALL = ("all", "")
 
@@ -41,12 +42,12 @@ class World:
         self.audits = True
         self.told: tuple[Truth, Truth] | None = None
         self.users_asked: list[list[int]] = []
-        self.live = Live(self, self, lambda: self.now, lambda: self.wall)
+        self.live = Live(self, self, SHOP, lambda: self.now, lambda: self.wall)
 
     def answer(self) -> Answer:
         if self.away:
             raise UnavailableError("Redis does not answer: away")
-        return merged(self.seen, None)
+        return merged(ZERO, self.seen, None)
 
     def users(self, _: Answer, start: int, end: int) -> Users:
         self.users_asked.append(list(range(start, end)))
@@ -76,32 +77,32 @@ def world() -> World:
 
 
 def truth(totals: Mapping[tuple[str, str], Cell] | None = None, duplicates: int = 0) -> Truth:
-    slots = [Slot(5, -1, "counter", "duplicates", "count")]
+    slots = [Slot(5, -1, "counter", "duplicates", 0)]
     numbers = [duplicates]
     for (dimension, value), cell in (totals or {}).items():
-        for measure, number in cell._asdict().items():
+        for measure, number in enumerate(cell):
             slots.append(Slot(5, NOW_MINUTE, dimension, value, measure))
             numbers.append(number)
-    return Truth.of([(slot, number) for slot, number in zip(slots, numbers, strict=True) if number])
+    return Truth.of(len(MEASURES), [(slot, number) for slot, number in zip(slots, numbers, strict=True) if number])
 
 
 def test_the_picture_of_a_view_that_has_nothing(world: World) -> None:
     picture = world.look()
-    assert picture.totals == Cell()
+    assert picture.totals == cell_of()
     assert (picture.lag, picture.age_s, picture.rate, picture.error, picture.trouble) == (0, None, 0.0, None, ())
 
 
 def test_counts_and_rejections_the_largest_first(world: World) -> None:
     cells = {
-        ALL: Cell(7, 2, 3, 400),
-        ("campaign", "b"): Cell(1),
-        ("campaign", "a"): Cell(6, 2),
-        ("country", "DE"): Cell(7, 2),
+        ALL: cell_of(7, 2, 3, 400),
+        ("campaign", "b"): cell_of(1),
+        ("campaign", "a"): cell_of(6, 2),
+        ("country", "DE"): cell_of(7, 2),
     }
     rejections = {"rejected:not_json": 1, "rejected:bad_format": 5, "rejected:from_future": 1}
     world.seen = snapshot(16, cells, accepted=9, duplicates=3, late=2, **rejections)
     picture = world.look()
-    assert picture.totals == Cell(7, 2, 3, 400)
+    assert picture.totals == cell_of(7, 2, 3, 400)
     assert list(picture.by["campaign"]) == ["a", "b"]
     assert (picture.accepted, picture.duplicates, picture.late, picture.floor) == (9, 3, 2, 3)
     assert list(picture.rejected.items()) == [("bad_format", 5), ("from_future", 1), ("not_json", 1)]
@@ -153,17 +154,17 @@ def test_distinct_users_are_those_of_fifteen_minutes_and_asked_for_rarely(world:
 
 
 def test_the_error_is_the_distance_of_all_totals(world: World) -> None:
-    world.seen = snapshot(9, {ALL: Cell(7, 2, 3, 400), ("country", "DE"): Cell(7)})
+    world.seen = snapshot(9, {ALL: cell_of(7, 2, 3, 400), ("country", "DE"): cell_of(7)})
     assert world.look().error is None
-    right = {ALL: Cell(7, 2, 3, 400), ("country", "DE"): Cell(7)}
+    right = {ALL: cell_of(7, 2, 3, 400), ("country", "DE"): cell_of(7)}
     world.told = (truth(right), truth(right))
     assert world.look().error == 0
-    world.told = (truth(right), truth({ALL: Cell(6, 2, 3, 405), ("country", "FR"): Cell(2)}))
+    world.told = (truth(right), truth({ALL: cell_of(6, 2, 3, 405), ("country", "FR"): cell_of(2)}))
     assert world.look().error == 1 + 5 + 7 + 2
 
 
 def test_the_last_verdict_stands_for_three_seconds(world: World) -> None:
-    right = {ALL: Cell(6, 2, 3, 400)}
+    right = {ALL: cell_of(6, 2, 3, 400)}
     world.told = (truth(right), truth(right))
     known = world.look().error
     world.told = None
@@ -178,7 +179,7 @@ def test_duplicates_beyond_the_horizon_are_told_apart(world: World) -> None:
 
 def test_while_redis_is_away_the_last_picture_stays_with_the_trouble_said(world: World) -> None:
     world.look(counted=0)
-    world.seen = snapshot(9, {ALL: Cell(7)})
+    world.seen = snapshot(9, {ALL: cell_of(7)})
     before = world.look()
     assert before.rate > 0
     world.away = True
@@ -194,11 +195,11 @@ def test_while_kafka_is_away_counts_go_on_with_the_trouble_said(
     world: World, ends: dict[PartitionKey, int] | None
 ) -> None:
     world.ends = ends
-    world.seen = snapshot(9, {ALL: Cell(7)})
+    world.seen = snapshot(9, {ALL: cell_of(7)})
     picture = world.look()
     (trouble,) = picture.trouble
     assert trouble.startswith("Kafka does not answer")
-    assert picture.totals == Cell(7)
+    assert picture.totals == cell_of(7)
     world.away = True
     assert len(world.look().trouble) == 2
 
@@ -206,11 +207,11 @@ def test_while_kafka_is_away_counts_go_on_with_the_trouble_said(
 def test_without_ends_the_lag_is_unknown_and_not_zero(world: World) -> None:
     world.ends = None
     assert world.look().lag is None
-    assert "lag unknown" in line(world.look(), "lambda")
+    assert "lag unknown" in line(world.look(), HEADLINES, "lambda")
 
 
 def test_while_redis_is_away_the_age_grows_and_nothing_is_said_to_be_exact(world: World) -> None:
-    right = {ALL: Cell(7)}
+    right = {ALL: cell_of(7)}
     world.ends = {CLICKS_0: 9}
     world.seen, world.told = snapshot(9, right, appended_ms=NOW_MS), (truth(right), truth(right))
     before = world.look()
@@ -258,10 +259,12 @@ def test_the_death_of_the_auditor_is_not_taken_for_kafkas(world: World) -> None:
 
 
 def test_the_document_of_counts_has_every_number() -> None:
-    seen = snapshot(9, {ALL: Cell(7, 2, 3, 400)}, accepted=9, late=1, **{"rejected:not_json": 2})
-    assert counts_document(merged(seen, None), {"mode": "streaming"}) == {
+    seen = snapshot(9, {ALL: cell_of(7, 2, 3, 400)}, accepted=9, late=1, **{"rejected:not_json": 2})
+    assert counts_document(merged(ZERO, seen, None), MEASURES, {"mode": "streaming"}) == {
         "totals": {"clicks": 7, "sales": 2, "units": 3, "revenue_cents": 400},
         "quality": {"accepted": 9, "rejected": {"not_json": 2}, "duplicates": 0, "late": 1},
         "provenance": {"mode": "streaming"},
     }
-    assert counts_document(Answer(), {})["totals"] == dict.fromkeys(("clicks", "sales", "units", "revenue_cents"), 0)
+    assert counts_document(Answer(ZERO), MEASURES, {})["totals"] == dict.fromkeys(
+        ("clicks", "sales", "units", "revenue_cents"), 0
+    )

@@ -9,6 +9,7 @@ import pytest
 
 from serving.answer import Answer
 from serving.http.once import Once
+from tests.support.shop import ZERO
 from tests.support.waiting import suspended
 
 
@@ -35,7 +36,7 @@ def work() -> Work:
 
 def test_it_is_done_once_for_all_who_ask_even_if_the_first_gives_up(work: Work) -> None:
     async def scenario() -> list[int]:
-        once, answer = Once(), Answer(lost=10)
+        once, answer = Once(), Answer(ZERO, lost=10)
         work.leave.clear()
         asked = [asyncio.create_task(once.of(answer, work, 1)) for _ in range(20)]
         await suspended(*asked)
@@ -50,14 +51,14 @@ def test_it_is_done_once_for_all_who_ask_even_if_the_first_gives_up(work: Work) 
 def test_another_answer_has_results_of_its_own(work: Work) -> None:
     async def scenario() -> list[int]:
         once = Once()
-        return [await once.of(Answer(lost=lost), work, 1) for lost in (1, 2)]
+        return [await once.of(Answer(ZERO, lost=lost), work, 1) for lost in (1, 2)]
 
     assert asyncio.run(scenario()) == [2, 3]
 
 
 def test_a_bug_is_raised_at_all_who_asked(work: Work) -> None:
     async def scenario() -> list[BaseException | int]:
-        once, answer = Once(), Answer()
+        once, answer = Once(), Answer(ZERO)
         return await asyncio.gather(*(once.of(answer, work, -1) for _ in range(3)), return_exceptions=True)
 
     assert [type(error) for error in asyncio.run(scenario())] == [ZeroDivisionError] * 3
@@ -66,7 +67,7 @@ def test_a_bug_is_raised_at_all_who_asked(work: Work) -> None:
 
 def test_results_of_one_answer_are_bounded(work: Work) -> None:
     async def scenario() -> int:
-        once, answer = Once(), Answer()
+        once, answer = Once(), Answer(ZERO)
         for number in range(600):
             await once.of(answer, work, number)
         return len(once._results)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cells import Cell
 from serving.answer import Answer
 from serving.harmless import safe
 from serving.live import Audit, Picture
-from serving.plain import error_text, line, money, opening, seconds
+from serving.measures import money
+from serving.plain import error_text, line, opening, seconds
+from tests.support.shop import HEADLINES, ZERO, cell_of
 
 #: What a line shows and a reader may ask about.
 WORDS = ("events/s", "lag", "age", "rejected", "duplicates", "late", "error", "batch")
@@ -75,30 +76,32 @@ def test_ages_are_written_for_people(age: float | None, text: str) -> None:
     ("error", "text"), [(None, "being audited"), (0, "0 (exact)"), (1234, "OFF BY 1,234"), (-1, "OFF BY -1")]
 )
 def test_the_error_is_said_in_words(error: int | None, text: str) -> None:
-    assert error_text(Picture(error=error, lag=0)) == text
+    assert error_text(Picture(ZERO, error=error, lag=0)) == text
 
 
 def test_a_picture_is_one_line_with_its_trouble_at_the_end() -> None:
-    picture = Picture(Cell(1234, 5, 6, 789), rejected={"not_json": 2, "bad_format": 3}, lag=7, trouble=("one", "two"))
-    text = line(picture, "kappa")
+    picture = Picture(
+        cell_of(1234, 5, 6, 789), rejected={"not_json": 2, "bad_format": 3}, lag=7, trouble=("one", "two")
+    )
+    text = line(picture, HEADLINES, "kappa")
     assert text.splitlines() == [text]
     assert "clicks 1,234  sales 5  revenue 7.89 EUR" in text
     assert "lag 7" in text
     assert "rejected 5" in text
     assert text.endswith("[one; two]")
     assert "error being audited  mode kappa  [" in text
-    assert line(Picture(lag=0), "batch").endswith("mode batch")
+    assert line(Picture(ZERO, lag=0), HEADLINES, "batch").endswith("mode batch")
 
 
 def test_a_line_says_starting_and_not_exact_until_something_is_counted() -> None:
-    text = line(Picture(error=0, lag=0, answer=Answer()), "kappa", ["produce: nothing arrives"])
+    text = line(Picture(ZERO, error=0, lag=0, answer=Answer(ZERO)), HEADLINES, "kappa", ["produce: nothing arrives"])
     assert text == "starting, nothing counted yet  lag 0  mode kappa  [produce: nothing arrives]"
 
 
 def test_that_nobody_audits_is_said_with_why() -> None:
-    picture = Picture(Cell(7), audited=False, lag=0)
+    picture = Picture(cell_of(7), audited=False, lag=0)
     assert picture.audit is Audit.NOBODY
-    assert "error not audited (FOURFOLD_AUDIT=false)  mode lambda" in line(picture, "lambda")
+    assert "error not audited (FOURFOLD_AUDIT=false)  mode lambda" in line(picture, HEADLINES, "lambda")
 
 
 def test_the_first_lines_say_mode_address_and_every_word_of_a_line() -> None:
@@ -106,13 +109,13 @@ def test_the_first_lines_say_mode_address_and_every_word_of_a_line() -> None:
     assert "mode kappa" in first
     assert first.endswith("http://127.0.0.1:8000/")
     explained = " ".join(more)
-    shown = line(Picture(version=3), "kappa")
+    shown = line(Picture(ZERO, version=3), HEADLINES, "kappa")
     assert {word for word in WORDS if word in shown} == set(WORDS)
     assert not [word for word in WORDS if word not in explained]
 
 
 def test_without_an_answer_nothing_is_said_to_be_as_of_now() -> None:
-    text = line(Picture(Cell(7), rate=0.0, away_s=12.0, trouble=("Redis does not answer",)), "lambda")
+    text = line(Picture(cell_of(7), rate=0.0, away_s=12.0, trouble=("Redis does not answer",)), HEADLINES, "lambda")
     assert text.startswith("clicks 7  sales 0")
     assert "  - events/s  lag unknown  " in text
     assert "error unknown  mode lambda" in text

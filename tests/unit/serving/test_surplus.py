@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 
 from core.cells import Cell, CellKey
-from serving.live_error import live_error
+from serving.live_error import LiveError
 from serving.surplus import surplus_differences
+from tests.support.shop import SHOP, cell_of
 
 MINUTE = 29_000_000
 
 
 def cells(click: int = 0, sale: tuple[int, int, int] = (0, 0, 0), value: str = "a") -> dict[CellKey, Cell]:
     """The cells of some clicks, and of (sales, units, cents), all with one value in each dimension."""
-    cell = Cell(click, *sale)
+    cell = cell_of(click, *sale)
     names = {"all": "", "campaign": value, "product": value, "country": value}
     return {CellKey(MINUTE, dimension, name): cell for dimension, name in names.items()}
 
 
 def found(view, counters, true=None, true_counters=None, unaudited=1):
-    return list(surplus_differences(view, counters, true or {}, true_counters or {}, unaudited))
+    return list(surplus_differences(SHOP, view, counters, true or {}, true_counters or {}, unaudited))
 
 
 @pytest.mark.parametrize(
@@ -61,16 +62,16 @@ def test_what_audited_records_count_for_must_be_there():
     true, counters = cells(3, (2, 4, 500)), {"accepted": 5, "rejected:not_json": 2}
     view = dict(true)
     assert found(view, counters | {"duplicates": 1}, true, counters) == []
-    short = {key: Cell(2, 2, 4, 500) for key in true}
+    short = {key: cell_of(2, 2, 4, 500) for key in true}
     assert found(short, counters | {"duplicates": 1}, true, counters)
     assert found(view, counters | {"duplicates": 2, "rejected:not_json": 1}, true, counters)
 
 
 def test_the_live_error_is_what_is_not_explained():
-    true = {("all", ""): Cell(5, 1, 1, 100), ("country", "DE"): Cell(5, 1, 1, 100)}
-    more = {key: Cell(6, 1, 1, 100) for key in true}
-    assert live_error(true, true, 1) == 0
-    assert live_error(more, true, 1) == 0
-    assert live_error({key: Cell(8, 1, 1, 100) for key in true}, true, 1) == 4
-    assert live_error({key: Cell(4, 1, 1, 100) for key in true}, true, 1) == 2
-    assert live_error({key: Cell(5, 1, 1, 101) for key in true}, true, 1) == 2
+    true = {("all", ""): cell_of(5, 1, 1, 100), ("country", "DE"): cell_of(5, 1, 1, 100)}
+    more = {key: cell_of(6, 1, 1, 100) for key in true}
+    assert LiveError(SHOP).of(true, true, 1) == 0
+    assert LiveError(SHOP).of(more, true, 1) == 0
+    assert LiveError(SHOP).of({key: cell_of(8, 1, 1, 100) for key in true}, true, 1) == 4
+    assert LiveError(SHOP).of({key: cell_of(4, 1, 1, 100) for key in true}, true, 1) == 2
+    assert LiveError(SHOP).of({key: cell_of(5, 1, 1, 101) for key in true}, true, 1) == 2

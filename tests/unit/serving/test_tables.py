@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from adapters.embedded.server import ServerStatus
 from adapters.kafka.dead_letters import FoundLetter
 from adapters.kafka.repairs import Repair
-from core.cells import Cell, CellKey
+from core.cells import CellKey
 from core.position import PartitionKey
 from modes.race import report
 from serving.batch_version_table import batch_versions_table
@@ -32,6 +32,7 @@ from serving.table import Column, Table
 from serving.trace import CountedBy, Occurrence, Place, Trace, Verdict
 from serving.trace_text import trace_text
 from serving.version_table import diff_table, versions_table
+from tests.support.shop import MEASURES, SHOWN_MEASURES, cell_of
 
 ROOT = Path(__file__).parents[3]
 LARGE = 9_223_372_036_854
@@ -50,6 +51,9 @@ DRILL = {
     "repair": "from now on only: what left the window stays wrong",
     "wrong_seconds": 1234.5,
     "repair_seconds": 1234.5,
+    "measure": "revenue_cents",
+    "money": "EUR",
+    "stream": "sales",
     "sales_counted_wrong": LARGE,
     "sales_repaired": 1,
     "sales_never_repaired": 0,
@@ -138,9 +142,10 @@ TRACE = Trace(
             counted_by=CountedBy("speed", None, ""),
             time_ms=NOW_MS,
             late=False,
-            cells={CellKey(NOW_MS // 60_000, "campaign", "spring-sale"): Cell(LARGE, 1, 2, LARGE)},
+            cells={CellKey(NOW_MS // 60_000, "campaign", "spring-sale"): cell_of(LARGE, 1, 2, LARGE)},
         )
     ],
+    MEASURES,
 )
 TABLES: dict[str, RenderableType] = {
     "deadletters": letters_table((letter, "dead") for letter in LETTERS),
@@ -148,7 +153,7 @@ TABLES: dict[str, RenderableType] = {
     "deadletters fix --dry-run": before_after(LETTERS[0], REPAIR),
     "versions": batch_versions_table([VERSION, {**VERSION, "current": False, "quality": None}]),
     "quality": quality_table({"passed": 0, "total": 1, "share": 0.0, "checks": [CHECK]}, "quality of version 1234"),
-    "trace": trace_text(TRACE),
+    "trace": trace_text(TRACE, SHOWN_MEASURES),
     "day": funnel_table(DAY),
     "compare": compare_table(
         {

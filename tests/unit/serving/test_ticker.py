@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from core.cells import Cell
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from serving.answer import Answer
@@ -18,6 +17,7 @@ from serving.merge import Users
 from serving.ticker import Ticker
 from serving.user_counts import UserCounts
 from tests.support.events import CLICKS_0
+from tests.support.shop import ZERO, cell_of
 from tests.support.waiting import suspended, turned, until
 
 T = TypeVar("T")
@@ -40,12 +40,12 @@ class Source:
         if self.trouble is not None:
             raise self.trouble
         self.clicks += 1
-        return Answer(totals={("all", ""): Cell(self.clicks)}, states=("said",))
+        return Answer(ZERO, totals={("all", ""): cell_of(self.clicks)}, states=("said",))
 
     def users(self, answer: Answer, start: int, end: int) -> Users:
         assert self.may_count.wait(10)
         self.counted.append((start, end))
-        return Users(answer.total.clicks, exact=True)
+        return Users(answer.total[0], exact=True)
 
     def clock(self) -> float:
         return self.now
@@ -75,7 +75,7 @@ def test_all_get_the_answer_of_the_newest_tick(source: Source, ticker: Ticker) -
     first = ticker.answer()
     assert ticker.answer() is first
     ticker.tick()
-    assert ticker.answer().total == Cell(2)
+    assert ticker.answer().total == cell_of(2)
     assert ticker.newest.number == 2
     assert source.clicks == 2
 
@@ -88,7 +88,7 @@ def test_an_error_stands_in_the_place_of_the_answer_until_the_next_one(source: S
         ticker.answer()
     source.trouble = None
     ticker.tick()
-    assert ticker.answer().total == Cell(2)
+    assert ticker.answer().total == cell_of(2)
 
 
 def test_an_answer_that_grows_old_says_so_and_is_then_refused(source: Source, ticker: Ticker) -> None:
@@ -98,7 +98,7 @@ def test_an_answer_that_grows_old_says_so_and_is_then_refused(source: Source, ti
     source.now += 1.5
     assert ticker.answer().states == ("said", "answer 2.5 s old")
     source.now += 2.5
-    assert ticker.answer().total == Cell(1)
+    assert ticker.answer().total == cell_of(1)
     source.now += 0.1
     with pytest.raises(UnavailableError, match=r"the newest answer is 5\.1 s old"):
         ticker.answer()

@@ -18,7 +18,7 @@ from adapters.lake.batch_view import BatchView
 from adapters.lake.manifest import Manifest
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Move, Step
-from core.cells import Cell, CellKey
+from core.cells import CellKey
 from core.cut import Cut
 from core.delta import Delta
 from core.errors import ConfigurationError, UnavailableError
@@ -32,7 +32,7 @@ from serving.trace_text import SHOWN, trace_text
 from serving.tracer import Tracer
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, cut_at, expected, last_cut, shop_log
-from tests.support.shop import KERNEL, fold_of
+from tests.support.shop import KERNEL, SHOWN_MEASURES, ZERO, cell_of, fold_of
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -99,7 +99,7 @@ def speed_answer(rows: Sequence[Row], view: BatchView | None = None) -> Answer:
         fold, delta = fold_of(source, Position(), RULES), Delta()
         fold.fold(own, own[-1].offset + 1, delta)
         asyncio.run(store.apply(Step([Move(source, "", fold.position.encode())], delta)))
-    return merged(store.snapshot(), view)
+    return merged(ZERO, store.snapshot(), view)
 
 
 def batch_view(vector: Mapping[PartitionKey, int], epoch: int, version: int = 7) -> BatchView:
@@ -110,7 +110,7 @@ def test_a_sale_and_the_cells_it_counts_in() -> None:
     (one,) = found([row(0, sale(id="e"), source=SALES_0)])
     assert (one.place, one.verdict, one.late, one.epoch) == (Place(SALES_0, 0), Verdict.ACCEPTED, False, EPOCH)
     assert (one.key, one.producer, one.time_ms) == (b"user-1", "/tests", NOW_MS)
-    cell = Cell(0, 1, 2, 2500)
+    cell = cell_of(0, 1, 2, 2500)
     assert one.cells == {
         CellKey(NOW_MINUTE, "all", ""): cell,
         CellKey(NOW_MINUTE, "campaign", "spring"): cell,
@@ -218,7 +218,7 @@ def test_a_duplicate_within_the_horizon_counts_nowhere() -> None:
 def test_what_no_view_counts_any_more() -> None:
     rows = [row(offset, click(id="e"), NOW_MS + offset * 5_000) for offset in range(2)]
     whole = speed_answer(rows)
-    windowed = Answer(vector=whole.vector, floor=EPOCH + 5, speed=whole.speed)
+    windowed = Answer(ZERO, vector=whole.vector, floor=EPOCH + 5, speed=whole.speed)
     one, two = found(rows, answer=windowed)
     assert (one.counted_by.view, one.cells) == ("gone", {})
     assert two.counted_by.view == "speed"
@@ -268,7 +268,7 @@ def test_a_silent_log_is_told() -> None:
 
 def drawn(trace: Trace) -> str:
     console = Console(file=io.StringIO(), width=120, color_system=None)
-    console.print(trace_text(trace))
+    console.print(trace_text(trace, SHOWN_MEASURES))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -19,11 +19,10 @@ from core.ledger import Ledger
 from core.partition import PartitionFold
 from core.position import PartitionKey, Position
 from core.rules import Rules
-from core.truth import Claim, encode
 from serving.answer import merged
 from serving.verify import Verdict, compare
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
-from tests.support.shop import fold_of
+from tests.support.shop import SHOP, ZERO, Claim, cell_of, encode, fold_of
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -39,7 +38,7 @@ class World:
     """One log, counted by the pipeline and told by its producer."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger(epoch_ms=RULES.epoch_ms, horizon=RULES.horizon, lateness_ms=RULES.lateness_ms)
+        self.ledger = Ledger(SHOP, epoch_ms=RULES.epoch_ms, horizon=RULES.horizon, lateness_ms=RULES.lateness_ms)
         self.store = MemoryStore()
         self._folds: dict[PartitionKey, PartitionFold] = {}
 
@@ -65,7 +64,7 @@ class World:
         return self.store.snapshot()
 
     def verdict(self, snapshot: Snapshot | None = None) -> Verdict:
-        return compare(merged(snapshot or self.snapshot, None), self.ledger)
+        return compare(merged(ZERO, snapshot or self.snapshot, None), self.ledger, SHOP)
 
 
 @pytest.fixture
@@ -121,10 +120,10 @@ def test_a_view_that_is_behind_is_compared_at_its_own_offsets(world: World) -> N
 @pytest.mark.parametrize(
     ("cell", "measure", "numbers"),
     [
-        (Cell(3, 1, 2, 2500), "clicks", (3, 2)),
-        (Cell(2, 0, 2, 2500), "sales", (0, 1)),
-        (Cell(2, 1, 3, 2500), "units", (3, 2)),
-        (Cell(2, 1, 2, 2501), "revenue_cents", (2501, 2500)),
+        (cell_of(3, 1, 2, 2500), "clicks", (3, 2)),
+        (cell_of(2, 0, 2, 2500), "sales", (0, 1)),
+        (cell_of(2, 1, 3, 2500), "units", (3, 2)),
+        (cell_of(2, 1, 2, 2501), "revenue_cents", (2501, 2500)),
     ],
 )
 def test_a_cell_that_differs_in_one_measure_is_named(
@@ -136,7 +135,7 @@ def test_a_cell_that_differs_in_one_measure_is_named(
 
 
 def test_a_cell_that_the_truth_does_not_have_is_named(world: World) -> None:
-    verdict = world.verdict(changed(world.snapshot, CellKey(NOW_MINUTE, "country", "FR"), Cell(clicks=1)))
+    verdict = world.verdict(changed(world.snapshot, CellKey(NOW_MINUTE, "country", "FR"), cell_of(clicks=1)))
     assert differences(verdict) == [("2026-01-01T00:00 country 'FR'", "clicks", 1, 0)]
     assert verdict.compared_cells == 5
 
@@ -148,8 +147,8 @@ def test_a_cell_that_the_view_does_not_have_is_named(world: World) -> None:
 
 
 def test_a_difference_in_another_minute_does_not_cancel_out(world: World) -> None:
-    moved = changed(world.snapshot, ALL, Cell(1, 1, 2, 2500))
-    moved = changed(moved, CellKey(NOW_MINUTE + 1, "all", ""), Cell(clicks=1))
+    moved = changed(world.snapshot, ALL, cell_of(1, 1, 2, 2500))
+    moved = changed(moved, CellKey(NOW_MINUTE + 1, "all", ""), cell_of(clicks=1))
     assert len(differences(world.verdict(moved))) == 2
     assert world.verdict(moved).accuracy == pytest.approx(1 - 2 / 3)
 
@@ -197,13 +196,13 @@ def test_epochs_below_the_floor_are_not_compared(world: World) -> None:
 
 
 def test_epochs_that_the_log_no_longer_tells_are_not_compared(world: World) -> None:
-    short = Ledger(epoch_ms=RULES.epoch_ms, horizon=RULES.horizon, lateness_ms=RULES.lateness_ms)
+    short = Ledger(SHOP, epoch_ms=RULES.epoch_ms, horizon=RULES.horizon, lateness_ms=RULES.lateness_ms)
     world.click(3, append_ms=NOW_MS + 4_000)
     # retention removed the first record before the auditor read them
     short.add(CLICKS_0, 1, NOW_MS, claim(2, clicks=1))
     short.add(CLICKS_0, 2, NOW_MS + 4_000, claim(3, clicks=1))
     assert short.sound_from == EPOCH + 2
-    verdict = compare(merged(world.snapshot, None), short)
+    verdict = compare(merged(ZERO, world.snapshot, None), short, SHOP)
     assert verdict.differences == []
     assert (verdict.exact, verdict.events) == (True, 1)
 
@@ -229,7 +228,7 @@ def test_a_record_without_a_header_may_add_what_it_can_and_no_more(world: World)
     world.say(CLICKS_0, as_bytes(click(id="mine", campaign_id="theirs")), None)
     verdict = world.verdict()
     assert (verdict.exact, verdict.unaudited) == (True, 1)
-    twice = changed(world.snapshot, ALL, Cell(4, 1, 2, 2500))
+    twice = changed(world.snapshot, ALL, cell_of(4, 1, 2, 2500))
     assert not world.verdict(twice).exact
 
 
@@ -237,7 +236,7 @@ def test_other_epochs_stay_strict_beside_one_with_a_strangers_record(world: Worl
     world.say(CLICKS_0, as_bytes(click(id="mine")), None)
     world.click(7, append_ms=NOW_MS + 1_000)
     assert world.verdict().exact
-    more = changed(world.snapshot, ALL, Cell(2), EPOCH + 1)
+    more = changed(world.snapshot, ALL, cell_of(2), EPOCH + 1)
     assert not world.verdict(more).exact
 
 

@@ -10,8 +10,9 @@ import pytest
 from core.declaration.error import DeclarationError
 from core.declaration.pipeline import Pipeline
 from core.declaration.reader import LARGEST_FILE, read
-from core.events import EVENT_OF_TOPIC
+from tests.support.shop_events import EVENT_OF_TOPIC
 
+COUNTRY = 'country  = { by = "country", label = "Countries", description = "ISO 3166" }'
 SHOP = Path("pipelines/shop.toml").read_text(encoding="utf-8")
 SMALL = """\
 name = "trips"
@@ -104,12 +105,12 @@ def test_what_a_declaration_may_leave_out() -> None:
         ('sum = "quantity"', 'sum = "quantity / 2"', "'quantity / 2' cannot be used in an expression"),
         ('of = "sales", sum = "quantity"', 'of = "sale", sum = "quantity"', "there is no stream 'sale': did you mean 'sales'?"),
         ('of = "sales", sum = "quantity"', 'count = "sales", of = "sales"', "a measure has either `count`"),
-        ('country  = "country"', 'country  = "contry"', "no stream has a field 'contry': did you mean 'country'?"),
-        ('country  = "country"', 'country  = "page, order_id"', "no stream has all of page, order_id"),
-        ('country  = "country"', 'country  = "page"', "may have any number of values"),
-        ('country  = "country"', 'clicks  = "country"', "'clicks' stands in dimensions already"),
-        ('country  = "country"', 'all  = "country"', "'all' is a word of Fourfold's own"),
-        ('country  = "country"', 'Country  = "country"', "'Country' cannot be a name"),
+        (COUNTRY, 'country  = "contry"', "no stream has a field 'contry': did you mean 'country'?"),
+        (COUNTRY, 'country  = "page, order_id"', "no stream has all of page, order_id"),
+        (COUNTRY, 'country  = "page"', "may have any number of values"),
+        (COUNTRY, 'clicks  = "country"', "'clicks' stands in dimensions already"),
+        (COUNTRY, 'all  = "country"', "'all' is a word of Fourfold's own"),
+        (COUNTRY, 'Country  = "country"', "'Country' cannot be a name"),
         ('users = "user_id"', 'users = "usr"', "no stream has a field 'usr'"),
         ('"sales / clicks"', '"sales / click"', "there is no measure 'click': did you mean 'clicks'?"),
         ('"sales / clicks"', '"sales"', "a ratio is one sum of measures over another"),

@@ -11,13 +11,13 @@ import pytest
 
 from core.declaration.pipeline import Pipeline
 from core.declaration.reader import read
-from core.events import TOPICS
 from core.kernel.decide import Decide
 from core.kernel.judge import Judge
 from core.verdict import Rejected
 from tests.support.edits import EDITS, edits
 from tests.support.events import NOW_MS, as_bytes, click
 from tests.support.mutations import mutated
+from tests.support.shop_events import TOPICS
 
 SHOP = read(Path("pipelines/shop.toml").read_bytes(), "shop.toml")
 

@@ -12,7 +12,6 @@ import pytest
 
 from core.contract import DEEPEST, UNSTAMPED_MS
 from core.declaration.reader import read
-from core.events import CLICKS, SALES, TOPICS
 from core.kernel.json_document import is_sound, too_deep
 from core.kernel.judge import Judge, Judged
 from core.verdict import Rejected
@@ -20,6 +19,7 @@ from producers.variants import VARIANTS
 from tests.support.contract_before import Contract
 from tests.support.events import NOW_MS, as_bytes, click, sale
 from tests.support.mutations import mutated
+from tests.support.shop_events import CLICKS, SALES, TOPICS
 
 SHOP = read(Path("pipelines/shop.toml").read_bytes(), "shop.toml")
 JUDGES = {topic: Judge(SHOP, topic) for topic in TOPICS}
