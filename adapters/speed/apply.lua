@@ -1,16 +1,15 @@
 -- Applies a step at most once: compares every position with what the writer last knew, adds all cells,
 -- and moves the positions last, in one atomic call. Where a command fails, what was added is taken back.
--- ARGV[1]: MessagePack [moves, floor, parts, incarnation, candidate]
+-- ARGV[1]: MessagePack [moves, floor, parts, incarnation, candidate, start]
 --   moves  [[partition, old, new], ...]
 --   parts  [[epoch, minute or "q", [field, number, ...], [user, ...]], ...]
 --   incarnation  of the view as the writer knows it; "": whichever there is, or `candidate` if there is none
+--   start  of the job version that the writer counts for; "" where it has none
 -- Answers "applied", "already", "conflict <why>", or {"failed", key, field, message}.
-if redis.call('EXISTS', ns .. ':retired') == 1 then
-  -- the view was removed: a worker that has not heard of it must not begin it anew
-  return 'conflict retired -'
-end
-if damaged then return 'conflict damaged ' .. damaged end
 local step = cmsgpack.unpack(ARGV[1])
+-- a worker that has not heard of it must not begin the view anew
+if retired(step[6]) then return 'conflict retired -' end
+if damaged then return 'conflict damaged ' .. damaged end
 local moves, steps_parts, incarnation = step[1], step[3], step[4]
 if incarnation ~= '' and incarnation ~= born then return 'conflict begun-again -' end
 born = born or step[5]

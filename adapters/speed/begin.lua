@@ -1,8 +1,9 @@
 -- Begins a view, or the next incarnation of one that lost a key: what is left of the old one is
 -- forgotten in the same call, and a step of a worker that still knows it is a conflict from here on.
--- ARGV: the rules, the log's identity, the layout, that of views which do not say it, the incarnation if one begins.
+-- ARGV: the rules, the log's identity, the layout, that of views which do not say it, the incarnation if one begins,
+--   and the start of the job version that the worker counts for (see apply.lua).
 -- Answers {"begun", rules, log, layout, incarnation, key that was lost or ""}, or {"retired"}.
-if redis.call('EXISTS', ns .. ':retired') == 1 then return {'retired'} end
+if retired(ARGV[6]) then return {'retired'} end
 local bound = redis.call('HMGET', META, 'rules', 'log', 'layout')
 local rules, log = bound[1] or ARGV[1], bound[2] or ARGV[2]
 local layout = bound[3] or (born and ARGV[4] or ARGV[3])

@@ -90,7 +90,7 @@ class RedisJobs:
             return {_JOB + job.name: _text(job)}
 
         book = self._change(change)
-        self._unretire(job.name)
+        self._begin(job)
         return book
 
     def switch(self, name: str) -> JobBook:
@@ -131,6 +131,11 @@ class RedisJobs:
         """The name of a version's speed view."""
         return view_of(self._namespace, name)
 
+    def start_of(self, name: str) -> str:
+        """What tells this version from others that had its name; "" where it is not registered."""
+        job = self.read().jobs.get(name)
+        return "" if job is None else _start(job)
+
     def positions(self, name: str) -> dict[PartitionKey, Position]:
         """How far a version has counted."""
         with asked(self._client):
@@ -166,9 +171,13 @@ class RedisJobs:
         with asked(self._client):
             return bool(self._client.exists(f"{{{self.view(name)}}}:meta", f"{{{self.view(name)}}}:positions"))
 
-    def _unretire(self, name: str) -> None:
-        with asked(self._client):
-            self._client.delete(f"{{{self.view(name)}}}:retired")
+    def _begin(self, job: Job) -> None:
+        """Lets workers of this version count, and none of an earlier one that had its name."""
+        tag = f"{{{self.view(job.name)}}}"
+        with asked(self._client), self._client.pipeline() as step:
+            step.set(f"{tag}:started", _start(job))
+            step.delete(f"{tag}:retired")
+            step.execute()
 
     def _remove(self, view: str) -> None:
         tag = f"{{{view}}}"
@@ -184,6 +193,10 @@ class RedisJobs:
                     found.clear()
             if found:
                 self._client.unlink(*found)
+
+
+def _start(job: Job) -> str:
+    return str(job.created_ms)
 
 
 def no_version(name: str, book: JobBook) -> ConfigurationError:

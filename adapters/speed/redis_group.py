@@ -56,8 +56,9 @@ class RedisGroup:
 class GroupedSink(RedisSink):
     """A writer that is in the consumer group of its view's token, and minds that it stays the only one."""
 
-    def __init__(self, client: AsyncRedis, namespace: str, pipeline: Pipeline, token: str) -> None:
-        super().__init__(client, namespace, pipeline)
+    def __init__(self, client: AsyncRedis, namespace: str, pipeline: Pipeline, token: str, start: str = "") -> None:
+        """`start`: as of `RedisSink`."""
+        super().__init__(client, namespace, pipeline, start=start)
         self._token_key = _key(namespace)
         self._token = token
 

@@ -46,12 +46,21 @@ _CALLS_A_LOOK: Final = 10
 class RedisSink:
     """Applies steps to the view `namespace`, exactly once each."""
 
-    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        namespace: str,
+        pipeline: Pipeline,
+        patience: Patience | None = None,
+        start: str = "",
+    ) -> None:
+        """`start`: of the job version that is counted (`RedisJobs.start_of`); "" where there is none."""
         self._client = client
         self._layout = pipeline.layout
         self._fields = CellFields(pipeline)
         self._tag = f"{{{namespace}}}"
         self._patience = patience or Patience()
+        self._start = start
         self._server = ServerWatch(speaks=True)
         self._script = client.register_script(_SCRIPT)
         self._begin = client.register_script(script("begin"))
@@ -66,7 +75,9 @@ class RedisSink:
         wanted = (rules.encode(), identity)
         await self._look()
         answer = await self._asked(
-            self._begin(keys=[self._tag], args=[*wanted, self._layout, LAYOUT_BEFORE, uuid.uuid4().hex[:12]])
+            self._begin(
+                keys=[self._tag], args=[*wanted, self._layout, LAYOUT_BEFORE, uuid.uuid4().hex[:12], self._start]
+            )
         )
         if answer[0] == b"retired":
             raise ConfigurationError(f"the view {self._tag} was retired: nothing is counted for it any more")
@@ -100,7 +111,9 @@ class RedisSink:
     async def apply(self, step: Step) -> Outcome:
         """See `SpeedSink.apply`."""
         moves = [(str(move.source), move.old, move.new) for move in step.moves]
-        payload = _pack((moves, step.floor, self._parts(step.delta), self._incarnation, uuid.uuid4().hex[:12]))
+        payload = _pack(
+            (moves, step.floor, self._parts(step.delta), self._incarnation, uuid.uuid4().hex[:12], self._start)
+        )
         answer = await self._asked(self._script(keys=[self._tag], args=[payload]), "take a step")
         if isinstance(answer, list):
             raise await self._failed(*(part.decode(errors="replace") for part in answer[1:]))

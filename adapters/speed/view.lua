@@ -47,3 +47,11 @@ local function damage(key)
   redis.call('HSET', META, 'damaged', key)
   return key
 end
+
+-- Whether the view was removed; also where its name was given to a later job version since `start`.
+local function retired(start)
+  if redis.call('EXISTS', ns .. ':retired') == 1 then return true end
+  local known = redis.call('GET', ns .. ':started')
+  return start ~= '' and known and known ~= start
+end
+

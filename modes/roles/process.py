@@ -19,7 +19,7 @@ from modes.roles.service import telemetry_of
 from modes.settings import Settings
 from modes.wiring.kafka import wait_for_topics
 from modes.wiring.lake import cut_positions
-from modes.wiring.speed import check_redis, consumer_group, group_token, speed_sink
+from modes.wiring.speed import check_redis, consumer_group, group_token, job_start, speed_sink
 from processors.worker import FaustWorker, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def process(settings: Settings) -> int:
     """Runs one worker until SIGTERM or SIGINT; its exit code."""
     check_redis(settings)
     wait_for_topics(settings)
-    token = _token(settings)
+    token, start = _asked(settings)
     group = consumer_group(settings, token)
     worker = FaustWorker(
         WorkerSettings(
@@ -46,7 +46,7 @@ def process(settings: Settings) -> int:
             cut_positions(settings),
             retention_ms=settings.retention_ms,
         ),
-        speed_sink(settings, token),
+        speed_sink(settings, token, start),
         DeadLetterProducer(settings.access),
     )
     vitals = Vitals()
@@ -60,15 +60,15 @@ def process(settings: Settings) -> int:
     return code
 
 
-def _token(settings: Settings) -> str:
-    """What the group's name ends with; waits for Redis where it is away.
+def _asked(settings: Settings) -> tuple[str, str]:
+    """What the group's name ends with, and the start of the job version; waits for Redis where it is away.
 
     Raises `ConfigurationError` where that does not pass by itself, as a replica that never becomes a master.
     """
     told, patience = False, Patience()
     while True:
         try:
-            return group_token(settings)
+            return group_token(settings), job_start(settings)
         except UnavailableError as error:
             if isinstance(judged := patience.judged(error), ConfigurationError):
                 raise judged from error

@@ -84,8 +84,21 @@ def consumer_group(settings: Settings, token: str) -> str:
     return f"{settings.group}.{settings.speed_view}.{token}"
 
 
-def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
+def job_start(settings: Settings) -> str:
+    """The start of the job version that is counted; "" where there is none. Raises as `group_token`."""
+    if not (settings.job and settings.mode_row.job_versions):
+        return ""
+    registry = jobs(settings)
+    try:
+        return registry.start_of(settings.job)
+    finally:
+        registry.close()
+
+
+def speed_sink(settings: Settings, token: str = "", start: str = "") -> GroupedSink:
     """A writer of the speed view, in the group of its token (`group_token`) where it is in one.
+
+    `start`: of the job version that is counted (`job_start`).
 
     Raises `ConfigurationError` for an address that is none.
     """
@@ -93,7 +106,7 @@ def speed_sink(settings: Settings, token: str = "") -> GroupedSink:
         client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     except ValueError as error:
         raise _bad_redis(settings, error) from None
-    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token)
+    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token, start)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

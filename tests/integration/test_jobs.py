@@ -37,21 +37,21 @@ def jobs(client) -> RedisJobs:
     return RedisJobs(client, f"t{uuid.uuid4().hex[:8]}")
 
 
-def applied(servers, view: str, *steps: Step) -> list[Outcome]:
+def applied(servers, view: str, *steps: Step, start: str = "") -> list[Outcome]:
     """What becomes of steps that a worker of a view applies."""
 
     async def work() -> list[Outcome]:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            sink = RedisSink(connection, view, SHOP)
+            sink = RedisSink(connection, view, SHOP, start=start)
             return [await sink.apply(step) for step in steps]
 
     return asyncio.run(work())
 
 
-def begun(servers, view: str) -> None:
+def begun(servers, view: str, start: str = "") -> None:
     async def work() -> None:
         async with AsyncRedis.from_url(servers.redis) as connection:
-            await RedisSink(connection, view, SHOP).begin(Rules(), "log")
+            await RedisSink(connection, view, SHOP, start=start).begin(Rules(), "log")
 
     asyncio.run(work())
 
@@ -129,6 +129,23 @@ def test_a_name_that_was_retired_may_be_used_again_from_nothing(jobs, servers, c
     assert jobs.positions("v2") == {}
     assert applied(servers, jobs.view("v2"), step("", 1)) == [Outcome.APPLIED]
     assert RedisReader(client, jobs.view("v2"), SHOP).read().totals == {("all", ""): cell_of(clicks=1)}
+
+
+def test_a_late_worker_counts_nothing_for_a_version_that_was_started_again(jobs, servers):
+    jobs.ensure(V1)
+    jobs.start(V2)
+    view, before = jobs.view("v2"), jobs.start_of("v2")
+    begun(servers, view, before)
+    assert applied(servers, view, step("", 1), start=before) == [Outcome.APPLIED]
+    jobs.retire("v2")
+    assert jobs.start_of("v2") == ""
+    jobs.start(Job("v2", "standard", 9))
+    assert applied(servers, view, step("", 1), start=before) == [Outcome.CONFLICT]
+    with pytest.raises(ConfigurationError, match="was retired"):
+        begun(servers, view, before)
+    assert jobs.positions("v2") == {}
+    begun(servers, view, jobs.start_of("v2"))
+    assert applied(servers, view, step("", 1), start=jobs.start_of("v2")) == [Outcome.APPLIED]
 
 
 def test_a_removal_that_was_killed_is_ended_by_another_one(jobs, servers, client, monkeypatch):
