@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from adapters.kafka.log import Entry, LogReader
 from core.cut import Cut
 from core.delta import DUPLICATES
-from core.errors import UnavailableError
-from core.position import PartitionKey, Vector, covers
-from modes.catalogue import MODES, Role
-from modes.crew import Crew
+from core.position import PartitionKey
+from modes.catalogue import MODES
 from modes.settings import Settings
 from modes.verdict import judge
-from modes.wiring.answers import auditor, merge
-from serving.answer import Answer
+from modes.wiring.answers import auditor
+from tests.support.counting import counting, whole
 from tests.support.product import produce
 from tests.support.raw_log import Row, expected
-from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -62,35 +56,6 @@ def ends_of(rows: list[Row]) -> dict[PartitionKey, int]:
     for row in rows:
         ends[row.source] = max(ends.get(row.source, 0), row.offset + 1)
     return ends
-
-
-@contextmanager
-def counting(settings: Settings, mode: str, horizon: int) -> Iterator[Settings]:
-    """All that counts in a mode; nothing produces."""
-    own = settings.model_copy(
-        update={"mode": mode, "horizon_epochs": horizon, "namespace": f"{settings.namespace}-{mode}-{horizon}"}
-    )
-    own = own.model_copy(update={"group": own.namespace, "lake": settings.data_dir / own.namespace})
-    with Crew(own, without=[Role.PRODUCE, Role.SERVE], batch_every=0.5).start():
-        yield own
-
-
-def whole(settings: Settings, ends: Vector) -> Answer:
-    """The answer that counts all, by the batch view alone where there is one."""
-    source = merge(settings)
-
-    def found() -> Answer | None:
-        try:
-            answer = source.answer()
-        except UnavailableError:
-            return None
-        vector = answer.cut.vector if answer.cut else {} if settings.mode_row.batch_view else answer.vector
-        return answer if covers(vector, ends) else None
-
-    try:
-        return until(found, within_s=60, what=f"{settings.mode} to count all")
-    finally:
-        source.close()
 
 
 @pytest.mark.versions
