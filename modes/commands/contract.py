@@ -9,9 +9,10 @@ import typer
 
 from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError
-from modes.invocation import LOOK, PATH, settings_of
+from modes.invocation import LOOK, PATH
 from modes.paths import path_of
 from modes.pipelines import pipeline_of
+from modes.settings import load
 
 app = typer.Typer()
 
@@ -23,7 +24,7 @@ def contract(
     ] = None,
 ) -> None:
     """JSON Schema of the events and AsyncAPI of the topics, generated from the pipeline's declaration."""
-    pipeline = pipeline_of(settings_of())
+    pipeline = pipeline_of(load())
     if write is None:
         print(documents(pipeline)["asyncapi.json"], end="")
         return
