@@ -303,7 +303,7 @@ class Truth:
 
     @classmethod
     def of(cls, width: int, numbers: Iterable[tuple[Slot, int]]) -> Self:
-        """The truth that is these numbers, with so many measures."""
+        """The truth made of these numbers; `width`: how many measures there are."""
         slots, values = _Slots(), []
         for slot, value in numbers:
             slots.number_of(slot)

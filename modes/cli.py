@@ -16,7 +16,7 @@ from core.errors import FourfoldError
 from modes.invocation import state
 
 #: Command to the module of `modes.commands` that has it, in the order in which help shows them. Only that module is
-#: loaded: a role is not to wait for what other commands need.
+#: loaded: a role does not wait for what other commands need.
 COMMANDS: Final = {
     "up": "run",
     "topics": "roles",

@@ -23,8 +23,6 @@ TIME = "TIME"
 #: How a folder or file is shown there.
 PATH = "PATH"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
 IfInMode = Annotated[bool, typer.Option("--if-in-mode", help="End quietly where the mode has no such role.")]
 
 Engine = Annotated[str, typer.Option(help=f"What recomputes: {', '.join(ENGINES)}.")]

@@ -23,16 +23,16 @@ SOURCE: Final = "/fourfold/shop"
 #: An event reaches the producer this many ms after it happened, at most.
 NATURAL_DELAY_MS: Final = 2_000
 DEFAULT_SHOPPERS: Final = 200
+#: By this name pipelines ask for it.
+GENERATOR: Final = "shop"
+#: Of all sales.
+CURRENCY: Final = "EUR"
 
 _USERS: Final = 20_000
 _MEAN_MORE_CLICKS: Final = 5.5
 #: One click in eleven is followed by a sale of what was clicked: this many of 4096.
 _BUYS: Final = 372
 #: How often the next click stays on the product: this many of 16.
-#: By this name pipelines ask for it.
-GENERATOR: Final = "shop"
-#: Of all sales.
-CURRENCY: Final = "EUR"
 _STAYS: Final = 5
 #: Seconds between two events of one session, where the rate allows.
 _THINK_S: Final = 5

@@ -12,7 +12,7 @@ from core.declaration.pipeline import Measure, Pipeline
 
 #: A unit that is shown as money with two digits: its code, and that hundredths of it are summed.
 _MONEY: Final = re.compile(r"([A-Z]{3}) cents")
-#: So many have room beside each other on a narrow line.
+#: The number of measures that fit beside each other on a narrow line.
 _FEW: Final = 4
 
 

@@ -19,6 +19,7 @@ from core.delta import DeadLetter
 from core.errors import UnavailableError
 from core.events import DEAD_LETTERS, DEAD_LETTERS_MAX_BYTES
 from core.position import PartitionKey
+from core.rfc3339 import to_text
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +101,17 @@ class FoundLetter(NamedTuple):
     detail: str
     value: bytes | None
     size: int = 0
+
+    def about(self) -> dict[str, Any]:
+        """Where the record was, and why it was rejected, as JSON."""
+        return {
+            "topic": self.source.topic,
+            "partition": self.source.partition,
+            "offset": self.offset,
+            "appended": to_text(self.append_ms),
+            "reason": self.reason,
+            "detail": self.detail,
+        }
 
 
 class Letters(NamedTuple):

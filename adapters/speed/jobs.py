@@ -132,7 +132,7 @@ class RedisJobs:
         return view_of(self._namespace, name)
 
     def start_of(self, name: str) -> str:
-        """What tells this version from others that had its name; "" where it is not registered."""
+        """What tells this version from others that had its name; or "" if it is not registered."""
         job = self.read().jobs.get(name)
         return "" if job is None else _start(job)
 

@@ -54,7 +54,7 @@ class RedisSink:
         patience: Patience | None = None,
         start: str = "",
     ) -> None:
-        """`start`: of the job version that is counted (`RedisJobs.start_of`); "" where there is none."""
+        """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or ""."""
         self._client = client
         self._layout = pipeline.layout
         self._fields = CellFields(pipeline)

@@ -9,10 +9,9 @@ import typer
 
 from adapters.kafka.asyncapi import documents
 from core.errors import ConfigurationError
-from modes.invocation import LOOK, PATH
+from modes.invocation import LOOK, PATH, settings_of
 from modes.paths import path_of
 from modes.pipelines import pipeline_of
-from modes.settings import load
 
 app = typer.Typer()
 
@@ -24,7 +23,7 @@ def contract(
     ] = None,
 ) -> None:
     """JSON Schema of the events and AsyncAPI of the topics, generated from the pipeline's declaration."""
-    pipeline = pipeline_of(load())
+    pipeline = pipeline_of(settings_of())
     if write is None:
         print(documents(pipeline)["asyncapi.json"], end="")
         return

@@ -16,7 +16,6 @@ from adapters.kafka.dead_letters import FoundLetter, read_dead_letters
 from adapters.kafka.repairs import Repair, RepairBook, keep_repairs, place_of, read_repairs
 from core.clocks import suspicion, typical_ahead_s
 from core.events import DEAD_LETTERS, REPAIRS
-from core.rfc3339 import to_text
 from core.verdict import Reason
 from modes.invocation import ACT, PATH, Json, settings_of
 from modes.paths import path_of
@@ -61,7 +60,7 @@ def deadletters(
     shown = letters[-limit:] if limit else letters
     if as_json:
         by_reason = Counter(letter.reason for letter in letters)
-        entries = [{**_where(letter), "state": states[letter], "value_base64": _base64(letter)} for letter in shown]
+        entries = [{**letter.about(), "state": states[letter], "value_base64": _base64(letter)} for letter in shown]
         by_state = Counter(states.values())
         document = {
             "count": len(letters),
@@ -172,17 +171,6 @@ def _has_repairs(settings: Settings) -> bool:
     return REPAIRS in topics(settings).names()
 
 
-def _where(letter: FoundLetter) -> dict[str, Any]:
-    return {
-        "topic": letter.source.topic,
-        "partition": letter.source.partition,
-        "offset": letter.offset,
-        "appended": to_text(letter.append_ms),
-        "reason": letter.reason,
-        "detail": letter.detail,
-    }
-
-
 def _sent(sent: Repair) -> dict[str, Any]:
     return {
         "original": f"{sent.source}:{sent.offset}",
@@ -198,9 +186,9 @@ def _fix_document(
     return {
         "kept": kept,
         "repaired": [
-            {**_where(letter), "fix": found.fix, "value": value_text(found.value)} for letter, found in repairs
+            {**letter.about(), "fix": found.fix, "value": value_text(found.value)} for letter, found in repairs
         ],
-        "dead": [{**_where(letter), "why": why} for letter, why in left],
+        "dead": [{**letter.about(), "why": why} for letter, why in left],
         "redriven_before": gone,
     }
 

@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 def merge(settings: Settings) -> Merge:
     """What answers, made of the views that the mode has."""
-    row = settings.mode_row
+    row, pipeline = settings.mode_row, pipeline_of(settings)
     speed = speed_reader(settings) if row.speed_view else None
     if not row.batch_view:
-        return Merge(speed, None, pipeline_of(settings))
+        return Merge(speed, None, pipeline)
     from adapters.lake.batch_view import BatchViews
-
-    pipeline = pipeline_of(settings)
 
     return Merge(speed, BatchViews(view_store(settings), pipeline), pipeline)
 

@@ -85,7 +85,7 @@ def consumer_group(settings: Settings, token: str) -> str:
 
 
 def job_start(settings: Settings) -> str:
-    """The start of the job version that is counted; "" where there is none. Raises as `group_token`."""
+    """The start of the job version that this worker counts, or "". Raises as `group_token`."""
     if not (settings.job and settings.mode_row.job_versions):
         return ""
     registry = jobs(settings)

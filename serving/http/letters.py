@@ -10,7 +10,6 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI, Query
 
 from adapters.kafka.dead_letters import FoundLetter, Letters
-from core.rfc3339 import to_text
 from serving.http.models import DeadLetters
 from serving.http.problem import documented, missing
 
@@ -62,12 +61,7 @@ class LetterRoutes:
 def _letter(letter: FoundLetter) -> dict[str, Any]:
     value = letter.value
     return {
-        "topic": letter.source.topic,
-        "partition": letter.source.partition,
-        "offset": letter.offset,
-        "appended": to_text(letter.append_ms),
-        "reason": letter.reason,
-        "detail": letter.detail,
+        **letter.about(),
         "bytes": None if value is None else letter.size,
         "value": None if value is None else value[:SHOWN_BYTES].decode("utf-8", "replace"),
     }

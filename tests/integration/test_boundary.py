@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -29,7 +29,7 @@ from modes.verdict import judge
 from modes.wiring.lake import view_store
 from tests.support.boundary_ablation import ABLATIONS
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
-from tests.support.chaos import Stage
+from tests.support.chaos import Stage, World
 from tests.support.chaos_answers import wrong_answers
 from tests.support.chaos_crew import Crew
 from tests.support.waiting import until
@@ -74,14 +74,6 @@ def dismiss(stage: Stage, crew: Crew) -> None:
     stage.end_producers()
     for child in list(crew.running):
         crew.remove(child, signal.SIGTERM)
-
-
-class World(NamedTuple):
-    """Traffic, and all roles of lambda."""
-
-    stage: Stage
-    settings: Settings
-    crew: Crew
 
 
 @pytest.fixture(scope="module")

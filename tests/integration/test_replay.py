@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import psutil
@@ -29,7 +29,7 @@ from modes.settings import Settings, environment
 from modes.up import api_port
 from modes.wiring.speed import jobs
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
-from tests.support.chaos import SOURCES, Stage
+from tests.support.chaos import SOURCES, Stage, World
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
 from tests.support.product import command, run
@@ -82,14 +82,6 @@ class PriceOnlyAudit(Audit):
             else:
                 headers.append((name, value))
         super()._take(entry._replace(headers=headers))
-
-
-class World(NamedTuple):
-    """Traffic, the workers' host and the API, in kappa."""
-
-    stage: Stage
-    settings: Settings
-    crew: Crew
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from adapters.embedded.servers import EmbeddedServers
 from core.position import PartitionKey
@@ -115,3 +115,11 @@ class Stage:
         """What the transactional producer did, in words."""
         shop = self._shop
         return f"{shop.committed} transactions committed, {shop.aborted} aborted, {shop.failed} broken by faults"
+
+
+class World(NamedTuple):
+    """A stage, and the roles of one view on it."""
+
+    stage: Stage
+    settings: Settings
+    crew: Crew

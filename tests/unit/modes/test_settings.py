@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from core.errors import ConfigurationError
 from core.rules import Rules
+from modes import invocation
 from modes.catalogue import MODES
 from modes.cli import app
 from modes.settings import Settings, doubts, environment, load
@@ -269,5 +270,7 @@ def test_an_option_that_is_an_address_is_refused_in_one_line(arguments: list[str
 
 def test_an_option_may_name_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    # the command line configures logs for its own process
+    monkeypatch.setattr(invocation.logs, "configure", lambda *_: None)
     assert CliRunner().invoke(app, ["contract", "--write", "~/documents"]).exit_code == 0
     assert (tmp_path / "documents" / "asyncapi.json").is_file()
