@@ -97,7 +97,7 @@ class DuckdbRecompute:
                 cells=self._write_days(database, "cells", cells_schema(self._pipeline), run),
                 users=self._write_days(database, "users", USERS, run),
                 ids=tuple(self._write_ids(database, run)),
-                layout=self._pipeline.layout,
+                meaning=self._pipeline.meaning,
             )
 
     def _write_days(

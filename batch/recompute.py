@@ -55,7 +55,7 @@ class Recompute:
         """Writes the files of a version, which is not published yet.
 
         Only what is new since `previous` is folded, unless `full`, or where it cannot be continued:
-        other rules, logic or layout, or a cut that is not behind its cut. `created_ms`: the time, for people.
+        other rules, logic or meaning, or a cut that is not behind its cut. `created_ms`: the time, for people.
         Raises `InexactError` where the raw table ends before the cut, and where clocks are so far
         apart that a record is on the wrong side of this cut or of the one before.
         """
@@ -128,14 +128,14 @@ class Recompute:
             cells=({} if base is None else dict(base.cells)) | {day.date: day.cells for day in days if day.cells},
             users=({} if base is None else dict(base.users)) | {day.date: day.users for day in days if day.users},
             ids=(*kept, *(result.ids for result in settled if result.ids)),
-            layout=self._pipeline.layout,
+            meaning=self._pipeline.meaning,
         )
 
     def _continues(self, previous: Manifest, cut: Cut) -> bool:
         return (
             previous.rules == self._rules.encode()
             and previous.logic == self._pipeline.logic
-            and previous.layout == self._pipeline.layout
+            and previous.meaning == self._pipeline.meaning
             and previous.cut.epoch <= cut.epoch
             and all(offset <= cut.vector.get(source, -1) for source, offset in previous.cut.vector.items())
         )
@@ -160,7 +160,8 @@ class Recompute:
             DayTask(
                 day, cells[day], users[day], old(old_cells, day), old(old_users, day), self._folder, run, self._pipeline
             )
-            for day in sorted(cells)
+            # events may have users where all that they add up to is 0
+            for day in sorted({*cells, *users})
         ]
 
 

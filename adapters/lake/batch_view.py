@@ -118,7 +118,7 @@ class BatchViews:
         return number
 
     def _load(self, manifest: Manifest) -> BatchView:
-        self._store.check_layout(manifest)
+        self._store.check_meaning(manifest)
         data = self._store.data
         files = {
             name: self._files.get(name) or DayCells(data / name, self._pipeline) for name in manifest.cells.values()

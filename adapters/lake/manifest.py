@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
 from core.cut import Cut
-from core.declaration.pipeline import LAYOUT_BEFORE
+from core.declaration.pipeline import MEANING_BEFORE
 from core.position import PartitionKey
 
 
@@ -36,7 +36,7 @@ class Manifest:
     `cells`, `users`: date of event time (ISO, UTC) to the name of a Parquet file, cells sorted by
     (minute, dimension, value), users unique (minute, user) pairs. `ids`: files of the ids of all
     accepted events. Files that a newer version does not change are referenced again.
-    `quality`: the report of the quality rules (`batch.quality`). `layout`: of the pipeline whose cells they are.
+    `quality`: the report of the quality rules (`batch.quality`). `meaning`: of the pipeline whose cells they are (`Pipeline.meaning`).
     """
 
     version: int
@@ -52,7 +52,7 @@ class Manifest:
     users: Mapping[str, str] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
     quality: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = LAYOUT_BEFORE
+    meaning: str = MEANING_BEFORE
 
     def files(self) -> set[str]:
         """The names of all files that it references."""

@@ -134,12 +134,12 @@ class ViewStore:
         for name in sorted(manifest.files()):
             rows_of(self.data / name, DamagedViewError)
 
-    def check_layout(self, manifest: Manifest) -> None:
-        """Raises `ConfigurationError` where a version has other dimensions or measures than the pipeline."""
-        if manifest.layout != self._pipeline.layout:
+    def check_meaning(self, manifest: Manifest) -> None:
+        """Raises `ConfigurationError` where a version counts what another declaration means."""
+        if manifest.meaning != self._pipeline.meaning:
             raise ConfigurationError(
-                f"version {manifest.version} of the batch view has other dimensions or measures than the pipeline "
-                "declares: `fourfold recompute --full` makes one, or set FOURFOLD_PIPELINE back"
+                f"version {manifest.version} of the batch view counts what another declaration means than that of "
+                "FOURFOLD_PIPELINE: `fourfold recompute --full` makes one that does, or set it back"
             )
 
     def versions(self) -> list[Manifest]:
@@ -192,7 +192,7 @@ class ViewStore:
         Raises `LakeError`, of which `DamagedViewError` where that version cannot be read.
         """
         current = self.current()
-        if current is not None and current.layout != self._pipeline.layout:
+        if current is not None and current.meaning != self._pipeline.meaning:
             # the next version replaces it
             return
         if current is not None and current_file.version_of(self.data.parent) != current.version:
@@ -233,7 +233,7 @@ class ViewStore:
         except FileNotFoundError:
             kept = ", ".join(map(str, self._numbers())) or "none"
             raise ConfigurationError(f"there is no version {number}; there are: {kept}") from None
-        self.check_layout(manifest)
+        self.check_meaning(manifest)
         self.check_files(manifest)
         with writing(self._path):
             write_whole(self._path / "CURRENT", str(number).encode())

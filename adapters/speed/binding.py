@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.declaration.pipeline import LAYOUT_BEFORE
+from core.declaration.pipeline import MEANING_BEFORE
 from core.errors import ConfigurationError
 
 
@@ -20,10 +20,10 @@ def check_binding(view: str, found: tuple[str, str], wanted: tuple[str, str]) ->
         )
 
 
-def check_layout(view: str, found: str, wanted: str) -> None:
-    """`Pipeline.layout` as stored ("" where it is not) and as now. Raises `ConfigurationError` if they differ."""
-    if (found or LAYOUT_BEFORE) != wanted:
+def check_meaning(view: str, found: str, wanted: str) -> None:
+    """`Pipeline.meaning` as stored ("" where it is not) and as now. Raises `ConfigurationError` if they differ."""
+    if (found or MEANING_BEFORE) != wanted:
         raise ConfigurationError(
-            f"the view {view} holds other dimensions or measures than the pipeline declares: "
-            "set FOURFOLD_PIPELINE back, or begin another view with FOURFOLD_NAMESPACE"
+            f"the view {view} counts what another declaration means than that of FOURFOLD_PIPELINE: "
+            "set it back, or begin another view with FOURFOLD_NAMESPACE"
         )

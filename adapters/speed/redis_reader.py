@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from adapters.speed.binding import check_layout
+from adapters.speed.binding import check_meaning
 from adapters.speed.fields import FIELDS, QUALITY, CellFields
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
@@ -37,7 +37,7 @@ class RedisReader:
     def __init__(self, client: Redis, namespace: str, pipeline: Pipeline) -> None:
         self._client = client
         self._tag = f"{{{namespace}}}"
-        self._layout = pipeline.layout
+        self._meaning = pipeline.meaning
         self._fields = CellFields(pipeline)
         self._script = client.register_script(_SCRIPT)
         self._server = ServerWatch()
@@ -170,10 +170,10 @@ class RedisReader:
         if not self._may_look:
             return
         run: Any = self._client.info("server")["run_id"]
-        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change", "layout")
-        born, change, layout = account
+        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change", "meaning")
+        born, change, meaning = account
         if born is not None:
-            check_layout(self._tag, "" if layout is None else layout.decode(), self._layout)
+            check_meaning(self._tag, "" if meaning is None else meaning.decode(), self._meaning)
         if change is None:
             return
         found: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)

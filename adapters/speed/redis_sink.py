@@ -11,7 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from adapters.speed.binding import check_binding, check_layout
+from adapters.speed.binding import check_binding, check_meaning
 from adapters.speed.fields import QUALITY, CellFields
 from adapters.speed.leftovers import Leftovers
 from adapters.speed.port import Outcome, RefusedError, Step
@@ -26,7 +26,7 @@ from adapters.speed.redis_errors import (
 )
 from adapters.speed.redis_server import ServerWatch
 from adapters.speed.scripts import checked, script
-from core.declaration.pipeline import LAYOUT_BEFORE, Pipeline
+from core.declaration.pipeline import MEANING_BEFORE, Pipeline
 from core.delta import Delta
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.position import PartitionKey, Position
@@ -56,7 +56,7 @@ class RedisSink:
     ) -> None:
         """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or ""."""
         self._client = client
-        self._layout = pipeline.layout
+        self._meaning = pipeline.meaning
         self._fields = CellFields(pipeline)
         self._tag = f"{{{namespace}}}"
         self._patience = patience or Patience()
@@ -76,13 +76,13 @@ class RedisSink:
         await self._look()
         answer = await self._asked(
             self._begin(
-                keys=[self._tag], args=[*wanted, self._layout, LAYOUT_BEFORE, uuid.uuid4().hex[:12], self._start]
+                keys=[self._tag], args=[*wanted, self._meaning, MEANING_BEFORE, uuid.uuid4().hex[:12], self._start]
             )
         )
         if answer[0] == b"retired":
             raise ConfigurationError(f"the view {self._tag} was retired: nothing is counted for it any more")
-        rules_text, identity_text, layout, incarnation, lost = (part.decode() for part in answer[1:])
-        check_layout(self._tag, layout, self._layout)
+        rules_text, identity_text, meaning, incarnation, lost = (part.decode() for part in answer[1:])
+        check_meaning(self._tag, meaning, self._meaning)
         check_binding(self._tag, (rules_text, identity_text), wanted)
         if lost:
             log.error("Redis lost a key of the view: it is counted again from the log", view=self._tag, lost=lost)

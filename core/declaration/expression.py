@@ -91,6 +91,11 @@ class Expression:
     root: Node
 
     @property
+    def canonical(self) -> str:
+        """Its text with spaces and brackets as one always writes them."""
+        return ast.unparse(ast.parse(self.text, mode="eval"))
+
+    @property
     def names(self) -> frozenset[str]:
         """The fields whose values it takes."""
         return frozenset(_names(self.root))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal, Self
 
 from core.cells import Cell
 from core.declaration.expression import LARGEST, SMALLEST, Expression, Kind, Operand
@@ -20,8 +21,8 @@ TimeFormat = Literal["rfc3339", "epoch_s", "epoch_ms", "epoch_us"]
 Path = tuple[str, ...]
 #: What a number of a format is multiplied with, and then divided by, to give milliseconds.
 TIME_UNITS: Final[dict[TimeFormat, tuple[int, int]]] = {"epoch_s": (1000, 1), "epoch_ms": (1, 1), "epoch_us": (1, 1000)}
-#: `Pipeline.layout` of views, in Redis and in the lake, that were made before they said it.
-LAYOUT_BEFORE: Final = "cae8f9314a69"
+#: `Pipeline.meaning` of views, in Redis and in the lake, that were made before they said it: the shop's.
+MEANING_BEFORE: Final = "4cd4151a94a2"
 #: The dimension that every event has, with the one value "".
 ALL: Final = "all"
 
@@ -53,6 +54,13 @@ class FieldType:
     description: str = ""
 
     @property
+    def meaning(self) -> dict[str, Any]:
+        """What decides which values it has."""
+        told = asdict(self)
+        del told["description"]
+        return told
+
+    @property
     def operand_kind(self) -> Kind:
         """What an expression sees."""
         kinds: dict[FieldKind, Kind] = {"string": "text", "boolean": "boolean"}
@@ -69,6 +77,11 @@ class Field:
     optional: bool = False
     personal: bool = False
     description: str = ""
+
+    @property
+    def meaning(self) -> Any:
+        """What decides which events have it, and its value."""
+        return [self.path, self.type.meaning, self.optional]
 
     @property
     def operand(self) -> Operand:
@@ -106,6 +119,11 @@ class Envelope:
     time: Path | None
     time_format: TimeFormat
     data: Path
+
+    @property
+    def meaning(self) -> Any:
+        """What decides which events there are, and which of them are one."""
+        return [self.cloudevents, self.id and self.id.meaning, self.time, self.time_format, self.data]
 
     @property
     def ids_of_streams(self) -> bool:
@@ -148,6 +166,12 @@ class Stream:
     fields: Mapping[str, Field]
     rules: tuple[Rule, ...]
     description: str = ""
+
+    @property
+    def meaning(self) -> Any:
+        """What decides which of its records are events."""
+        fields = {name: field.meaning for name, field in self.fields.items()}
+        return [self.event, fields, [[rule.reason, rule.condition.canonical] for rule in self.rules]]
 
     @property
     def document(self) -> str:
@@ -199,6 +223,11 @@ class Measure:
     detail: bool = False
 
     @property
+    def meaning(self) -> Any:
+        """What decides its number."""
+        return [self.stream, self.sum and self.sum.canonical, self.where and self.where.canonical]
+
+    @property
     def counts_events(self) -> bool:
         """Whether it is the number of all events of its stream."""
         return self.sum is None and self.where is None
@@ -243,6 +272,7 @@ class Pipeline:
     Attributes:
         generator: What makes synthetic events of it; "" where nothing does.
         logic: The name of the overlay that `measures` are under.
+        overlaid: The measures that this overlay stands for, as declared.
     """
 
     name: str
@@ -256,6 +286,7 @@ class Pipeline:
     logics: Mapping[str, Logic]
     generator: str = ""
     logic: str = STANDARD
+    overlaid: Mapping[str, Measure] = field(default_factory=dict)
 
     def under(self, logic: str) -> Self:
         """This pipeline under one of its logics. Raises `ConfigurationError` for an unknown name."""
@@ -264,7 +295,9 @@ class Pipeline:
         if logic == STANDARD or logic not in self.logics:
             known = ", ".join([STANDARD, *self.logics])
             raise ConfigurationError(f"there is no logic {logic!r} in the pipeline {self.name}: there are {known}")
-        return replace(self, measures={**self.measures, **self.logics[logic].measures}, logic=logic)
+        measures = self.logics[logic].measures
+        overlaid = {name: self.measures[name] for name in measures}
+        return replace(self, measures={**self.measures, **measures}, logic=logic, overlaid=overlaid)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -308,10 +341,17 @@ class Pipeline:
         return next(iter(self.distinct.values()), None)
 
     @property
-    def layout(self) -> str:
-        """A digest of the dimensions and measures in their order: what stores and files of this pipeline hold."""
-        names = ",".join(self.dimensions) + ";" + ",".join(self.measures)
-        return hashlib.sha256(names.encode()).hexdigest()[:12]
+    def meaning(self) -> str:
+        """A digest of what decides what views hold, without labels, descriptions and units; the same under each logic."""
+        measures = {**self.measures, **self.overlaid}
+        told = {
+            "envelope": self.envelope.meaning,
+            "streams": {name: stream.meaning for name, stream in sorted(self.streams.items())},
+            "dimensions": {name: dimension.fields for name, dimension in self.dimensions.items()},
+            "measures": {name: measure.meaning for name, measure in measures.items()},
+            "distinct": {name: each.field for name, each in self.distinct.items()},
+        }
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
     def measures_of(self, stream: str) -> tuple[Measure, ...]:
         """The measures that events of a stream add to, in declared order."""

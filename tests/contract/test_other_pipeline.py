@@ -16,7 +16,7 @@ from adapters.speed.port import Move, Outcome, SpeedSink, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.cells import Cell, CellKey
-from core.declaration.pipeline import LAYOUT_BEFORE, Pipeline
+from core.declaration.pipeline import MEANING_BEFORE, Pipeline
 from core.delta import Delta
 from core.errors import ConfigurationError
 from core.partition import PartitionFold
@@ -75,30 +75,30 @@ def test_redis_holds_what_is_declared(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.integration
-def test_a_view_of_another_layout_is_refused(request: pytest.FixtureRequest) -> None:
+def test_a_view_of_another_meaning_is_refused(request: pytest.FixtureRequest) -> None:
     address, namespace = request.getfixturevalue("servers").redis, f"t{uuid.uuid4().hex[:12]}"
     begin(address, namespace, TRIPS)
-    with pytest.raises(ConfigurationError, match=r"other dimensions or measures .* FOURFOLD_NAMESPACE"):
+    with pytest.raises(ConfigurationError, match=r"another declaration .* FOURFOLD_NAMESPACE"):
         begin(address, namespace, SHOP)
     reader = RedisReader(Redis.from_url(address), namespace, SHOP)
-    with pytest.raises(ConfigurationError, match="other dimensions or measures"):
+    with pytest.raises(ConfigurationError, match="another declaration"):
         reader.read()
     reader.close()
     begin(address, namespace, TRIPS)
 
 
 @pytest.mark.integration
-def test_a_view_from_before_layouts_were_said_is_the_shop_s(request: pytest.FixtureRequest) -> None:
+def test_a_view_from_before_meanings_were_said_is_the_shop_s(request: pytest.FixtureRequest) -> None:
     address, namespace = request.getfixturevalue("servers").redis, f"t{uuid.uuid4().hex[:12]}"
     client = Redis.from_url(address)
-    assert SHOP.layout == LAYOUT_BEFORE
+    assert SHOP.meaning == MEANING_BEFORE
     begin(address, namespace, SHOP)
-    assert client.hdel(f"{{{namespace}}}:meta", "layout") == 1
-    with pytest.raises(ConfigurationError, match="other dimensions or measures"):
+    assert client.hdel(f"{{{namespace}}}:meta", "meaning") == 1
+    with pytest.raises(ConfigurationError, match="another declaration"):
         begin(address, namespace, TRIPS)
     RedisReader(client, namespace, SHOP).read()
     begin(address, namespace, SHOP)
-    assert client.hget(f"{{{namespace}}}:meta", "layout") == SHOP.layout.encode()
+    assert client.hget(f"{{{namespace}}}:meta", "meaning") == SHOP.meaning.encode()
 
 
 @pytest.mark.parametrize(

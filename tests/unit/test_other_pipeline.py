@@ -135,10 +135,10 @@ def test_a_version_that_lost_an_event_is_incomplete(tmp_path: Path) -> None:
         Completeness(raw, store.data, TRIPS)(manifest)
 
 
-def test_a_view_of_another_layout_is_refused_and_counted_again(tmp_path: Path) -> None:
+def test_a_view_of_another_meaning_is_refused_and_counted_again(tmp_path: Path) -> None:
     store, manifest = publish(tmp_path, Recompute)
     other = ViewStore(store.folder, SHOP)
-    with pytest.raises(UnavailableError, match="other dimensions or measures"):
+    with pytest.raises(UnavailableError, match="another declaration"):
         BatchViews(other, SHOP).current()
     with pytest.raises(ConfigurationError, match="recompute --full"):
         other.rollback(1)
