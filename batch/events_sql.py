@@ -7,7 +7,6 @@ DuckDB works an alias out again wherever its own stage uses it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from batch.expression_sql import literal, quoted, source_of
 from core.contract import DEEPEST, FUTURE_LIMIT_MS, LONGEST_TIME, OLDEST_MS, SHORTEST_TIME, UNSTAMPED_MS
@@ -265,9 +264,10 @@ class _StreamSql:
     def _columns(self) -> Iterator[str]:
         yield "CASE WHEN reason IS NULL THEN id END AS id"
         yield "CASE WHEN reason IS NULL THEN time_ms::BIGINT END AS time_ms"
-        # stores hold one distinct count
-        for distinct in islice(self._pipeline.distinct.values(), 1):
-            yield f"CASE WHEN reason IS NULL THEN {self._text((distinct.field,))} END AS user"
+        held = self._pipeline.distinct_users
+        # without such a column `user` would be whoever is connected
+        user = "NULL::VARCHAR" if held is None else self._text((held.field,))
+        yield f"CASE WHEN reason IS NULL THEN {user} END AS user"
         for dimension in self._pipeline.dimensions.values():
             yield f"CASE WHEN reason IS NULL THEN {self._text(dimension.fields)} END AS {quoted(dimension.name)}"
         for measure in self._pipeline.measures.values():

@@ -38,9 +38,13 @@ class Sums:
     def cell_sums(self, rows: pa.Table, sign: int = 1) -> pa.Table:
         """What typed rows (`batch.typed`) add to cells, or with `sign` -1 take from them, by `cell_schema`.
 
-        A cell has a row, or several where 64 bits might not hold the sum.
+        A cell has a row, or several where 64 bits might not hold the sum. Raises `CellOverflowError` where the
+        smallest number that they hold is to be taken back.
         """
-        if len(rows) * max(_farthest(rows[measure]) for measure in self._measures) > LARGEST:
+        farthest = {measure: _farthest(rows[measure]) for measure in self._measures}
+        if sign < 0 and (measure := next((each for each, far in farthest.items() if far > LARGEST), None)):
+            raise CellOverflowError.at(CellKey(rows["minute"][0].as_py(), ALL, ""), measure)
+        if len(rows) > 1 and len(rows) * max(farthest.values()) > LARGEST:
             middle = len(rows) // 2
             return pa.concat_tables(
                 [self.cell_sums(half, sign) for half in (rows.slice(0, middle), rows.slice(middle))]

@@ -50,7 +50,8 @@ class Aggregate:
         self._event = event
         self._fields = pipeline.streams[stream].fields
         self._measures = pipeline.measures_of(stream)
-        self._dimensions = pipeline.dimensions_of(stream)
+        # where nothing is summed there are no cells
+        self._dimensions = pipeline.dimensions_of(stream) if self._measures else ()
         self.distinct = [name for name, each in pipeline.distinct.items() if each.field in self._fields]
         self._distinct = [self._fields[pipeline.distinct[name].field] for name in self.distinct]
         held = pipeline.distinct_users
