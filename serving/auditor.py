@@ -40,12 +40,17 @@ class Auditor:
         partitions: Callable[[], Collection[PartitionKey]],
         rules: Rules,
         pipeline: Pipeline,
+        follows: bool = False,
     ) -> None:
-        """`partitions`: those there are now; more may be added. Raises `UnavailableError` where Kafka does not answer."""
+        """`partitions`: those there are now; more may be added. `follows`: as of `LogReader`.
+
+        Raises `UnavailableError` where Kafka does not answer.
+        """
         self._access = access
         self._partitions = partitions
         self._rules = rules
         self._pipeline = pipeline
+        self._follows = follows
         self._open()
 
     def _open(self) -> None:
@@ -56,7 +61,7 @@ class Auditor:
         sources = self._partitions()
         if not sources:
             raise UnavailableError("the topics are not there yet")
-        self._reader = LogReader(self._access, sources)
+        self._reader = LogReader(self._access, sources, follows=self._follows)
         for source, (start, _) in self._reader.bounds().items():
             self.ledger.begins(source, start)
         self._ends: dict[PartitionKey, int] = {}

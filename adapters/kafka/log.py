@@ -19,6 +19,9 @@ from core.position import PartitionKey
 
 CHUNK: Final = 10_000
 TIMEOUT_S: Final = 10.0
+#: A follower is answered when there is so much, or after `fetch.wait.max.ms`: an answer for each record that comes
+#: took a sixth of a core of the broker at 300 events/s.
+FOLLOWED_BYTES: Final = 1 << 16
 
 
 class Entry(NamedTuple):
@@ -48,9 +51,12 @@ class LogReader:
         sources: Iterable[PartitionKey],
         start: Mapping[PartitionKey, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        follows: bool = False,
     ) -> None:
+        """`follows`: stays at the log's end, where it need not have each record at once."""
         self._clock = clock
-        self._consumer = Consumer(access.reading("fourfold-reader", auto_offset_reset="earliest"))
+        at_once = {"fetch_min_bytes": FOLLOWED_BYTES} if follows else {}
+        self._consumer = Consumer(access.reading("fourfold-reader", auto_offset_reset="earliest", **at_once))
         self.sources = list(sources)
         begin = start or {}
         self._consumer.assign([TopicPartition(*s, begin.get(s, -2)) for s in self.sources])

@@ -38,11 +38,11 @@ def provenance(settings: Settings) -> Provenance:
     return Provenance(settings.mode, settings.view, settings.rules, settings.batch_seconds, settings.logic)
 
 
-def auditor(settings: Settings) -> Auditor:
-    """An auditor of the log. Raises `UnavailableError` where Kafka does not answer."""
+def auditor(settings: Settings, *, follows: bool = False) -> Auditor:
+    """An auditor of the log; `follows`: as of `LogReader`. Raises `UnavailableError` where Kafka does not answer."""
     from serving.auditor import Auditor
 
-    return Auditor(settings.access, topics(settings).partitions, settings.rules, pipeline_of(settings))
+    return Auditor(settings.access, topics(settings).partitions, settings.rules, pipeline_of(settings), follows)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def live_truth(settings: Settings) -> Iterator[TruthSource]:
         return
     from serving.auditor import LiveAuditor
 
-    follower = LiveAuditor(lambda: auditor(settings))
+    follower = LiveAuditor(lambda: auditor(settings, follows=True))
     follower.start()
     try:
         yield follower
