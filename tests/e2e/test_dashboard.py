@@ -58,7 +58,8 @@ class Faults(list[str]):
 def opened(browser: Browser, address: str, script: str = "", **context: Any) -> Iterator[tuple[Page, Faults]]:
     """The page at an address; fails the test for what it complained about, lost connections aside."""
     faults = Faults()
-    with browser.new_context(**context) as around:
+    # movement costs a browser without a graphics card most of what it does
+    with browser.new_context(**{"reduced_motion": "reduce", **context}) as around:
         around.add_init_script(script)
         page = around.new_page()
         page.set_default_timeout(10_000)

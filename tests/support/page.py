@@ -104,7 +104,8 @@ def faked(browser: Browser, **context: Any) -> Iterator[FakePage]:
         found = served(route.request.url.removeprefix(ADDRESS.rstrip("/")))
         route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.content)
 
-    with browser.new_context(**context) as around:
+    # movement costs a browser without a graphics card most of what it does
+    with browser.new_context(**{"reduced_motion": "reduce", **context}) as around:
         around.add_init_script(_STREAM)
         around.route("**/*", answer)
         page = around.new_page()
