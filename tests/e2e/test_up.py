@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,9 @@ import pytest
 
 from adapters.embedded.servers import EmbeddedServers
 from modes.catalogue import MODES, mode_named
+from modes.settings import Settings
 from tests.support.busy import allowed
+from tests.support.product import command
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -44,7 +48,8 @@ def _left_running(directory: Path) -> list[str]:
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
-        if any(str(directory) in word for word in words):
+        # this one may be there, too
+        if process.pid != os.getpid() and any(str(directory) in word for word in words):
             found.append(" ".join(words)[:120])
     return found
 
@@ -53,22 +58,41 @@ def _clicks(output: str) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall(r"clicks ([\d,]+)", output)]
 
 
-def test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_goes_on_exact(tmp_path):
-    with (tmp_path / "output").open("w") as output:
+@contextmanager
+def _up(directory: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`fourfold up` with its output in a file, in a process group of its own."""
+    with (directory / "output").open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "modes", "up", "--rate", "500"],
-            cwd=tmp_path,
-            env=_environment(),
+            [sys.executable, "-m", "modes", "up", *arguments],
+            cwd=directory,
+            env=_environment() | more,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        until(
-            lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 500,
-            within_s=60,
-            what="counts to move",
-        )
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+
+
+def _output(directory: Path) -> str:
+    return (directory / "output").read_text()
+
+
+def _counted(directory: Path, more_than: int) -> None:
+    until(
+        lambda: max(_clicks(_output(directory)), default=0) > more_than,
+        within_s=60,
+        what=f"more than {more_than} clicks",
+    )
+
+
+def test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_is_exact_though_servers_die(tmp_path):
+    with _up(tmp_path, "--rate", "500") as process:
+        _counted(tmp_path, 500)
         status = json.loads(fourfold(tmp_path, "status", "--json").stdout)
         assert {role["name"] for role in status["roles"]} == {"produce", "process", "batch", "serve"}
         assert all(psutil.pid_exists(role["pid"]) for role in status["roles"])
@@ -85,19 +109,25 @@ def test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_goes_on_ex
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) == 130
         assert time.monotonic() - began < allowed(5)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
     until(lambda: not _left_running(tmp_path), within_s=2, what="every process to be gone")
 
-    again = fourfold(tmp_path, "up", "--rate", "500", "--duration", "2", "--seed", "7")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "verify: EXACT" in again.stdout
-    assert "accuracy" in again.stdout
     counted = counts["totals"]["clicks"]
-    assert _clicks(again.stdout)[-1] > counted + 500
-    assert min(c for c in _clicks(again.stdout) if c) >= counted
+    seconds = 12
+    servers = EmbeddedServers(tmp_path / ".fourfold")
+    with _up(tmp_path, "--rate", "500", "--duration", str(seconds), "--seed", "7") as process:
+        _counted(tmp_path, counted + 200)
+        # at once: a run that has produced everything needs Kafka no more
+        servers.kafka.kill()
+        servers.redis.kill()
+        assert process.wait(180) == 0, _output(tmp_path)
+    text = _output(tmp_path)
+    assert "verify: EXACT" in text
+    assert "accuracy" in text
+    assert "Kafka: it has ended, starting it again" in text
+    assert "Redis: it has ended, starting it again" in text
+    # all that was produced is counted, what was on its way when they died, too
+    assert _clicks(text)[-1] > counted + seconds * 500 * 0.8
+    assert min(c for c in _clicks(text) if c) >= counted
     assert _left_running(tmp_path) == []
 
 
@@ -123,57 +153,43 @@ def test_a_change_of_the_mode_counts_what_the_log_has(tmp_path):
     assert _clicks(second.stdout)[-1] > _clicks(first.stdout)[-1]
 
 
-def test_recompute_versions_rollback_quality_and_trace(tmp_path):
+def test_servers_outlive_their_command_and_the_batch_commands_work_on_them(tmp_path, monkeypatch):
     """In a folder whose name others take for a pattern, a column, a link's text or markup."""
     tmp_path = tmp_path / "kappa [2026]" / "[/x] 100%20^2" / "topic=shop"
     tmp_path.mkdir(parents=True)
-    assert fourfold(tmp_path, "embedded", "start").returncode == 0
+    started = fourfold(tmp_path, "embedded", "start")
     try:
+        assert started.returncode == 0, started.stderr
+        assert "FOURFOLD_KAFKA=127.0.0.1:" in started.stdout
+        assert fourfold(tmp_path, "topics").returncode == 0
         assert fourfold(tmp_path, "produce", "--duration", "2", "--rate", "500").returncode == 0
-        until(lambda: _accepted(tmp_path) > 0, within_s=60, what="a version that covers events")
+
+        monkeypatch.chdir(tmp_path)
+        settings = Settings(epoch_seconds=5, _env_file=None)
+        until(lambda: _accepted(settings) > 0, within_s=60, what="a version that covers events")
         full = fourfold(tmp_path, "recompute", "--full")
         assert full.returncode == 0, full.stderr
         elt = fourfold(tmp_path, "recompute", "--engine", "duckdb")
         assert elt.returncode == 0, elt.stderr
-        kept = json.loads(fourfold(tmp_path, "versions", "--json").stdout)
+        kept = json.loads(command(settings, "versions", "--json").stdout)
         newest = kept["versions"][-1]
         assert (newest["engine"], kept["current"]) == ("duckdb", newest["version"])
         assert newest["accepted"] == kept["versions"][-2]["accepted"]
 
-        back = fourfold(tmp_path, "rollback", str(newest["version"] - 1))
+        back = command(settings, "rollback", str(newest["version"] - 1))
         assert back.returncode == 0, back.stderr
-        assert json.loads(fourfold(tmp_path, "versions", "--json").stdout)["current"] == newest["version"] - 1
-        assert fourfold(tmp_path, "rollback", "99").returncode == 2
+        assert json.loads(command(settings, "versions", "--json").stdout)["current"] == newest["version"] - 1
+        assert command(settings, "rollback", "99").returncode == 2
 
-        report = json.loads(fourfold(tmp_path, "quality", "--json").stdout)
+        report = json.loads(command(settings, "quality", "--json").stdout)
         assert report["total"] == len(report["checks"]) > 5
         assert fourfold(tmp_path, "quality", "--parquet", "checks.parquet").returncode == 0
         assert len(pd.read_parquet(tmp_path / "checks.parquet")) == report["total"]
 
         letters = json.loads(fourfold(tmp_path, "deadletters", "--json").stdout)
         assert letters["count"] == 0
-        unknown = fourfold(tmp_path, "trace", "no-such-event")
+        unknown = command(settings, "trace", "no-such-event")
         assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
-    finally:
-        assert fourfold(tmp_path, "embedded", "stop").returncode == 0
-
-
-def _accepted(directory: Path) -> int:
-    done = fourfold(directory, "batch", "--once")
-    assert done.returncode == 0, done.stderr
-    versions = json.loads(fourfold(directory, "versions", "--json").stdout)["versions"]
-    return versions[-1]["accepted"] if versions else 0
-
-
-def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp_path):
-    started = fourfold(tmp_path, "embedded", "start")
-    try:
-        assert started.returncode == 0, started.stderr
-        assert "FOURFOLD_KAFKA=127.0.0.1:" in started.stdout
-        assert fourfold(tmp_path, "topics").returncode == 0
-        assert fourfold(tmp_path, "produce", "--duration", "1", "--rate", "100").returncode == 0
-        letters = json.loads(fourfold(tmp_path, "deadletters", "--json").stdout)
-        assert letters["count"] == 0
     finally:
         # with what its output invites to set: it is about both servers all the same
         printed = dict(each.split("=", 1) for each in started.stdout.split())
@@ -187,61 +203,25 @@ def test_embedded_servers_outlive_their_command_and_other_commands_find_them(tmp
     assert fourfold(tmp_path, "embedded", "stop").stdout.startswith("nothing runs in ")
 
 
-def test_servers_of_its_own_that_die_are_started_again_and_the_run_ends_exact(tmp_path):
-    with (tmp_path / "output").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modes", "up", "--rate", "500", "--duration", "16"],
-            cwd=tmp_path,
-            env=_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    servers = EmbeddedServers(tmp_path / ".fourfold")
-    try:
-        until(lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 200, within_s=60, what="counts")
-        # at once: a run that has produced everything needs Kafka no more
-        servers.kafka.kill()
-        servers.redis.kill()
-        assert process.wait(180) == 0, (tmp_path / "output").read_text()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
-    text = (tmp_path / "output").read_text()
-    assert "verify: EXACT" in text
-    assert "Kafka: it has ended, starting it again" in text
-    assert "Redis: it has ended, starting it again" in text
-    # all that was produced is counted, what was on its way when they died, too
-    assert _clicks(text)[-1] > 16 * 500 * 0.8
-    assert _left_running(tmp_path) == []
+def _accepted(settings: Settings) -> int:
+    done = command(settings, "batch", "--once")
+    assert done.returncode == 0, done.stderr
+    versions = json.loads(command(settings, "versions", "--json").stdout)["versions"]
+    return versions[-1]["accepted"] if versions else 0
 
 
 def test_up_ends_when_somebody_stops_its_servers(tmp_path):
-    with (tmp_path / "output").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modes", "up", "--rate", "100"],
-            cwd=tmp_path,
-            env=_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until(lambda: max(_clicks((tmp_path / "output").read_text()), default=0) > 50, within_s=60, what="counts")
+    with _up(tmp_path, "--rate", "100", FOURFOLD_MODE="streaming") as process:
+        _counted(tmp_path, 50)
         assert fourfold(tmp_path, "embedded", "stop").stdout == "stopped: Kafka, Redis\n"
         assert process.wait(30) == 1
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
-    assert re.match(
-        r"fourfold: \w+ was stopped while it was in use", (tmp_path / "output").read_text().splitlines()[-1]
-    )
+    assert re.match(r"fourfold: \w+ was stopped while it was in use", _output(tmp_path).splitlines()[-1])
     assert _left_running(tmp_path) == []
 
 
 def test_commands_without_servers_say_what_to_do(tmp_path):
-    for command in ("counts", "verify", "watch", "deadletters", "process"):
-        done = fourfold(tmp_path, command)
+    for name in ("counts", "verify", "watch", "deadletters", "process"):
+        done = fourfold(tmp_path, name)
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert "fourfold up" in done.stderr

@@ -98,10 +98,13 @@ class ApiPoller(Poller):
         """One request."""
         dimension = DIMENSIONS[self._asked % len(DIMENSIONS)]
         self._asked += 1
+        path = f"/v1/totals?dimension={dimension}"
         try:
-            self._connection.request("GET", f"/v1/totals?dimension={dimension}")
-            response = self._connection.getresponse()
-            body = response.read()
+            try:
+                response, body = self._get(path)
+            except http.client.RemoteDisconnected:
+                # it was idle for longer than the server keeps a connection: as every client does, over a new one
+                response, body = self._get(path)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             self.refused.append(f"API: {error!r}")
@@ -114,6 +117,11 @@ class ApiPoller(Poller):
         if not self.polled or self.polled[-1].answer != document:
             vector = {PartitionKey.parse(s): offset for s, offset in document["provenance"]["offsets"].items()}
             self.polled.append(Polled(time.time(), document, vector))
+
+    def _get(self, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        return response, response.read()
 
     def close(self) -> None:
         """Ends the connection."""

@@ -23,7 +23,7 @@ from tests.support.waiting import until
 
 PARTITIONS: Final = 4
 SOURCES: Final = [PartitionKey(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
-TRANSACTIONAL_RATE: Final = 200
+TRANSACTIONAL_RATE: Final = 100
 WINDOW_S: Final = 90
 DRAIN_BOUND_S: Final = 60.0
 

@@ -102,8 +102,10 @@ HERE: Final = frozenset(
         "fourfold capacity --report docs/race --events-per-second 50000 --keys 5000",
     }
 )
-_UP: Final = "e2e/test_up.py::test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_goes_on_exact"
-_EMBEDDED: Final = "e2e/test_up.py::test_embedded_servers_outlive_their_command_and_other_commands_find_them"
+_UP: Final = (
+    "e2e/test_up.py::test_ctrl_c_stops_everything_within_five_seconds_and_the_next_run_is_exact_though_servers_die"
+)
+_EMBEDDED: Final = "e2e/test_up.py::test_servers_outlive_their_command_and_the_batch_commands_work_on_them"
 _DRILL: Final = "integration/test_drill.py::test_what_is_kept_is_repaired_whole"
 _RACE: Final = "integration/test_race.py::test_an_interrupted_race_leaves_no_process_and_a_report_of_what_is_missing"
 _COMPOSE: Final = "e2e/test_compose.py::test_the_terminal_shows_live_counts_and_else_nothing"
