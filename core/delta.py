@@ -95,9 +95,10 @@ class Delta:
         minute = times[0] // MINUTE_MS
         start = minute * MINUTE_MS
         end = start + MINUTE_MS
-        others = [place for place, time_ms in enumerate(times) if not start <= time_ms < end]
-        for place in reversed(others):
-            self._tally(epoch, times[place] // MINUTE_MS, aggregate).events.append(kept.pop(place))
+        if min(times) < start or max(times) >= end:
+            others = [place for place, time_ms in enumerate(times) if not start <= time_ms < end]
+            for place in reversed(others):
+                self._tally(epoch, times[place] // MINUTE_MS, aggregate).events.append(kept.pop(place))
         self._tally(epoch, minute, aggregate).events.extend(kept)
 
     def _tally(self, epoch: int, minute: int, aggregate: Aggregate) -> Tally:

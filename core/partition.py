@@ -14,7 +14,7 @@ from core.delta import ACCEPTED, DUPLICATES, LATE, DeadLetter, Delta
 from core.horizon import Horizon
 from core.kernel.decide import Rejection
 from core.kernel.kernel import StreamKernel
-from core.kernel.order import EpochRange, epoch_ranges, first_seen, lateness
+from core.kernel.order import EpochRange, epoch_ranges, lateness, repeated, without
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
@@ -115,13 +115,13 @@ class PartitionFold:
         if not events:
             return 0
         late = [place - valid.start for place in late if valid.start <= place < valid.stop]
-        places = None if identity is None else first_seen(list(map(identity, events)), self._horizon)
-        if places is not None:
-            delta.count(epoch, DUPLICATES, len(events) - len(places))
-            events, times = [events[place] for place in places], [times[place] for place in places]
+        gone = [] if identity is None else repeated(list(map(identity, events)), self._horizon)
+        if gone:
+            delta.count(epoch, DUPLICATES, len(gone))
+            events, times = without(events, gone), without(times, gone)
             if late:
-                kept = set(places)
-                late = [place for place in late if place in kept]
+                dropped = frozenset(gone)
+                late = [place for place in late if place not in dropped]
         delta.count(epoch, ACCEPTED, len(events))
         delta.count(epoch, LATE, len(late))
         delta.keep(epoch, self._kernel.aggregate, times, events)
@@ -154,10 +154,7 @@ class _Slice(NamedTuple):
         appended = [record.timestamp for record in records]
         events, times, rejected = kernel.decide.all([record.value for record in records], appended)
         bad = [rejection.place for rejection in rejected]
-        stamps = appended
-        if bad:
-            gone = frozenset(bad)
-            stamps = [append_ms for place, append_ms in enumerate(appended) if place not in gone]
+        stamps = without(appended, bad) if bad else appended
         return cls(appended, events, times, stamps, rejected, bad)
 
     def accepted_in(self, span: EpochRange) -> slice:

@@ -43,7 +43,8 @@ class DeadLetterProducer:
         config = access.confluent(
             enable_idempotence=True,
             compression_type="lz4",
-            linger_ms=0,
+            # in one request: `flush` waits for no more
+            linger_ms=1_000,
             message_timeout_ms=int(ACK_LIMIT_S * 1000),
             message_max_bytes=DEAD_LETTERS_MAX_BYTES,
         )

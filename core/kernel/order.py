@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from operator import gt
+from typing import Any, Final, NamedTuple
 
 from core.horizon import Horizon
+
+#: Up to so many places are deleted one by one, which is faster than a look at each item.
+FEW: Final = 100
 
 
 class EpochRange(NamedTuple):
@@ -54,21 +58,21 @@ def lateness(times: Sequence[int], appended: Sequence[int], newest_ms: int, late
     """
     if not times:
         return [], newest_ms
-    seen = times if max(times) <= min(appended) else list(map(min, times, appended))
+    seen = list(map(min, times, appended)) if any(map(gt, times, appended)) else times
     newest = max(seen)
     newest = max(newest, newest_ms)
     late: list[int] = []
-    before, start = newest_ms, 0
+    before, start, limit = newest_ms, 0, newest - lateness_ms
     # only these can be late, and usually no event is
-    for place in [place for place, time_ms in enumerate(times) if time_ms < newest - lateness_ms]:
+    for place in [place for place, time_ms in enumerate(times) if time_ms < limit]:
         before, start = max(before, max(seen[start:place], default=before)), place
         if times[place] < before - lateness_ms:
             late.append(place)
     return late, newest
 
 
-def first_seen(ids: Sequence[Any], horizon: Horizon) -> list[int] | None:
-    """The places of events whose ids were not seen within the horizon, None for all; remembers the ids.
+def repeated(ids: Sequence[Any], horizon: Horizon) -> list[int]:
+    """The places of events whose ids were seen before within the horizon; remembers all ids.
 
     Args:
         ids: Of events of one epoch.
@@ -76,14 +80,22 @@ def first_seen(ids: Sequence[Any], horizon: Horizon) -> list[int] | None:
     """
     fresh = set(ids)
     known = horizon.known(fresh)
-    if not known and len(fresh) == len(ids):
-        horizon.current |= fresh
-        return None
-    places = []
-    for place, each in enumerate(ids):
-        if each not in known:
-            # twice in these: the first one counts
-            known.add(each)
-            places.append(place)
     horizon.current |= fresh
-    return places
+    if len(fresh) == len(ids):
+        return [place for place, each in enumerate(ids) if each in known] if known else []
+    # twice in these: the first one counts, which is the last that the dictionary is told
+    first = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
+    for each in known:
+        del first[each]
+    return sorted(set(range(len(ids))).difference(first.values()))
+
+
+def without(items: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    """All items but those at some places, which ascend and usually are few."""
+    kept = list(items)
+    if len(places) > FEW:
+        gone = frozenset(places)
+        return [item for place, item in enumerate(kept) if place not in gone]
+    for place in reversed(places):
+        del kept[place]
+    return kept
