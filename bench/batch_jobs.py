@@ -61,7 +61,7 @@ def _published(settings: Settings, engine: Engine, cut: Cut, *, full: bool) -> M
     manifest = engine.run(
         cut, views.current(), version=views.next_number(), created_ms=int(time.time() * 1000), full=full
     )
-    Completeness(raw_table(settings), views.data)(manifest)
+    Completeness(raw_table(settings), views.data, pipeline_of(settings))(manifest)
     views.publish(manifest)
     return manifest.counters
 

@@ -91,7 +91,9 @@ def batch_layer(options: Options, screen: Screen) -> BatchLayer:
         settings = here.view("batch", mode="batch", epoch_seconds=_EPOCH_S)
         cuts = _fill(here, settings, options, screen)
         screen.say("reading the truth from the log")
-        ledger = ledger_at(settings, cuts.whole.vector, lambda n: screen.note(f"reading the truth: {n:,} records"))
+        ledger = ledger_at(
+            settings, dict(cuts.whole.vector), lambda n: screen.note(f"reading the truth: {n:,} records")
+        )
         events = sum(cuts.whole.vector.values())
         result = BatchLayer(events, events - sum(cuts.base.vector.values()))
         for number in range(options.repeat):
@@ -123,8 +125,8 @@ def _cut_at_end(finder: CutFinder, settings: Settings) -> Cut:
     """The cut behind all that is in the log: there is one as soon as the epoch of the last record is over."""
     with auditor(settings) as witness:
         ends = witness.ends_now()
-    until(lambda: finder.find(ends.keys()).vector == ends, "a cut at the end of the log")
-    return finder.find(ends.keys())
+    until(lambda: finder.find(ends.keys).vector == ends, "a cut at the end of the log")
+    return finder.find(ends.keys)
 
 
 class _Round:
@@ -187,7 +189,7 @@ class _Round:
         return Proof(records, 0)
 
     def _published(self, contender: Contender) -> Proof:
-        return prove_batch(contender.title, self._view, self._cuts.whole.vector, self._ledger)
+        return prove_batch(contender.title, self._view, dict(self._cuts.whole.vector), self._ledger)
 
     def _continued(self, _: Lap) -> Proof:
         manifest = view_store(self._view).current()
@@ -196,5 +198,5 @@ class _Round:
         return self._published(INCREMENTAL)
 
     def _plain(self, lap: Lap) -> Proof:
-        vector = self._cuts.whole.vector
+        vector = dict(self._cuts.whole.vector)
         return prove_cells(PLAIN.title, self._view, cells_file(self._view), lap.counters, vector, self._ledger)

@@ -72,7 +72,7 @@ def prove_stock(title: str, settings: Settings, redis: Redis, ledger: Ledger) ->
 
 def prove_answer(title: str, settings: Settings, answer: Answer) -> Proof:
     """A merged answer, every cell and counter at its own vector. Raises `InexactError`."""
-    verdict = _demand_exact(title, settings, answer, ledger_at(settings, answer.vector, lambda _: None))
+    verdict = _demand_exact(title, settings, answer, ledger_at(settings, dict(answer.vector), lambda _: None))
     return Proof(sum(answer.vector.values()), verdict.compared_cells)
 
 
