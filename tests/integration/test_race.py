@@ -38,6 +38,8 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.own_servers, pytest.mark.timeout(300)]
 
 EVENTS = 6_300
+#: Questions of a poller that may have told of an event: due so far from when a probe saw it.
+NEAR_MS = 250.0
 SHORT = Plan(events=EVENTS, rate=900.0, repair=False, throughput=False)
 
 
@@ -135,8 +137,10 @@ def test_freshness_agrees_with_a_probe_of_marked_events(settings: Settings) -> N
     for mark, probe_ms in probed.items():
         partition, offset, append_ms = appended[mark]
         raced_ms = 1000 * freshness([(PartitionKey("clicks", partition), offset, append_ms)], poller.seen())["p50"]
-        # the poller asks on its own schedule; an answer takes a few ms
-        assert abs(raced_ms - probe_ms) < 1000 * (EVERY_S + allowed(0.025)), (mark, raced_ms, probe_ms)
+        # the poller asks on its own schedule, and whoever asks may have to wait a few ms for an answer
+        slowest_ms = max(ms for due_ms, ms in poller.latencies if abs(due_ms - append_ms - probe_ms) < NEAR_MS)
+        bound_ms = 1000 * (EVERY_S + allowed(0.025)) + slowest_ms
+        assert abs(raced_ms - probe_ms) < bound_ms, (mark, raced_ms, probe_ms, slowest_ms)
 
 
 def test_an_interrupted_race_leaves_no_process_and_a_report_of_what_is_missing(tmp_path: Path) -> None:
