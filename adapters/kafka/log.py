@@ -19,7 +19,7 @@ from core.position import PartitionKey
 
 CHUNK: Final = 10_000
 TIMEOUT_S: Final = 10.0
-#: A follower is answered when there is so much, or after `fetch.wait.max.ms`: an answer for each record that comes
+#: A follower is answered when there are this many bytes, or after `fetch.wait.max.ms`: an answer for each record that comes
 #: took a sixth of a core of the broker at 300 events/s.
 FOLLOWED_BYTES: Final = 1 << 16
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from core.horizon import Horizon
 
-#: Up to so many places are deleted one by one, which is faster than a look at each item.
+#: Up to this number, places are deleted one by one, which is faster than a look at each item.
 FEW: Final = 100
 
 

@@ -60,7 +60,7 @@ def _clicks(output: str) -> list[int]:
 
 @contextmanager
 def _up(directory: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`fourfold up` with its output in a file, in a process group of its own."""
+    """`fourfold up` in its own process group, with its output in a file."""
     with (directory / "output").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "modes", "up", *arguments],

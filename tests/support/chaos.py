@@ -23,7 +23,8 @@ from tests.support.waiting import until
 
 PARTITIONS: Final = 4
 SOURCES: Final = [PartitionKey(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
-TRANSACTIONAL_RATE: Final = 100
+#: Events a second at most; half as many as come otherwise.
+TRANSACTIONAL_RATE: Final = 200
 WINDOW_S: Final = 90
 DRAIN_BOUND_S: Final = 60.0
 
@@ -32,7 +33,7 @@ class Stage:
     """Servers and producers in one directory; any number of views count their log."""
 
     def __init__(self, directory: Path, seed: int, rate: int, brokers: Brokers | None = None) -> None:
-        """`rate`: events a second, `TRANSACTIONAL_RATE` more come in transactions. `brokers`: the Kafka, or one broker."""
+        """`rate`: events a second, half as many more come in transactions. `brokers`: the Kafka, or one broker."""
         self._directory = directory
         self._seed = seed
         self._rate = rate
@@ -48,7 +49,7 @@ class Stage:
             self._crew = stack.enter_context(self.crew(settings))
             self._producer = self._crew.start("produce", ends=True)
             self._shop = TransactionalShop(
-                settings.access, self._seed, f"tx-{uuid.uuid4().hex[:8]}", TRANSACTIONAL_RATE
+                settings.access, self._seed, f"tx-{uuid.uuid4().hex[:8]}", min(TRANSACTIONAL_RATE, self._rate // 2)
             )
             self._shop.start()
             stack.callback(self._shop.stop)
