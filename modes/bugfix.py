@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from core.declaration.pipeline import ALL, STANDARD, Logic, Measure, Pipeline
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.ledger import Ledger
 from core.position import PartitionKey
-from modes.crew import Crew
+from modes.crew import Crew, modules_of
+from modes.fork_server import ForkServer
 from modes.pipelines import pipeline_of
 from modes.replay import Replay
 from modes.settings import Settings
@@ -107,13 +109,14 @@ class BugfixDrill:
     def run(self) -> dict[str, Any]:
         """The document of `fourfold drill bugfix --json`. Raises `FourfoldError` where a part cannot run or go on."""
         wrong = self.settings.model_copy(update={**self.short, "logic": self._wrong.name})
-        wait_for_topics(wrong)
-        with Crew(wrong, batch_every=wrong.batch_seconds).start() as crew, auditor(wrong) as witness:
+        with ExitStack() as stack:
+            launcher = stack.enter_context(ForkServer(modules_of(wrong.mode_row.roles)))
+            wait_for_topics(wrong)
+            crew = stack.enter_context(Crew(wrong, batch_every=wrong.batch_seconds, launcher=launcher).start())
+            witness = stack.enter_context(auditor(wrong))
             source = merge(wrong)
-            try:
-                return self._drill(crew, source, witness)
-            finally:
-                source.close()
+            stack.callback(source.close)
+            return self._drill(crew, source, witness)
 
     def _drill(self, crew: Crew, source: Merge, witness: Auditor) -> dict[str, Any]:
         row = crew.settings.mode_row

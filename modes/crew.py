@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from core.errors import ConfigurationError
 from modes.catalogue import Role
+from modes.launcher import Commands, Launcher
 from modes.pipelines import pipeline_of
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
@@ -16,6 +17,11 @@ from modes.workers import Workers
 
 #: What goes on when everything else gets other settings.
 _LASTING: Final = (Role.PRODUCE,)
+
+
+def modules_of(roles: Sequence[Role]) -> list[str]:
+    """What roles load, for a `ForkServer`."""
+    return ["modes.cli", "modes.commands.roles", *(f"modes.roles.{role}" for role in roles)]
 
 
 class Crew:
@@ -29,13 +35,20 @@ class Crew:
         produce: Sequence[str] = (),
         batch_every: float | None = None,
         needs: Callable[[], object] = lambda: None,
+        launcher: Launcher | None = None,
     ) -> None:
-        """`without`: roles of the mode that are left out. `produce`: options of the producers, which end by themselves
-        where these say for how long. `batch_every`: seconds between batch cycles, unless as set. `needs`: raises where
-        something else is gone without which the roles wait for ever.
-        """  # noqa: D205 - one sentence for each argument
+        """Starts nothing yet.
+
+        Args:
+            settings: Those of all processes.
+            without: Roles of the mode that are left out.
+            produce: Options of the producers, which end by themselves where these say for how long.
+            batch_every: Seconds between batch cycles, unless as set.
+            needs: Raises where something else is gone without which the roles wait for ever.
+            launcher: What starts the processes; None: each is a command.
+        """
         self.settings = settings
-        self.supervisor = Supervisor(environment(settings))
+        self.supervisor = Supervisor(environment(settings), launcher=launcher or Commands())
         self._left_out = set(without)
         self._produce = list(produce)
         self._batch_every = batch_every

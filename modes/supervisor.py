@@ -6,10 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +15,7 @@ from typing import Final
 import structlog
 
 from core.secrets import redacted
+from modes.launcher import Commands, Launcher, Process
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +46,7 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: whether an exit with code 0 is its natural end
     ends: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     state: str = "new"
     restarts: int = 0
     #: deaths in a row, each after a short life
@@ -94,6 +93,7 @@ class Supervisor:
 
     environment: Mapping[str, str]
     clock: Callable[[], float] = time.monotonic
+    launcher: Launcher = field(default_factory=Commands)
     children: list[Child] = field(default_factory=list)
 
     def start(
@@ -163,20 +163,11 @@ class Supervisor:
 
     def _spawn(self, child: Child) -> None:
         child.started_at = self.clock()
-        with ExitStack() as stack:
-            output = None
-            if child.log_file is not None:
-                child.log_file.parent.mkdir(parents=True, exist_ok=True)
-                output = stack.enter_context(child.log_file.open("ab"))
-                child.log_from = output.tell()
-            child.process = subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-m", "modes", *child.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output and subprocess.STDOUT,
-                env={**self.environment, **child.environment, "FOURFOLD_OWNER": str(os.getpid())},
-                start_new_session=True,
-            )
+        if child.log_file is not None:
+            child.log_file.parent.mkdir(parents=True, exist_ok=True)
+            child.log_from = child.log_file.stat().st_size if child.log_file.exists() else 0
+        values = {**self.environment, **child.environment, "FOURFOLD_OWNER": str(os.getpid())}
+        child.process = self.launcher.start(["modes", *child.arguments], values, child.log_file)
         child.state = "running"
 
     def _ended(self, child: Child, code: int, now: float) -> None:

@@ -18,7 +18,8 @@ from adapters.vitals import Vitals
 from core.errors import UnavailableError
 from core.secrets import without_password
 from modes import running
-from modes.crew import Crew
+from modes.crew import Crew, modules_of
+from modes.fork_server import ForkServer
 from modes.pipelines import pipeline_of
 from modes.running import reason_of
 from modes.settings import Settings
@@ -82,6 +83,8 @@ class Up:
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
         pipeline = pipeline_of(settings)
+        # before anything is opened, and to load while Kafka starts
+        launcher = stack.enter_context(ForkServer(modules_of(settings.mode_row.roles)))
         # what nobody can listen on is told before anything is started
         api_port(settings)
         replace(settings.metrics, port=0).free_port()
@@ -99,6 +102,7 @@ class Up:
             settings,
             produce=[] if bounded is None else ["--duration", str(bounded)],
             batch_every=_batch_every(settings, bounded),
+            launcher=launcher,
         )
         stack.enter_context(crew).start()
         watching = stack.enter_context(ExitStack())

@@ -95,7 +95,6 @@ class Workers:
     def _environment(self, job: Job) -> Mapping[str, str]:
         return {
             "FOURFOLD_WORKERS": "1",
-            "FOURFOLD_JOB": job.name,
             "FOURFOLD_LOGIC": job.logic,
         }
 
@@ -112,5 +111,7 @@ class Workers:
         for name, cause in wanted.items():
             if name not in self._children:
                 log_file = self._log_files and self._log_files / f"{name}.log"
-                child = self._supervisor.start(name, [str(Role.PROCESS)], log_file, more=cause.environment)
+                # the version is named for whoever looks at the processes of this machine
+                arguments = [str(Role.PROCESS), *(("--job", cause.job.name) if cause.job else ())]
+                child = self._supervisor.start(name, arguments, log_file, more=cause.environment)
                 self._children[name] = cause, child

@@ -63,6 +63,12 @@ class WorkerSettings:
     retention_ms: int = -1
 
 
+class _Worker(Worker):
+    """Faust's worker, which `ps` shows by its command, as every role."""
+
+    def _setproctitle(self, info: str, *, ident: str = "") -> None: ...
+
+
 class FaustWorker:
     """A Faust worker that folds into `sink`. One a process."""
 
@@ -117,7 +123,7 @@ class FaustWorker:
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; the exit code. Raises `FourfoldError` if it cannot go on."""
-        worker = Worker(
+        worker = _Worker(
             self.app,
             loglevel="WARNING",
             redirect_stdouts=False,

@@ -62,10 +62,11 @@ def produce(
 @app.command(rich_help_panel=ROLES)
 def process(
     workers: Annotated[int | None, typer.Option(help="Worker processes.", min=1)] = None,
+    job: Annotated[str | None, typer.Option(help="In kappa: the one job version that is counted.")] = None,
     if_in_mode: IfInMode = False,
 ) -> None:
     """Count what is in Kafka into Redis: Faust workers."""
-    settings = settings_of(role=True, workers=workers)
+    settings = settings_of(role=True, workers=workers, job=job)
     has_role(settings, Role.PROCESS, quietly=if_in_mode)
     settings = located(settings)
     if settings.workers == 1 and (settings.job or not settings.mode_row.job_versions):
@@ -77,6 +78,8 @@ def process(
 
 def _process_many(settings: Settings) -> int:
     """Supervises workers until SIGTERM or SIGINT. Raises `ConfigurationError` if one can never run."""
+    from modes.crew import modules_of
+    from modes.fork_server import ForkServer
     from modes.supervisor import TICK_S, Supervisor
     from modes.wiring.speed import job_registry
     from modes.workers import Workers
@@ -84,17 +87,18 @@ def _process_many(settings: Settings) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    supervisor = Supervisor(environment(settings))
-    workers = Workers(settings, supervisor, job_registry(settings), None)
-    try:
-        while not stop.wait(TICK_S):
-            supervisor.tick()
-            workers.tick()
-            for child in supervisor.children:
-                if child.state == "failed":
-                    raise ConfigurationError(f"{child.name} cannot run: it says why above")
-    finally:
-        supervisor.stop()
+    with ForkServer(modules_of([Role.PROCESS])) as launcher:
+        supervisor = Supervisor(environment(settings), launcher=launcher)
+        workers = Workers(settings, supervisor, job_registry(settings), None)
+        try:
+            while not stop.wait(TICK_S):
+                supervisor.tick()
+                workers.tick()
+                for child in supervisor.children:
+                    if child.state == "failed":
+                        raise ConfigurationError(f"{child.name} cannot run: it says why above")
+        finally:
+            supervisor.stop()
     return 0
 
 

@@ -4,9 +4,10 @@ import json
 import os
 import random
 import subprocess
-import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -21,6 +22,7 @@ from adapters.lake.raw_table import SCHEMA, RawTable
 from batch.archive import Archive, LostRecordsError
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
+from tests.support.product import launcher
 from tests.support.shop import SHOP
 from tests.support.waiting import until
 
@@ -270,18 +272,21 @@ def test_where_kafka_is_away_no_cut_is_found(monkeypatch):
     finder.close()
 
 
-def test_kills_at_any_point_leave_each_record_once(fresh_topics, path):
+def commits(said: Path, count: int) -> Callable[[], bool]:
+    """Whether a child has said so often how far it is."""
+    return lambda: said.read_text().count("\n") >= count
+
+
+def test_kills_at_any_point_leave_each_record_once(fresh_topics, path, tmp_path):
     dice = random.Random(11)
     ends = produce(fresh_topics, 6_000 * KILLS)
     vector = json.dumps({str(source): end for source, end in ends.items()})
     arguments = [fresh_topics.bootstrap, str(path), "500", vector]
     killed = 0
-    for _ in range(KILLS):
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.archive_child", *arguments], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(dice.randrange(6)):
-            child.stdout.readline()
+    for number in range(KILLS):
+        said = tmp_path / f"{number}.log"
+        child = launcher().start(["tests.support.archive_child", *arguments], os.environ, said)
+        until(commits(said, dice.randrange(6)), within_s=60, what="commits", every_s=0.002)
         # somewhere between two commits, which take about 10 ms
         try:
             child.wait(dice.uniform(0, 0.02))
@@ -289,7 +294,6 @@ def test_kills_at_any_point_leave_each_record_once(fresh_topics, path):
             killed += 1
         child.kill()
         child.wait()
-        child.stdout.close()
     assert killed == KILLS
     table = RawTable(path, SHOP.topics)
     at_work = table.positions()

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -25,13 +23,14 @@ import pytest
 
 from adapters.kafka.log import Entry
 from core import truth
-from modes.settings import Settings, environment
+from modes.settings import Settings
 from modes.up import api_port
 from modes.wiring.speed import jobs
 from tests.support.boundary_poller import ApiPoller, MergePoller, Poller
 from tests.support.chaos import SOURCES, Stage, World
 from tests.support.chaos_audit import Audit
 from tests.support.chaos_crew import Crew
+from tests.support.killed_switch import MOMENTS
 from tests.support.product import command, run
 from tests.support.shop import CLAIMS
 from tests.support.waiting import until
@@ -46,26 +45,6 @@ PAUSE_S = 0.1
 START_BOUND_S = 90.0
 #: How often commands are killed at each of their moments.
 ROUNDS = 2 if SECONDS > 1 else 1
-#: A command that is killed at a moment of its switch: before it, between its reading and its writing, after it.
-MOMENTS = ("before", "between", "after")
-KILLED = """
-import os, signal, sys
-from redis.client import Pipeline
-from adapters.speed.jobs import RedisJobs
-from modes.cli import main
-moment, switch = sys.argv.pop(1), RedisJobs.switch
-def kill(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-def killed(jobs, name):
-    if moment == "before":
-        kill()
-    if moment == "between":
-        Pipeline.multi = kill
-    switch(jobs, name)
-    kill()
-RedisJobs.switch = killed
-main()
-"""
 never = threading.Event()
 
 
@@ -115,7 +94,7 @@ def workers_of(name: str) -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children(recursive=True):
         try:
-            if child.environ().get("FOURFOLD_JOB") == name and "process" in child.cmdline():
+            if " ".join(child.cmdline()).split()[-3:] == ["process", "--job", name]:
                 found.append(child)
         except psutil.Error:
             continue
@@ -148,13 +127,8 @@ def kill_switches(settings: Settings) -> None:
     for moment in MOMENTS * ROUNDS:
         before = active(settings)
         other = "v2" if before == "v1" else "v1"
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, moment, "replay", "switch", other, "--force"],
-            env={**os.environ, **environment(settings)},
-            capture_output=True,
-            timeout=START_BOUND_S,
-            check=False,
-        )
+        killed = ["tests.support.killed_switch", moment]
+        done = run(settings, "replay", "switch", other, "--force", program=killed, timeout_s=START_BOUND_S)
         assert done.returncode == -signal.SIGKILL, (moment, done.stderr)
         assert active(settings) == (other if moment == "after" else before), moment
 

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from modes.launcher import Process
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
+from tests.support.product import launcher
 
-ROOT: Final = Path(__file__).parents[2]
 TICK_S: Final = 0.1
 #: A process that does not end on SIGTERM within this time hangs.
 STOP_BOUND_S: Final = 15.0
 
 
-@dataclass(slots=True)
-class OtherSupervisor(Supervisor):
-    """Runs another module in place of the product's; its command line ends like the product's."""
+@dataclass(frozen=True)
+class OtherModule:
+    """Starts another module in place of the product's; its command line ends like the product's."""
 
-    command: Sequence[str] = ()
+    command: Sequence[str]
 
-    def _launch(self, child: Child) -> None:
-        with child.log_file.open("ab") as output:
-            child.process = subprocess.Popen(
-                [sys.executable, "-m", *self.command, *child.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**self.environment, "FOURFOLD_OWNER": str(os.getpid())},
-                start_new_session=True,
-            )
-        child.state = "running"
-        child.started_at = self.clock()
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: Path | None = None,
+        error: Path | None = None,
+    ) -> Process:
+        """See `Launcher`."""
+        return launcher().start([*self.command, *command[1:]], environment, output, error)
 
 
 class Crew:
@@ -50,9 +46,8 @@ class Crew:
 
     def __init__(self, settings: Settings, logs: Path, command: Sequence[str] = ()) -> None:
         """`command`: a module and its first arguments, run in place of the product's module."""
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        values = {**environment(settings), "PYTHONPATH": paths}
-        self._supervisor = OtherSupervisor(values, command=command) if command else Supervisor(values)
+        starts = OtherModule(command) if command else launcher()
+        self._supervisor = Supervisor(environment(settings), launcher=starts)
         self._logs = logs
         self._count = 0
         self._killed: set[int] = set()

@@ -9,15 +9,22 @@ import subprocess
 import sys
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
 from adapters.speed.port import Snapshot
 from core.errors import UnavailableError
 from modes import invocation
+from modes.catalogue import Role
 from modes.cli import main
+from modes.crew import modules_of
+from modes.fork_server import ForkServer
+from modes.launcher import Launcher, Process
 from modes.roles.produce import produce as produce_role
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
@@ -29,10 +36,16 @@ from tests.support.shop import SHOP, ZERO
 from tests.support.waiting import until
 
 
+@cache
+def launcher() -> Launcher:
+    """What all tests of this process start the product's processes with: their libraries are loaded once."""
+    return ForkServer(modules_of([*Role]))
+
+
 @contextmanager
 def supervised(settings: Settings) -> Iterator[Supervisor]:
     """A supervisor whose children are stopped at the end."""
-    supervisor = Supervisor(environment(settings))
+    supervisor = Supervisor(environment(settings), launcher=launcher())
     try:
         yield supervisor
     finally:
@@ -47,16 +60,21 @@ def worker(settings: Settings, name: str = "process") -> Iterator[Supervisor]:
         yield supervisor
 
 
-def run(settings: Settings, *arguments: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
-    """Runs `fourfold ARGUMENTS` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "modes", *arguments],
-        env={**os.environ, **environment(settings)},
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+def run(
+    settings: Settings, *arguments: str, program: Sequence[str] = ("modes",), timeout_s: float = 90
+) -> subprocess.CompletedProcess[str]:
+    """Runs `fourfold ARGUMENTS` to its end. Raises `subprocess.TimeoutExpired`, when it has been killed.
+
+    `program`: a module of the tests and its first arguments, in place of the product's.
+    """
+    with TemporaryDirectory() as folder:
+        said, told = Path(folder, "out"), Path(folder, "err")
+        process = launcher().start([*program, *arguments], {**os.environ, **environment(settings)}, said, told)
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(["fourfold", *arguments], code, said.read_text(), told.read_text())
 
 
 def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -128,25 +146,21 @@ def assert_exact(settings: Settings) -> Verdict:
 
 
 @contextmanager
-def started(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(settings: Settings, *arguments: str) -> Iterator[Process]:
     """`fourfold ARGUMENTS` with its output in the data directory, interrupted at the end as by Ctrl-C."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "output.log").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modes", *arguments],
-            env={**os.environ, **environment(settings)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = launcher().start(
+        ["modes", *arguments], {**os.environ, **environment(settings)}, settings.data_dir / "output.log"
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
         try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def answers(address: str) -> bool:

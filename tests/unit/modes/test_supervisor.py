@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from modes import supervisor as module
+from modes import launcher
 from modes.supervisor import CRASH_LOOP, FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Child, Supervisor
 from tests.support.waiting import until
 
@@ -41,7 +41,7 @@ def supervisor(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Superv
         assert command[:3] == [sys.executable, "-m", "modes"]
         return real([sys.executable, "-S", "-c", *command[3:]], **options)
 
-    monkeypatch.setattr(module.subprocess, "Popen", small)
+    monkeypatch.setattr(launcher.subprocess, "Popen", small)
     made = Supervisor({"PATH": os.environ.get("PATH", "")}, clock)
     yield made
     for child in made.children:

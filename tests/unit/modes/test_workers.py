@@ -24,7 +24,7 @@ class Staff:
         self.children: dict[str, Child] = {}
 
     def start(self, name: str, arguments: Any, log_file: Path | None, *, more: Any) -> Child:
-        assert list(arguments) == ["process"]
+        assert arguments[0] == "process"
         self.children[name] = Child(name, arguments, log_file, more, state="running")
         return self.children[name]
 
@@ -89,11 +89,8 @@ def test_each_version_has_workers_with_its_view_and_its_logic():
     world = World(1, registry)
     assert world.names() == ["process-v1", "process-v2"]
     child = world.staff.children["process-v2"]
-    assert child.environment == {
-        "FOURFOLD_WORKERS": "1",
-        "FOURFOLD_JOB": "v2",
-        "FOURFOLD_LOGIC": "price-only",
-    }
+    assert child.arguments == ["process", "--job", "v2"]
+    assert child.environment == {"FOURFOLD_WORKERS": "1", "FOURFOLD_LOGIC": "price-only"}
     assert child.log_file == Path("logs/process-v2.log")
 
 
