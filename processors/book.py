@@ -21,14 +21,29 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Held:
-    """One partition: its fold, the position as the store has it, and how far it was read."""
+    """One partition: its fold, the position as the store has it, and how far it was read.
+
+    Attributes:
+        fold: What was made of its records.
+        stored: The position as the store has it.
+        cursor: The offset at which the next batch must begin.
+        sent: The position that the newest step brings it to, which may be on its way to the store.
+        clean: Whether every batch folded so far is in the store.
+    """
 
     fold: PartitionFold
     stored: str
-    #: the offset at which the next batch must begin
     cursor: int
-    #: every batch folded so far is in the store
+    sent: str = ""
     clean: bool = True
+
+    def __post_init__(self) -> None:
+        self.sent = self.sent or self.stored
+
+    @property
+    def counted(self) -> int:
+        """The offset below which all is in the store."""
+        return Position.decode(self.stored).next
 
 
 class Book:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -54,6 +54,23 @@ class Work:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
+class _Moved(NamedTuple):
+    """A partition, its move, and the offset at which what was folded for it ends."""
+
+    held: Held
+    move: Move
+    end: int
+
+
+class Folded(NamedTuple):
+    """What a poll adds: a step, and what is known when it was taken. `generation`: of the poll."""
+
+    generation: int
+    step: Step
+    moved: Sequence[_Moved]
+    records: int
+
+
 class Processor:
     """Counts polls. Raises nothing of its own: what cannot be counted now is fetched again."""
 
@@ -80,13 +97,21 @@ class Processor:
 
     async def take(self, fetched: Fetched) -> None:
         """Counts one poll, or rejects it."""
+        folded = self.fold(fetched)
+        if folded is not None:
+            await self.send(folded)
+
+    def fold(self, fetched: Fetched) -> Folded | None:
+        """What a poll adds, for `send`; None where it is rejected or moves nothing.
+
+        The step of the poll before may still be on its way: this one begins where that one ends.
+        """
         book, work = self._book, self.work
         if fetched.generation != book.generation:
             work.stale += 1
-            return
+            return None
         delta = Delta()
-        moved: list[tuple[Held, str]] = []
-        moves: list[Move] = []
+        moved: list[_Moved] = []
         newest_epoch = 0
         records = 0
         for source, base, stretch, end in fetched.batches:
@@ -94,7 +119,7 @@ class Processor:
             if held is None or base != held.cursor:
                 # a batch was lost or the fetcher moved: never count over a hole
                 self._conflict("the log moved under the worker")
-                return
+                return None
             held.clean = False
             for part in stretch.slices(SLICE):
                 held.fold.fold(part, part[-1].offset + 1, delta)
@@ -102,27 +127,39 @@ class Processor:
             held.fold.fold((), end, delta)
             held.cursor = end
             new = held.fold.position.encode()
-            if new == held.stored:
-                held.clean = True
+            if new == held.sent:
+                held.clean = held.sent == held.stored
                 continue
-            moves.append(Move(source, held.stored, new))
-            moved.append((held, new))
+            moved.append(_Moved(held, Move(source, held.sent, new), end))
             newest_epoch = max(newest_epoch, held.fold.position.epoch)
-        if not moves:
+        if not moved:
+            return None
+        for each in moved:
+            each.held.sent = each.move.new
+        step = Step([each.move for each in moved], delta, self._floor(newest_epoch))
+        return Folded(fetched.generation, step, moved, records)
+
+    async def send(self, folded: Folded) -> None:
+        """Brings what was folded to the store: dead letters first, then the step. Or rejects it, where it is stale."""
+        work, step = self.work, folded.step
+        if folded.generation != self._book.generation:
+            # the step before was no success, or the partitions changed hands
+            work.stale += 1
             return
-        step = Step(moves, delta, self._floor(newest_epoch))
-        letters = delta.dead_letters
-        if letters and not await self._until_done(fetched, lambda: self._letters.publish(letters)):
+        letters = step.delta.dead_letters
+        if letters and not await self._until_done(folded, lambda: self._letters.publish(letters)):
             return
-        if not await self._until_done(fetched, lambda: self._apply(step)):
+        if not await self._until_done(folded, lambda: self._apply(step)):
             return
-        for held, new in moved:
-            held.stored, held.clean = new, True
+        for held, move, end in folded.moved:
+            held.stored = move.new
+            # more may have been folded meanwhile
+            held.clean = held.cursor == end
         work.batches += 1
-        work.records += records
+        work.records += folded.records
         work.dead_letters += len(letters)
         work.rejected.update(letter.reason for letter in letters)
-        self._clocks.took(records, delta)
+        self._clocks.took(folded.records, step.delta)
 
     def _floor(self, newest_epoch: int) -> int:
         """Below which epoch state expires. A broker's clock that is ahead must not make all else expire."""
@@ -134,7 +171,7 @@ class Processor:
         if await self._sink.apply(step) is Outcome.CONFLICT:
             raise _ConflictError
 
-    async def _until_done(self, fetched: Fetched, act: Callable[[], Awaitable[None]]) -> bool:
+    async def _until_done(self, folded: Folded, act: Callable[[], Awaitable[None]]) -> bool:
         """Tries until it is done or the poll has become stale. Both acts are safe to repeat."""
         pause = FIRST_PAUSE_S
         tries, said = 0, ""
@@ -150,7 +187,7 @@ class Processor:
                 self.work.waiting = True
                 await self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
-                if fetched.generation != self._book.generation:
+                if folded.generation != self._book.generation:
                     self._conflict("the partitions changed hands while waiting")
                     return False
             except _ConflictError:

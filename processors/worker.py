@@ -27,6 +27,7 @@ from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
 from processors.faust_overrides import BatchApp, ThreadOffsets, install
+from processors.flight import Flight
 from processors.membership import CLIENT, Membership
 from processors.processor import DeadLetterSink, Processor
 from processors.watchdog import STALLED_EXIT_CODE, Watchdog
@@ -106,7 +107,7 @@ class FaustWorker:
         """Records that are not counted yet, for each partition of this worker, by the ends that its watch saw last."""
         held = list(self.book.held.items())
         return {
-            source: max(0, self._log_ends[source] - state.fold.position.next)
+            source: max(0, self._log_ends[source] - state.counted)
             for source, state in held
             if source in self._log_ends
         }
@@ -157,18 +158,19 @@ class FaustWorker:
         self.app.batch_consumer.reject()
 
     def _wire(self) -> None:
-        app, processor = self.app, self.processor
+        app, flight = self.app, Flight(self.processor, self.app.fail)
         topic = app.topic(*self._counted, value_serializer="raw", key_serializer="raw")
 
         async def count(stream: Any) -> None:
-            async for fetched in stream.noack():
-                try:
-                    await processor.take(fetched)
-                except asyncio.CancelledError:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - not swallowed: it ends the worker
-                    app.fail(error)
-                    return
+            try:
+                async for fetched in stream.noack():
+                    await flight.take(fetched)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - not swallowed: it ends the worker
+                app.fail(error)
+            finally:
+                await flight.close()
 
         app.agent(topic, name="count")(count)
         app.refused, app.joined, app.watch = self._membership.refused, self._membership.joined, self._keep_watch
@@ -297,7 +299,7 @@ class FaustWorker:
         if self.app.rebalancing or self.book.generation < 0:
             return
         offsets: dict[PartitionKey, int] = {
-            source: held.fold.position.next for source, held in self.book.held.items() if held.clean
+            source: held.counted for source, held in self.book.held.items() if held.stored
         }
         consumer = self.app.batch_consumer
         try:

@@ -16,7 +16,7 @@ from modes.cli import main
 from processors.batches import Fetched
 from processors.book import Book
 from processors.faust_overrides import BatchConsumer, BatchThread, LogOffsets
-from processors.processor import Processor
+from processors.processor import Folded, Processor
 
 
 def without_warm_up() -> None:
@@ -45,21 +45,20 @@ def without_clean_flag() -> None:
 
 def without_chain() -> None:
     """Batches are counted whatever their generation and wherever they begin."""
-    take, wait_next_records = Processor.take, BatchConsumer._wait_next_records
+    fold, wait_next_records = Processor.fold, BatchConsumer._wait_next_records
 
-    async def take_any(self: Processor, fetched: Fetched) -> None:
+    def fold_any(self: Processor, fetched: Fetched) -> Folded | None:
         book = self._book
         batches = [
             batch._replace(base=held.cursor) for batch in fetched.batches if (held := book[batch.source]) is not None
         ]
-        if batches:
-            await take(self, Fetched(book.generation, batches))
+        return fold(self, Fetched(book.generation, batches)) if batches else None
 
     async def wait_any(self: BatchConsumer, timeout: float) -> tuple[Fetched | None, object]:  # noqa: ASYNC109 - Faust's
         fetched, active = await wait_next_records(self, timeout)
         return (fetched._replace(generation=self.book.generation) if fetched else None), active
 
-    _replace(Processor, "take", take_any)
+    _replace(Processor, "fold", fold_any)
     _replace(BatchConsumer, "_wait_next_records", wait_any)
 
 
