@@ -1,7 +1,8 @@
 """A server that has loaded what roles need, and forks a process for each one that is to be started.
 
 Loading its libraries is nearly all that a role does until it works: over a second of a processor each time. Linux alone:
-elsewhere, and where the server is gone, a process is started as a command (`launcher.Commands`).
+elsewhere, where somebody has each new interpreter do something, and where the server is gone, a process is started as a
+command (`launcher.Commands`).
 
 Each process is asked for by one message, with three open files: its output, its error, and a pipe by which the server
 tells its pid (or the number of an error, below 0) and then its exit code. The server ends when the process that made it
@@ -22,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +63,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._server: socket.socket | None = None
         self._ended: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
-        if sys.platform == "linux":
+        if sys.platform == "linux" and not _customised():
             with contextlib.suppress(OSError):
                 self._begin(modules)
 
@@ -194,6 +196,18 @@ def _number(told: int) -> int:
     if not data:
         raise EOFError
     return int(_NUMBER.unpack(data)[0])
+
+
+def _customised() -> bool:
+    """Whether somebody has each new interpreter do something at its start, as tools do that watch, trace or break it."""
+    standard = Path(sysconfig.get_path("stdlib")).resolve()
+    for name in ("sitecustomize", "usercustomize"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        # some systems come with one
+        if file and Path(file).parent.resolve() != standard:
+            return True
+    watched = sys.gettrace() is not None or sys.getprofile() is not None
+    return watched or bool(os.environ.get("PYTHONPATH") or os.environ.get("COVERAGE_PROCESS_START"))
 
 
 def _of_interpreters(environment: Mapping[str, str]) -> dict[str, str]:

@@ -107,9 +107,7 @@ class FaustWorker:
         """Records that are not counted yet, for each partition of this worker, by the ends that its watch saw last."""
         held = list(self.book.held.items())
         return {
-            source: max(0, self._log_ends[source] - state.counted)
-            for source, state in held
-            if source in self._log_ends
+            source: max(0, self._log_ends[source] - state.counted) for source, state in held if source in self._log_ends
         }
 
     @property

@@ -196,6 +196,20 @@ class TestServer:
         assert server.start(asked, {**os.environ, "PYTHONDEVMODE": "1"}, said).wait(WAIT_S) == 0
         assert said.read_text() == "False True\n"
 
+    def test_what_somebody_has_each_interpreter_do_is_done_in_each_process(self, tmp_path: Path) -> None:
+        site = tmp_path / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text("import sys\nif 'serve' in sys.argv: print('customised')")
+        code = (
+            "import os; from pathlib import Path; from modes.fork_server import ForkServer\n"
+            "with ForkServer([]) as server: server.start(['tests.support.small', 'pass', 'serve'], os.environ).wait()"
+        )
+        values = os.environ | {"PYTHONPATH": f"{site}"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=values, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "customised\n"
+
     def test_where_it_dies_its_processes_end_and_others_are_commands(self, said: Path) -> None:
         with ForkServer([]) as server:
             code = f"import os; from adapters.launch import die_with; die_with(os.getppid()); exec({SLEEPS!r})"

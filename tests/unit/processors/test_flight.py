@@ -178,8 +178,31 @@ def test_at_the_end_a_step_has_a_short_time_to_arrive(monkeypatch: Any) -> None:
 
 
 EVENTS = st.lists(
-    st.sampled_from(["take", "take", "away", "conflict", "reply lost", "revoked", "revoked late", "slow", "flush"]), max_size=20
+    st.sampled_from(["take", "take", "away", "conflict", "reply lost", "revoked", "revoked late", "slow", "flush"]),
+    max_size=20,
 )
+
+
+async def undergo(world: World, event: str, at: int) -> int:
+    """Takes the two records from `at` on, or from where it has to read again, while something happens; where it is then."""
+    script, book = world.script, world.worker.book
+    script.troubles = [event] if event in ("away", "conflict", "reply lost") else []
+    if event == "revoked":
+        book.forget()
+    if event == "flush":
+        script.flush()
+    if book.generation != world.generation:
+        at = await world.restore()
+    if event in ("slow", "revoked late"):
+        script.free.clear()
+    taking = asyncio.ensure_future(world.take(at, some(2, at)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    if event == "revoked late":
+        book.forget()
+    script.free.set()
+    await taking
+    return at + 2
 
 
 @given(EVENTS)
@@ -187,32 +210,11 @@ def test_whatever_happens_every_record_counts_once(events: list[str]) -> None:
     async def scene(world: World) -> None:
         at = 0
         for event in events:
-            world.script.free.set()
-            world.script.troubles = [event] if event in ("away", "conflict", "reply lost") else []
-            if event == "revoked":
-                world.worker.book.forget()
-            if event == "flush":
-                world.script.flush()
-            if world.worker.book.generation != world.generation:
-                at = await world.restore()
-            if event in ("slow", "revoked late"):
-                world.script.free.clear()
-            taking = asyncio.ensure_future(world.take(at, some(2, at)))
-            for _ in range(20):
-                await asyncio.sleep(0)
-            if event == "revoked late":
-                world.worker.book.forget()
-            world.script.free.set()
-            await taking
-            at += 2
-            counted = world.worker.totals.get("accepted", 0)
-            assert counted == world.position
+            at = await undergo(world, event, at)
+            assert world.worker.totals.get("accepted", 0) == world.position
         for _ in range(3):
             await world.flight.land()
-            if world.worker.book.generation != world.generation:
-                at = await world.restore()
-            await world.take(at, some(2, at))
-            at += 2
+            at = await undergo(world, "take", at)
         await world.flight.land()
         assert world.position == at
 
