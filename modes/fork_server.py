@@ -127,14 +127,14 @@ class _Forked:
 
     def poll(self) -> int | None:
         """See `Process`."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+        if self.returncode is None and _readable(self._told, 0):
             self._end()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """See `Process`."""
         if self.returncode is None:
-            if not select.select([self._told], [], [], timeout)[0]:
+            if not _readable(self._told, timeout):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             self._end()
         assert self.returncode is not None
@@ -156,7 +156,9 @@ class _Forked:
         except EOFError:
             # the server is gone, and the kernel has sent it a SIGTERM for that
             with contextlib.suppress(OSError):
-                select.select([os.pidfd_open(self.pid)], [], [])
+                process = os.pidfd_open(self.pid)
+                _readable(process, None)
+                os.close(process)
             self.returncode = -signal.SIGTERM
 
 
@@ -188,6 +190,13 @@ def _asked(
         os.close(told)
         raise OSError(-pid, os.strerror(-pid))
     return _Forked(pid, told)
+
+
+def _readable(file: int, timeout_s: float | None) -> bool:
+    """Whether something can be read within so many seconds; None: however long it takes."""
+    polled = select.poll()
+    polled.register(file, select.POLLIN)
+    return bool(polled.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 def _number(told: int) -> int:

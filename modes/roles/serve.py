@@ -30,8 +30,9 @@ from serving.user_counts import UserCounts
 
 log = structlog.get_logger(__name__)
 
-#: Health says so long which thread is dead, before the process ends: whoever looks now and then sees it.
-LINGER_S = 5.0
+#: Health says so long which thread is dead, before the process ends: whoever looks every ten seconds, as Kubernetes does
+#: unless told otherwise, sees it.
+LINGER_S = 10.0
 
 
 def serve(settings: Settings) -> None:
