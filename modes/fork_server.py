@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -26,8 +27,9 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -44,42 +46,40 @@ log = structlog.get_logger(__name__)
 #: A pid or an exit code on its way.
 _NUMBER: Final = struct.Struct("q")
 _MAX_REQUEST: Final = 1 << 20
+#: The server may load for so long before it forks.
+LOAD_S: Final = 60.0
+#: It ends within so long.
+END_S: Final = 5.0
 #: Variables that only a new interpreter obeys: a process that has others than the server is no fork of it.
 _OF_INTERPRETERS: Final = ("PYTHON", "LD_", "MALLOC_")
-_TASKS: Final = Path("/proc/self/task")
 
 
 class ForkServer:
-    """Starts processes by a server that has loaded modules; a `Launcher`. A context manager.
-
-    Where this process has a single thread the server is forked from it, and loads what this process has not yet;
-    otherwise it is a command. Make it before files are opened that others wait for: the server would keep them open.
-    """
+    """Starts processes by a server that has loaded modules; a `Launcher`. A context manager."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         """`modules`: what the server loads, while this process goes on."""
         self._commands = Commands()
         self._taken = _of_interpreters(os.environ)
         self._lock = threading.Lock()
-        self._server: socket.socket | None = None
-        self._ended: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        self._control: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
         if sys.platform == "linux" and not _customised():
+            # an old kernel, or no more processes: roles are commands
             with contextlib.suppress(OSError):
+                os.close(os.pidfd_open(os.getpid()))
                 self._begin(modules)
 
     def _begin(self, modules: Sequence[str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            if len([*_TASKS.iterdir()]) > 1:
-                command = [sys.executable, "-m", __name__, *modules]
-                self._ended = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)  # noqa: S603 - ours
-            elif pid := os.fork():
-                self._ended = _waited_for(pid)
-            else:
-                ours.close()
-                os.setsid()
-                _serve(theirs, modules)
-        self._server = ours
+        command = [sys.executable, "-m", __name__, *modules]
+        try:
+            with theirs:
+                self._server = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)  # noqa: S603 - ours
+        except OSError:
+            ours.close()
+            raise
+        self._control = ours
 
     def __enter__(self) -> Self:
         return self
@@ -88,11 +88,18 @@ class ForkServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the server, and with it the processes that it has started and that still run."""
+        self._let_go()
         if self._server is not None:
-            self._server.close()
-            self._server = None
-        with self._ended:
-            pass
+            try:
+                self._server.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+
+    def _let_go(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def start(
         self,
@@ -103,14 +110,24 @@ class ForkServer:
     ) -> Process:
         """See `Launcher`."""
         with self._lock:
-            if self._server is not None and _of_interpreters(environment) == self._taken:
+            if self._control is not None and _of_interpreters(environment) == self._taken:
                 try:
-                    return _asked(self._server, command, environment, output, error)
+                    return _asked(self._control, command, environment, output, error)
                 except (BrokenPipeError, ConnectionResetError, EOFError):
-                    log.warning("the fork server has ended: roles are started as commands")
-                    self._server.close()
-                    self._server = None
+                    self._give_up("has ended")
+                except TimeoutError:
+                    self._give_up("does not answer")
+                except OSError as refused:
+                    # more than a message holds
+                    if refused.errno != errno.EMSGSIZE:
+                        raise
         return self._commands.start(command, environment, output, error)
+
+    def _give_up(self, why: str) -> None:
+        log.warning("roles are started as commands from now on", reason=f"the fork server {why}")
+        self._let_go()
+        if self._server is not None:
+            self._server.kill()
 
 
 class _Forked:
@@ -121,45 +138,47 @@ class _Forked:
         self.pid = pid
         self.returncode: int | None = None
         self._told = told
+        self._process: int | None = None
+        # where it is gone already, its code is in the pipe
+        with contextlib.suppress(ProcessLookupError):
+            self._process = os.pidfd_open(pid)
 
     def __del__(self) -> None:
         os.close(self._told)
+        if self._process is not None:
+            os.close(self._process)
 
     def poll(self) -> int | None:
         """See `Process`."""
-        if self.returncode is None and _readable(self._told, 0):
-            self._end()
+        self._look(0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """See `Process`."""
+        self._look(timeout)
         if self.returncode is None:
-            if not _readable(self._told, timeout):
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
-            self._end()
-        assert self.returncode is not None
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
         """See `Process`."""
-        if self.poll() is None:
+        if self._process is not None and self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, sig)
+                signal.pidfd_send_signal(self._process, sig)
 
     def kill(self) -> None:
         """See `Process`."""
         self.send_signal(signal.SIGKILL)
 
-    def _end(self) -> None:
+    def _look(self, timeout_s: float | None) -> None:
+        if self.returncode is not None or not _readable(self._told, timeout_s):
+            return
         try:
             self.returncode = _number(self._told)
         except EOFError:
-            # the server is gone, and the kernel has sent it a SIGTERM for that
-            with contextlib.suppress(OSError):
-                process = os.pidfd_open(self.pid)
-                _readable(process, None)
-                os.close(process)
-            self.returncode = -signal.SIGTERM
+            # the server is gone, and the kernel has sent it a SIGTERM for that, which it may take its time for
+            if self._process is None or _readable(self._process, timeout_s):
+                self.returncode = -signal.SIGTERM
 
 
 def _asked(
@@ -169,12 +188,15 @@ def _asked(
     output: Path | None,
     error: Path | None,
 ) -> Process:
-    """A process that the server forks. Raises `OSError` where it cannot, `EOFError` where it is gone."""
+    """A process that the server forks.
+
+    Raises `OSError` where it cannot, `EOFError` where it is gone, `TimeoutError` where it does not answer.
+    """
     request = json.dumps({"command": [*command], "environment": {**environment}, "folder": str(Path.cwd())}).encode()
     with ExitStack() as stack:
-        files = [path and stack.enter_context(path.open("ab")).fileno() for path in (output, error)]
-        out = files[0] or 1
-        err = files[1] or files[0] or 2
+        files = [None if path is None else stack.enter_context(path.open("ab")).fileno() for path in (output, error)]
+        out = 1 if files[0] is None else files[0]
+        err = files[1] if files[1] is not None else 2 if files[0] is None else files[0]
         told, tells = os.pipe()
         try:
             try:
@@ -182,7 +204,7 @@ def _asked(
             finally:
                 # the server's end alone keeps the pipe open
                 os.close(tells)
-            pid = _number(told)
+            pid = _number(told, LOAD_S)
         except BaseException:
             os.close(told)
             raise
@@ -199,8 +221,10 @@ def _readable(file: int, timeout_s: float | None) -> bool:
     return bool(polled.poll(None if timeout_s is None else timeout_s * 1000))
 
 
-def _number(told: int) -> int:
-    """The next number in a pipe. Raises `EOFError`."""
+def _number(told: int, within_s: float | None = None) -> int:
+    """The next number in a pipe. Raises `EOFError`, and `TimeoutError` where none comes in time."""
+    if not _readable(told, within_s):
+        raise TimeoutError
     data = os.read(told, _NUMBER.size)
     if not data:
         raise EOFError
@@ -223,32 +247,19 @@ def _of_interpreters(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(_OF_INTERPRETERS)}
 
 
-@contextmanager
-def _waited_for(pid: int) -> Iterator[None]:
-    """Waits in the end for a process of ours."""
-    yield
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
-
-
 def _serve(control: socket.socket, modules: Sequence[str]) -> None:
-    """The server's whole life: it never returns."""
-    code = 1
-    try:
-        setproctitle("fourfold: fork server")
-        gc.disable()
-        for module in modules:
-            # whoever needs it will say what is wrong with it
-            with contextlib.suppress(Exception):
-                import_module(module)
-        # garbage collectors of children have no reason to touch, and so to copy, what is here
-        gc.freeze()
-        _Server(control).run()
-        code = 0
-    except BaseException:  # noqa: BLE001 - a bug here must not run on as the process that this was forked from
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(code)
+    """The server's whole life."""
+    setproctitle("fourfold: fork server")
+    gc.disable()
+    for module in modules:
+        # whoever needs it will say what is wrong with it
+        with contextlib.suppress(Exception):
+            import_module(module)
+    # garbage collectors of children have no reason to touch, and so to copy, what is here
+    gc.freeze()
+    _Server(control).run()
+    # at once, without what the modules want done at their end: that is for the children
+    os._exit(0)
 
 
 class _Server:
@@ -283,7 +294,7 @@ class _Server:
         out, err, tells = files
         server = os.getpid()
         try:
-            pid = os.fork()
+            pid = _forked()
         except OSError as error:
             self._tell(tells, -(error.errno or 1))
             os.close(tells)
@@ -320,6 +331,13 @@ class _Server:
         # whoever asked may be gone
         with contextlib.suppress(BrokenPipeError):
             os.write(pipe, _NUMBER.pack(number))
+
+
+def _forked() -> int:
+    """As `os.fork`. Libraries have threads here that sleep, and see to forks themselves: OpenBLAS's, jemalloc's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def _become(request: Mapping[str, Any], out: int, err: int, server: int) -> None:

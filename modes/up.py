@@ -83,7 +83,7 @@ class Up:
         # an unbuilt mode must say so before anything is started
         _ = settings.mode_row
         pipeline = pipeline_of(settings)
-        # before anything is opened, and to load while Kafka starts
+        # it loads while Kafka starts
         launcher = stack.enter_context(ForkServer(modules_of(settings.mode_row.roles)))
         # what nobody can listen on is told before anything is started
         api_port(settings)

@@ -26,13 +26,16 @@ class Flight:
         self._processor = processor
         self._fail = fail
         self._step: asyncio.Future[None] | None = None
+        self._failed = False
 
     async def take(self, fetched: Fetched) -> None:
         """Folds a poll; returns when its step is on its way. Raises nothing of its own."""
-        folded = self._processor.fold(fetched)
+        folded = None if self._failed else self._processor.fold(fetched)
         if folded is None:
             return
         await self.land()
+        if self._failed:
+            return
         self._step = asyncio.ensure_future(self._processor.send(folded))
         self._step.add_done_callback(self._ended)
         for _ in range(_TURNS):
@@ -41,9 +44,11 @@ class Flight:
             await asyncio.sleep(0)
 
     async def land(self) -> None:
-        """Returns when no step is on its way."""
+        """Returns when no step is on its way, and what became of it is known."""
         if self._step is not None:
             await asyncio.wait({self._step})
+            # what is called when it is done is called in the next turn
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Waits for the step that is on its way, for a short time."""
@@ -53,4 +58,5 @@ class Flight:
 
     def _ended(self, step: asyncio.Future[None]) -> None:
         if not step.cancelled() and (error := step.exception()) is not None:
+            self._failed = True
             self._fail(error)

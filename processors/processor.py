@@ -95,12 +95,6 @@ class Processor:
         self._clocks = ClockWatch()
         self.work = Work()
 
-    async def take(self, fetched: Fetched) -> None:
-        """Counts one poll, or rejects it."""
-        folded = self.fold(fetched)
-        if folded is not None:
-            await self.send(folded)
-
     def fold(self, fetched: Fetched) -> Folded | None:
         """What a poll adds, for `send`; None where it is rejected or moves nothing.
 

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 KILLS = int(os.environ.get("FOURFOLD_TEST_KILLS", "4"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "400"))
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "200"))
 #: What is seen of a cycle in the lake's folder, in the order in which it comes; a kill follows one of them.
 EFFECTS = ("raw/_delta_log/*.json", "views/data/*.parquet", "views/v*.json", "views/CURRENT")
 

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 SECONDS = float(os.environ.get("FOURFOLD_BOUNDARY_SECONDS", "15"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "200"))
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "100"))
 CYCLE_S = 3.0
 API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "4")), 1
 #: All share two cores: pollers that never pause would leave nothing to the workers.

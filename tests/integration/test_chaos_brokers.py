@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.own_server
 #: 0: each broker once.
 SECONDS = float(os.environ.get("FOURFOLD_CHAOS_SECONDS", "0"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "200"))
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "100"))
 CYCLE_S = 3.0
 #: The long form waits for a lost broker as long as Kafka's default does.
 MISSED_S = SESSION_S if SECONDS else 5.0

@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 SECONDS = float(os.environ.get("FOURFOLD_REPLAY_SECONDS", "1"))
 SEED = int(os.environ.get("FOURFOLD_CHAOS_SEED", "0")) or Random().randrange(1, 1_000_000)
-RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "200"))
+RATE = int(os.environ.get("FOURFOLD_CHAOS_RATE", "100"))
 API_POLLERS, MERGE_POLLERS = int(os.environ.get("FOURFOLD_TEST_POLLERS", "3")), 1
 PAUSE_S = 0.1
 START_BOUND_S = 90.0

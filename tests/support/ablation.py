@@ -37,7 +37,7 @@ def without_clean_flag() -> None:
 
     async def restore_dirty(self: Book, assigned: Iterable[PartitionKey], log_offsets: LogOffsets) -> object:
         for held in self.held.values():
-            held.clean, held.cursor = True, held.fold.position.next
+            held.clean, held.cursor, held.sent = True, held.fold.position.next, held.stored
         return await restore(self, assigned, log_offsets)
 
     _replace(Book, "restore", restore_dirty)

@@ -120,7 +120,9 @@ class Worker:
         return plan
 
     def take(self, *batches: Batch, generation: int = 1) -> None:
-        done(self.processor.take(Fetched(generation, batches)))
+        folded = self.processor.fold(Fetched(generation, batches))
+        if folded is not None:
+            done(self.processor.send(folded))
 
     @property
     def positions(self) -> dict[PartitionKey, Position]:

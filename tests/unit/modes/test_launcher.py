@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from modes import fork_server
 from modes.fork_server import ForkServer
 from modes.launcher import Commands, Launcher, Process
 from tests.support.waiting import until
@@ -209,6 +210,74 @@ class TestServer:
             [sys.executable, "-c", code], cwd=ROOT, env=values, capture_output=True, text=True, check=True
         )
         assert done.stdout == "customised\n"
+
+    def test_a_process_that_outlives_it_is_waited_for_and_can_be_killed(self, said: Path) -> None:
+        with ForkServer([]) as server:
+            stays = "import signal; signal.signal(15, signal.SIG_IGN)\n" + SLEEPS
+            process = server.start(["tests.support.small", stays], os.environ, said)
+            until(lambda: said.exists() and said.read_text(), within_s=WAIT_S, what="it to speak")
+            parent = psutil.Process(process.pid).ppid()
+            os.kill(parent, signal.SIGKILL)
+            until(lambda: not lives(parent), within_s=WAIT_S, what="the server to end")
+            assert process.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.01)
+            process.kill()
+            process.wait(WAIT_S)
+            assert not lives(process.pid)
+
+    def test_where_it_does_not_answer_processes_are_commands(self, said: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ForkServer([]) as server:
+            first = server.start(["tests.support.small", "import os; print(os.getppid())"], os.environ, said)
+            first.wait(WAIT_S)
+            stopped = int(said.read_text())
+            os.kill(stopped, signal.SIGSTOP)
+            monkeypatch.setattr(fork_server, "LOAD_S", 0.05)
+            for _ in range(2):
+                asked = ["tests.support.small", f"import os; raise SystemExit(os.getppid() != {os.getpid()})"]
+                assert server.start(asked, os.environ, said).wait(WAIT_S) == 0
+        assert not lives(stopped)
+
+    def test_an_environment_that_no_message_holds_is_a_command_s(self, said: Path) -> None:
+        with ForkServer([]) as server:
+            values = {**os.environ, **{f"MORE_{number}": "x" * 50_000 for number in range(8)}}
+            for more in (values, {**os.environ}):
+                asked = ["tests.support.small", "import os; print(len(os.environ.get('MORE_7', '')), os.getppid())"]
+                assert server.start(asked, more, said).wait(WAIT_S) == 0
+            parents = [line.split() for line in said.read_text().splitlines()]
+            assert parents[0] == ["50000", str(os.getpid())]
+            # the server is still there for others
+            assert parents[1][0] == "0"
+            assert parents[1][1] != str(os.getpid())
+
+    def test_what_its_owner_wants_done_at_the_end_is_done_once_and_none_of_its_files_is_open_elsewhere(
+        self, tmp_path: Path
+    ) -> None:
+        code = (
+            "import os, sys, tempfile; from pathlib import Path; from modes.fork_server import ForkServer\n"
+            "kept = tempfile.TemporaryDirectory(); file = open(sys.argv[1], 'w')\n"
+            "with ForkServer([]) as server:\n"
+            "    asked = ['tests.support.small', f'import os; print(os.path.exists(\"/proc/self/fd/{file.fileno()}\"))']\n"
+            "    server.start(asked, os.environ, Path(sys.argv[1] + '.said')).wait()\n"
+            "    print(Path(kept.name).is_dir(), Path(sys.argv[1] + '.said').read_text())"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "file")],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == ["True", "False"]
+
+    def test_it_works_for_who_has_no_standard_input(self) -> None:
+        code = (
+            "import os; os.close(0); from modes.fork_server import ForkServer\n"
+            "with ForkServer([]) as server: print(server.start(['tests.support.small', 'pass'], os.environ).wait())"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("0\n", "")
 
     def test_where_it_dies_its_processes_end_and_others_are_commands(self, said: Path) -> None:
         with ForkServer([]) as server:

@@ -151,15 +151,38 @@ def test_while_the_store_is_away_polls_wait() -> None:
 def test_a_step_that_cannot_be_taken_ends_the_worker_without_another_poll() -> None:
     async def scene(world: World) -> None:
         async def refuse(_: Step) -> Outcome:
+            world.script.arrived += 1
             raise RefusedError("no")
 
         world.script.apply = refuse  # type: ignore[method-assign]
         await world.take(0, some(3))
         await turned(lambda: world.failed, "the worker to fail")
+        # it has not ended yet
+        await world.take(3, some(2, 3))
 
     world = play(scene)
     assert [str(error) for error in world.failed] == ["no"]
-    assert world.position == 0
+    assert (world.script.arrived, world.position, world.worker.rejections) == (1, 0, 0)
+
+
+def test_what_was_folded_behind_a_step_that_cannot_be_taken_is_not_tried() -> None:
+    async def scene(world: World) -> None:
+        async def refuse(_: Step) -> Outcome:
+            world.script.arrived += 1
+            await world.script.free.wait()
+            raise RefusedError("no")
+
+        world.script.apply = refuse  # type: ignore[method-assign]
+        world.script.free.clear()
+        await world.take(0, some(3))
+        second = asyncio.ensure_future(world.take(3, some(2, 3)))
+        await asyncio.sleep(0)
+        world.script.free.set()
+        await second
+
+    world = play(scene)
+    assert [str(error) for error in world.failed] == ["no"]
+    assert (world.script.arrived, world.position) == (1, 0)
 
 
 def test_at_the_end_a_step_has_a_short_time_to_arrive(monkeypatch: Any) -> None:
