@@ -45,6 +45,8 @@ class Place:
             raise self._no_host("is empty")
         if _WHOLE.search(self.host):
             raise self._no_host(f"is more than a host; the port is set by {self.prefix}_PORT")
+        if self.host.startswith("[") != self.host.endswith("]"):
+            raise self._no_host("has one bracket alone")
         try:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except (OSError, ValueError) as error:
@@ -59,6 +61,8 @@ class Place:
         at = joined(self.plain_host, self.port)
         if error.errno == errno.EADDRNOTAVAIL:
             return self._no_host("is not an address of this machine")
+        if error.errno == errno.EINVAL and self.plain_host.lower().startswith("fe80:"):
+            return self._no_host("lacks the interface that such an address needs, as in fe80::1%eth0")
         if error.errno == errno.EADDRINUSE:
             return TakenError(
                 f"{self.what} cannot be served at {at} (that port is in use): set {self.prefix}_PORT to another "

@@ -20,7 +20,7 @@ from core.rules import Rules
 from core.secrets import hide, hide_address
 from modes.catalogue import Mode, Retention, mode_named
 from modes.env_file import EnvFile
-from modes.paths import expanded
+from modes.paths import expanded, folder
 from modes.setting_names import PREFIX, misspelt
 
 ENV_FILE: Final = Path(".env")
@@ -42,7 +42,9 @@ OwnOrTenth = Annotated[float, Field(ge=0), AfterValidator(_own_or_tenth)]
 _DATA_DIR: Final = Path(".fourfold")
 #: Of a file or a folder; empty where none is named.
 PathText = Annotated[str, AfterValidator(expanded)]
-DataDir = Annotated[Path, BeforeValidator(lambda path: expanded(path) or _DATA_DIR)]
+#: Of a folder; empty where none is named.
+FolderText = Annotated[str, AfterValidator(folder)]
+DataDir = Annotated[Path, BeforeValidator(lambda path: folder(path) or _DATA_DIR)]
 
 
 def _pipeline(name: str) -> str:
@@ -89,7 +91,9 @@ class Settings(BaseSettings):
     kafka_port: int = Field(0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one")
     redis_port: int = Field(0, ge=0, le=65535, description="port of the embedded Redis; 0: a free one")
 
-    lake: PathText = Field("", description="folder of the raw table and batch views; empty: lake in the data directory")
+    lake: FolderText = Field(
+        "", description="folder of the raw table and batch views; empty: lake in the data directory"
+    )
 
     namespace: str = Field(
         "v1",

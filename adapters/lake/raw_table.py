@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -46,6 +49,8 @@ KEEP_HOURS: Final = 1
 _LOG: Final = "_delta_log"
 #: How Delta names its data files.
 _WRITTEN: Final = re.compile(r"part-\d+-[0-9a-f-]{36}-c\d+\.\w+\.parquet")
+#: Bytes that a commit may need beside its rows, at most that many as in memory.
+_ROOM: Final = 1 << 17
 _WRITER: Final = WriterProperties(compression="ZSTD")
 _CONFIGURATION: Final = {"delta.appendOnly": "true", "delta.dataSkippingStatsColumns": "offset,append_ms"}
 
@@ -295,6 +300,9 @@ class RawTable:
             self._write(table, rows, versions)
 
     def _write(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
+        if shutil.disk_usage(self.path).free < rows.nbytes + _ROOM:
+            # the library would write parts of it, and cry
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
             # through the handle whose positions were read, and never again on a newer table:
             # otherwise the rows of two writers would both be taken
@@ -315,6 +323,8 @@ class RawTable:
                 f"{self.path} was changed while records were archived: read the positions again ({error})"
             ) from error
         except DeltaError as error:
+            if number_of(error):
+                raise
             raise UnavailableError(f"{self.path} cannot be written: {error}") from error
 
     def _numbers(self, kind: str) -> dict[PartitionKey, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -39,6 +40,10 @@ def serve(settings: Settings) -> None:
     """Serves the API until SIGTERM or SIGINT. Raises `ConfigurationError` where the port is taken."""
     stop = stop_event()
     registry = process_registry()
+
+    def dashboard_at(address: str) -> str:
+        return f"{replace(settings.api, port=int(address.rpartition(':')[2])).url}/"
+
     vitals, pulse = Vitals(), Pulse()
     vitals.watch("server", beats=lambda: pulse.beats)
     with ExitStack() as stack:
@@ -84,7 +89,7 @@ def serve(settings: Settings) -> None:
             settings.api_host,
             settings.api_port,
             stop=stop,
-            bound=lambda address: log.info("serving", dashboard=f"http://{address}/", metrics=telemetry.address),
+            bound=lambda address: log.info("serving", dashboard=dashboard_at(address), metrics=telemetry.address),
             closing=api.state.end_streams,
             ticked=pulse.beat,
         )

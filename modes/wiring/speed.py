@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from adapters.speed.first_look import check_server
@@ -29,12 +30,10 @@ def redis_client(settings: Settings, retries: int = 3) -> Redis:
     looks at counts must hear of it.
     """
     again = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), retries, supported_errors=(RedisConnectionError,))
-    try:
-        return Redis.from_url(
-            settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
-        )
-    except ValueError as error:
-        raise _bad_redis(settings, error) from None
+    _check_address(settings)
+    return Redis.from_url(
+        settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S, retry=again
+    )
 
 
 def check_redis(settings: Settings) -> None:
@@ -102,10 +101,8 @@ def speed_sink(settings: Settings, token: str = "", start: str = "") -> GroupedS
 
     Raises `ConfigurationError` for an address that is none.
     """
-    try:
-        client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
-    except ValueError as error:
-        raise _bad_redis(settings, error) from None
+    _check_address(settings)
+    client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
     return GroupedSink(client, settings.speed_view, pipeline_of(settings), token, start)
 
 
@@ -114,8 +111,22 @@ def speed_floor(settings: Settings) -> RedisFloor:
     return RedisFloor(redis_client(settings), settings.view)
 
 
-def _bad_redis(settings: Settings, error: ValueError) -> ConfigurationError:
+def _check_address(settings: Settings) -> None:
+    """Raises `ConfigurationError` for an address of a Redis that is none, or that has parameters which there are not."""
+    try:
+        # what a parameter is worth is found out when a connection is made, which connects to nothing yet
+        ConnectionPool.from_url(settings.redis).make_connection()
+    except TypeError as error:
+        # its words name it: "… got an unexpected keyword argument 'x'"
+        name = str(error).split("'")[-2] if "unexpected keyword" in str(error) else ""
+        why = f"{name} is no parameter of it" if name else "its parameters are not to be understood"
+        raise _bad_redis(settings, why) from None
+    except (ValueError, RedisError) as error:
+        raise _bad_redis(settings, str(error)) from None
+
+
+def _bad_redis(settings: Settings, why: str) -> ConfigurationError:
     form = "use redis://host:port/0 or rediss://, an IPv6 host in brackets"
     if "@" in settings.redis:
         form += ", and in a password %2F %3F %23 %40 %25 for / ? # @ %"
-    return ConfigurationError(f"FOURFOLD_REDIS is no address of a Redis ({error}): {form}")
+    return ConfigurationError(f"FOURFOLD_REDIS is no address of a Redis ({why}): {form}")

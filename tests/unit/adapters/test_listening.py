@@ -49,6 +49,9 @@ def test_people_get_an_address_that_a_browser_takes(host: str, url: str) -> None
         ("2001:db8::7", "is not an address of this machine"),
         ("127.0.0.1:8000", "is more than a host; the port is set by FOURFOLD_API_PORT"),
         ("[::1]:8000", "is more than a host; the port is set by FOURFOLD_API_PORT"),
+        ("[::1", "has one bracket alone"),
+        ("::1]", "has one bracket alone"),
+        ("fe80::1", "lacks the interface that such an address needs, as in fe80::1%eth0"),
         ("http://127.0.0.1", "is more than a host; the port is set by FOURFOLD_API_PORT"),
     ],
 )

@@ -4,6 +4,7 @@ import random
 import re
 import uuid
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from adapters.lake import raw_table
 from adapters.lake.raw_table import SCHEMA, ConcurrentArchiveError, RawTable
+from adapters.lake.trouble import LakeError
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from tests.support.shop import SHOP
@@ -70,6 +72,19 @@ def test_a_partition_may_move_without_rows_and_values_may_be_missing(table):
     assert table.positions() == {CLICKS: 4}
     (batch,) = table.scan(CLICKS, 0, 4)
     assert batch.to_pylist() == [{"offset": 3, "append_ms": 30, "key": None, "value": None}]
+
+
+def test_where_there_is_no_room_nothing_is_begun_and_it_is_said(table, monkeypatch, capfd):
+    table.append(rows(CLICKS, 0, 2), {CLICKS: (0, 2)})
+    files = sorted(table.path.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(raw_table.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 17))
+        with pytest.raises(LakeError, match=r"^no room is left in .*raw \(No space left on device\): free some"):
+            table.append(rows(CLICKS, 2, 4), {CLICKS: (2, 4)})
+    assert sorted(table.path.rglob("*")) == files
+    table.append(rows(CLICKS, 2, 4), {CLICKS: (2, 4)})
+    assert offsets(table, CLICKS) == [0, 1, 2, 3]
+    assert capfd.readouterr().err == ""
 
 
 def test_of_two_writers_with_the_same_positions_one_is_refused(table, monkeypatch):

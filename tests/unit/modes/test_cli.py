@@ -70,7 +70,7 @@ def test_without_servers_a_command_says_what_to_do(
     assert "start with `fourfold up`" in err
 
 
-def test_up_in_a_directory_that_cannot_be_written_says_so_in_one_line(
+def test_up_in_a_directory_that_cannot_be_says_so_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -78,7 +78,7 @@ def test_up_in_a_directory_that_cannot_be_written_says_so_in_one_line(
     code, _, err = main(monkeypatch, capsys, "up", "--plain", "--duration", "1")
     assert code == 2
     assert len(err.splitlines()) == 1
-    assert "cannot be written" in err
+    assert "is no folder" in err
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,19 @@ WRONG = [
     ("lake", "x/" + "ü" * 128),
     ("lake", "dbfs:/lake"),
     ("lake", "~nobody-has-this-name/lake"),
+    ("lake", "s3:bucket"),
+    ("lake", "GS:bucket/lake"),
+    ("lake", "$HOME/lake"),
+    ("lake", "${HOME}/lake"),
+    ("lake", "%USERPROFILE%/lake"),
+    ("lake", '"~/lake"'),
+    ("lake", "'lake'"),
+    ("lake", "  "),
+    ("lake", "/etc/passwd"),
+    ("lake", "/dev/null/lake"),
+    ("data_dir", "/etc/passwd/data"),
+    ("data_dir", "$PWD"),
+    ("quality_rules", "$HOME/rules.toml"),
     ("data_dir", "s3://bucket/data"),
     ("data_dir", "S3A://bucket/data"),
     ("data_dir", "hdfs://host:9000/data"),
@@ -217,6 +230,9 @@ def test_the_log_outlives_the_view() -> None:
         "redis://h:99999",
         "redis://[::1",
         "redis://h/0?socket_timeout=x",
+        "redis://h/0?x=1",
+        "rediss://:geheim@h/0?password=geheim&more=geheim",
+        "redis://h/0?protocol=9",
         "\0",
     ],
 )
@@ -225,6 +241,7 @@ def test_an_address_that_is_no_redis_is_refused_in_one_line(address: str, connec
     with pytest.raises(ConfigurationError, match=r"^FOURFOLD_REDIS is no address of a Redis") as caught:
         connect(load(redis=address))  # type: ignore[operator]
     assert len(str(caught.value).splitlines()) == 1
+    assert "geheim" not in str(caught.value)
 
 
 PATHS = ["data_dir", "lake", "quality_rules", "kafka_ca_file", "kafka_cert_file", "kafka_key_file"]
