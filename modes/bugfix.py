@@ -14,7 +14,7 @@ from core.declaration.pipeline import ALL, STANDARD, Logic, Measure, Pipeline
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.ledger import Ledger
 from core.position import PartitionKey
-from modes.crew import Crew, modules_of
+from modes.crew import Crew
 from modes.fork_server import ForkServer
 from modes.pipelines import pipeline_of
 from modes.replay import Replay
@@ -110,7 +110,7 @@ class BugfixDrill:
         """The document of `fourfold drill bugfix --json`. Raises `FourfoldError` where a part cannot run or go on."""
         wrong = self.settings.model_copy(update={**self.short, "logic": self._wrong.name})
         with ExitStack() as stack:
-            launcher = stack.enter_context(ForkServer(modules_of(wrong.mode_row.roles)))
+            launcher = stack.enter_context(ForkServer.for_roles(wrong.mode_row.roles))
             wait_for_topics(wrong)
             crew = stack.enter_context(Crew(wrong, batch_every=wrong.batch_seconds, launcher=launcher).start())
             witness = stack.enter_context(auditor(wrong))

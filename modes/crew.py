@@ -19,11 +19,6 @@ from modes.workers import Workers
 _LASTING: Final = (Role.PRODUCE,)
 
 
-def modules_of(roles: Sequence[Role]) -> list[str]:
-    """What roles load, for a `ForkServer`."""
-    return ["modes.cli", "modes.commands.roles", *(f"modes.roles.{role}" for role in roles)]
-
-
 class Crew:
     """The processes of one data directory; their logs are in its folder `logs`. A context manager."""
 

@@ -1,4 +1,4 @@
-"""How a role's process is started: as a command of its own, or by a server that has loaded it (`fork_server`)."""
+"""How a role's process is started: as a separate command, or by a server that has loaded it (`fork_server`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Process(Protocol):
@@ -25,7 +25,7 @@ class Process(Protocol):
         """The exit code; None while it runs."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code at its end. Raises `subprocess.TimeoutExpired` after so many seconds."""
+        """The exit code at its end. Raises `subprocess.TimeoutExpired` after `timeout` seconds."""
 
     def send_signal(self, sig: int) -> None:
         """A signal; nothing where it has ended."""
@@ -34,47 +34,41 @@ class Process(Protocol):
         """SIGKILL."""
 
 
+class Launch(NamedTuple):
+    """What is started: `python -m COMMAND`, in a new session.
+
+    Attributes:
+        command: A module and its arguments.
+        environment: The whole environment. `FOURFOLD_OWNER`: the pid of this process, where it is to end with it.
+        output: The file to which its output is appended; None where it writes where this process writes.
+        error: As `output`, for standard error alone; None where it goes the same way as the output.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    output: Path | None = None
+    error: Path | None = None
+
+
 class Launcher(Protocol):
     """Starts processes of this program."""
 
-    def start(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        output: Path | None = None,
-        error: Path | None = None,
-    ) -> Process:
-        """Starts `python -m COMMAND` in a session of its own.
-
-        Args:
-            command: A module and its arguments.
-            environment: All of its environment. `FOURFOLD_OWNER`: the pid of this process, where it is to end with it.
-            output: The file to which its output is appended; None where it writes where this process writes.
-            error: As `output`, for standard error alone; None where it goes the same way as the output.
-
-        Raises:
-            OSError: There is no memory, no process, or no space for its output.
-        """
+    def start(self, launch: Launch) -> Process:
+        """Starts a process. Raises `OSError` where there is no memory, no process, or no space for its output."""
 
 
 class Commands:
-    """Starts each process as a command of its own, which loads everything for itself."""
+    """Starts each process as a separate command, which loads all its libraries."""
 
-    def start(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        output: Path | None = None,
-        error: Path | None = None,
-    ) -> Process:
+    def start(self, launch: Launch) -> Process:
         """See `Launcher`."""
         with ExitStack() as stack:
-            out, err = (None if path is None else stack.enter_context(path.open("ab")) for path in (output, error))
+            out, err = (None if p is None else stack.enter_context(p.open("ab")) for p in (launch.output, launch.error))
             return subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-m", *command],
+                [sys.executable, "-m", *launch.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err or (out and subprocess.STDOUT),
-                env=environment,
+                env=launch.environment,
                 start_new_session=True,
             )

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from core.secrets import redacted
-from modes.launcher import Commands, Launcher, Process
+from modes.launcher import Commands, Launch, Launcher, Process
 
 log = structlog.get_logger(__name__)
 
@@ -167,7 +167,7 @@ class Supervisor:
             child.log_file.parent.mkdir(parents=True, exist_ok=True)
             child.log_from = child.log_file.stat().st_size if child.log_file.exists() else 0
         values = {**self.environment, **child.environment, "FOURFOLD_OWNER": str(os.getpid())}
-        child.process = self.launcher.start(["modes", *child.arguments], values, child.log_file)
+        child.process = self.launcher.start(Launch(["modes", *child.arguments], values, child.log_file))
         child.state = "running"
 
     def _ended(self, child: Child, code: int, now: float) -> None:

@@ -18,7 +18,7 @@ from adapters.vitals import Vitals
 from core.errors import UnavailableError
 from core.secrets import without_password
 from modes import running
-from modes.crew import Crew, modules_of
+from modes.crew import Crew
 from modes.fork_server import ForkServer
 from modes.pipelines import pipeline_of
 from modes.running import reason_of
@@ -84,7 +84,7 @@ class Up:
         _ = settings.mode_row
         pipeline = pipeline_of(settings)
         # it loads while Kafka starts
-        launcher = stack.enter_context(ForkServer(modules_of(settings.mode_row.roles)))
+        launcher = stack.enter_context(ForkServer.for_roles(settings.mode_row.roles))
         # what nobody can listen on is told before anything is started
         api_port(settings)
         replace(settings.metrics, port=0).free_port()

@@ -9,7 +9,7 @@ from typing import Final
 from processors.batches import Fetched
 from processors.processor import Processor
 
-#: The last step is given so long to arrive.
+#: How long, in seconds, `close` waits for the last step.
 BOUND_S: Final = 1.0
 #: Turns of the event loop after which a step has left for the store: more than its client takes for that.
 _TURNS: Final = 8
@@ -29,7 +29,7 @@ class Flight:
         self._failed = False
 
     async def take(self, fetched: Fetched) -> None:
-        """Folds a poll; returns when its step is on its way. Raises nothing of its own."""
+        """Folds a poll; returns when its step is on its way. Raises nothing."""
         folded = None if self._failed else self._processor.fold(fetched)
         if folded is None:
             return

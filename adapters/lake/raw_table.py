@@ -301,7 +301,7 @@ class RawTable:
 
     def _write(self, table: DeltaTable, rows: pa.Table, versions: Mapping[str, int]) -> None:
         if shutil.disk_usage(self.path).free < rows.nbytes + _ROOM:
-            # the library would write parts of it, and cry
+            # the library would panic, and leave parts behind
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
             # through the handle whose positions were read, and never again on a newer table:

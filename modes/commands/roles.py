@@ -78,7 +78,6 @@ def process(
 
 def _process_many(settings: Settings) -> int:
     """Supervises workers until SIGTERM or SIGINT. Raises `ConfigurationError` if one can never run."""
-    from modes.crew import modules_of
     from modes.fork_server import ForkServer
     from modes.supervisor import TICK_S, Supervisor
     from modes.wiring.speed import job_registry
@@ -87,7 +86,7 @@ def _process_many(settings: Settings) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    with ForkServer(modules_of([Role.PROCESS])) as launcher:
+    with ForkServer.for_roles([Role.PROCESS]) as launcher:
         supervisor = Supervisor(environment(settings), launcher=launcher)
         workers = Workers(settings, supervisor, job_registry(settings), None)
         try:

@@ -24,7 +24,7 @@ REDIS_TIMEOUT_S = 3.0
 
 
 def redis_client(settings: Settings, retries: int = 3) -> Redis:
-    """A connection. Raises `ConfigurationError` for an address that is none.
+    """A connection. Raises `ConfigurationError` for an invalid address.
 
     `retries`: after a connection that was lost. A server that is silent for `REDIS_TIMEOUT_S` is not asked again: whoever
     looks at counts must hear of it.
@@ -99,7 +99,7 @@ def speed_sink(settings: Settings, token: str = "", start: str = "") -> GroupedS
 
     `start`: of the job version that is counted (`job_start`).
 
-    Raises `ConfigurationError` for an address that is none.
+    Raises `ConfigurationError` for an invalid address.
     """
     _check_address(settings)
     client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
@@ -112,7 +112,7 @@ def speed_floor(settings: Settings) -> RedisFloor:
 
 
 def _check_address(settings: Settings) -> None:
-    """Raises `ConfigurationError` for an address of a Redis that is none, or that has parameters which there are not."""
+    """Raises `ConfigurationError` for an invalid address of a Redis, or one with unknown parameters."""
     try:
         # what a parameter is worth is found out when a connection is made, which connects to nothing yet
         ConnectionPool.from_url(settings.redis).make_connection()

@@ -22,6 +22,7 @@ from adapters.lake.raw_table import SCHEMA, RawTable
 from batch.archive import Archive, LostRecordsError
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey
+from modes.launcher import Launch
 from tests.support.product import launcher
 from tests.support.shop import SHOP
 from tests.support.waiting import until
@@ -285,7 +286,7 @@ def test_kills_at_any_point_leave_each_record_once(fresh_topics, path, tmp_path)
     killed = 0
     for number in range(KILLS):
         said = tmp_path / f"{number}.log"
-        child = launcher().start(["tests.support.archive_child", *arguments], os.environ, said)
+        child = launcher().start(Launch(["tests.support.archive_child", *arguments], os.environ, said))
         until(commits(said, dice.randrange(6)), within_s=60, what="commits", every_s=0.002)
         # somewhere between two commits, which take about 10 ms
         try:

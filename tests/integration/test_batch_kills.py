@@ -15,6 +15,7 @@ import pytest
 
 from adapters.kafka.dead_letters import read_dead_letters
 from core.delta import REJECTED
+from modes.launcher import Launch
 from modes.settings import Settings, environment
 from modes.verdict import judge
 from modes.wiring.lake import raw_table, view_store
@@ -66,9 +67,11 @@ def test_a_batch_process_killed_at_any_point_does_no_harm(settings, say):
         for number in range(KILLS):
             before = store.pointer()
             child = launcher().start(
-                ["modes", "batch", "--every", "1s"],
-                {**os.environ, **environment(settings)},
-                settings.data_dir / f"batch-{number}.log",
+                Launch(
+                    ["modes", "batch", "--every", "1s"],
+                    {**os.environ, **environment(settings)},
+                    settings.data_dir / f"batch-{number}.log",
+                )
             )
             try:
                 # in the first cycle, or while those after it go round

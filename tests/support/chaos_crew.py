@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from modes.launcher import Process
+from modes.launcher import Launch, Process
 from modes.settings import Settings, environment
 from modes.supervisor import Child, Supervisor
 from tests.support.product import launcher
@@ -27,15 +27,9 @@ class OtherModule:
 
     command: Sequence[str]
 
-    def start(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        output: Path | None = None,
-        error: Path | None = None,
-    ) -> Process:
+    def start(self, launch: Launch) -> Process:
         """See `Launcher`."""
-        return launcher().start([*self.command, *command[1:]], environment, output, error)
+        return launcher().start(launch._replace(command=[*self.command, *launch.command[1:]]))
 
 
 class Crew:

@@ -22,9 +22,8 @@ from core.errors import UnavailableError
 from modes import invocation
 from modes.catalogue import Role
 from modes.cli import main
-from modes.crew import modules_of
 from modes.fork_server import ForkServer
-from modes.launcher import Launcher, Process
+from modes.launcher import Launch, Launcher, Process
 from modes.roles.produce import produce as produce_role
 from modes.settings import Settings, environment
 from modes.supervisor import Supervisor
@@ -39,7 +38,7 @@ from tests.support.waiting import until
 @cache
 def launcher() -> Launcher:
     """What all tests of this process start the product's processes with: their libraries are loaded once."""
-    return ForkServer(modules_of([*Role]))
+    return ForkServer.for_roles(Role)
 
 
 @contextmanager
@@ -69,7 +68,7 @@ def run(
     """
     with TemporaryDirectory() as folder:
         said, told = Path(folder, "out"), Path(folder, "err")
-        process = launcher().start([*program, *arguments], {**os.environ, **environment(settings)}, said, told)
+        process = launcher().start(Launch([*program, *arguments], {**os.environ, **environment(settings)}, said, told))
         try:
             code = process.wait(timeout_s)
         finally:
@@ -150,7 +149,7 @@ def started(settings: Settings, *arguments: str) -> Iterator[Process]:
     """`fourfold ARGUMENTS` with its output in the data directory, interrupted at the end as by Ctrl-C."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     process = launcher().start(
-        ["modes", *arguments], {**os.environ, **environment(settings)}, settings.data_dir / "output.log"
+        Launch(["modes", *arguments], {**os.environ, **environment(settings)}, settings.data_dir / "output.log")
     )
     try:
         yield process

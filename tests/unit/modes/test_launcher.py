@@ -14,7 +14,7 @@ import pytest
 
 from modes import fork_server
 from modes.fork_server import ForkServer
-from modes.launcher import Commands, Launcher, Process
+from modes.launcher import Commands, Launch, Launcher, Process
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ def start(launcher: Launcher, said: Path) -> Iterator[Start]:
     started = []
 
     def go(code: str, *, error: Path | None = None, **more: str) -> Process:
-        started.append(launcher.start(["tests.support.small", code, "é"], {**os.environ, **more}, said, error))
+        started.append(launcher.start(Launch(["tests.support.small", code, "é"], {**os.environ, **more}, said, error)))
         return started[-1]
 
     yield go
@@ -132,7 +132,7 @@ def test_many_run_beside_each_other(start: Start, said: Path) -> None:
 
 def test_a_place_for_its_output_that_cannot_be_is_an_error(launcher: Launcher, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        launcher.start(["tests.support.small", "pass"], os.environ, tmp_path / "nowhere" / "said")
+        launcher.start(Launch(["tests.support.small", "pass"], os.environ, tmp_path / "nowhere" / "said"))
 
 
 OWNER = """
@@ -140,11 +140,11 @@ import os, sys
 from pathlib import Path
 {threads}
 from modes.fork_server import ForkServer
-from modes.launcher import Commands
+from modes.launcher import Commands, Launch
 launcher = {made}
 values = {{**os.environ, "FOURFOLD_OWNER": str(os.getpid())}}
 code = "import os, time; from adapters.launch import die_with; die_with(int(os.environ['FOURFOLD_OWNER'])); exec(" + repr({sleeps!r}) + ")"
-started = [launcher.start(["tests.support.small", code], values, Path(sys.argv[1])) for _ in range(2)]
+started = [launcher.start(Launch(["tests.support.small", code], values, Path(sys.argv[1]))) for _ in range(2)]
 print(*(process.pid for process in started), flush=True)
 sys.stdin.readline()
 """
@@ -188,13 +188,13 @@ def lives(pid: int) -> bool:
 class TestServer:
     def test_what_is_loaded_is_loaded_in_each_process(self, server: ForkServer, said: Path) -> None:
         asked = ["tests.support.small", "import sys; print('decimal' in sys.modules)"]
-        assert server.start(asked, os.environ, said).wait(WAIT_S) == 0
-        assert Commands().start(asked, os.environ, said).wait(WAIT_S) == 0
+        assert server.start(Launch(asked, os.environ, said)).wait(WAIT_S) == 0
+        assert Commands().start(Launch(asked, os.environ, said)).wait(WAIT_S) == 0
         assert said.read_text() == "True\nFalse\n"
 
     def test_who_needs_another_interpreter_is_a_command(self, server: ForkServer, said: Path) -> None:
         asked = ["tests.support.small", "import sys; print('decimal' in sys.modules, sys.flags.dev_mode)"]
-        assert server.start(asked, {**os.environ, "PYTHONDEVMODE": "1"}, said).wait(WAIT_S) == 0
+        assert server.start(Launch(asked, {**os.environ, "PYTHONDEVMODE": "1"}, said)).wait(WAIT_S) == 0
         assert said.read_text() == "False True\n"
 
     def test_what_somebody_has_each_interpreter_do_is_done_in_each_process(self, tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ class TestServer:
         site.mkdir()
         (site / "sitecustomize.py").write_text("import sys\nif 'serve' in sys.argv: print('customised')")
         code = (
-            "import os; from pathlib import Path; from modes.fork_server import ForkServer\n"
-            "with ForkServer([]) as server: server.start(['tests.support.small', 'pass', 'serve'], os.environ).wait()"
+            "import os; from pathlib import Path; from modes.fork_server import ForkServer; from modes.launcher import Launch\n"
+            "with ForkServer([]) as server: server.start(Launch(['tests.support.small', 'pass', 'serve'], os.environ)).wait()"
         )
         values = os.environ | {"PYTHONPATH": f"{site}"}
         done = subprocess.run(
@@ -214,7 +214,7 @@ class TestServer:
     def test_a_process_that_outlives_it_is_waited_for_and_can_be_killed(self, said: Path) -> None:
         with ForkServer([]) as server:
             stays = "import signal; signal.signal(15, signal.SIG_IGN)\n" + SLEEPS
-            process = server.start(["tests.support.small", stays], os.environ, said)
+            process = server.start(Launch(["tests.support.small", stays], os.environ, said))
             until(lambda: said.exists() and said.read_text(), within_s=WAIT_S, what="it to speak")
             parent = psutil.Process(process.pid).ppid()
             os.kill(parent, signal.SIGKILL)
@@ -228,14 +228,14 @@ class TestServer:
 
     def test_where_it_does_not_answer_processes_are_commands(self, said: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with ForkServer([]) as server:
-            first = server.start(["tests.support.small", "import os; print(os.getppid())"], os.environ, said)
+            first = server.start(Launch(["tests.support.small", "import os; print(os.getppid())"], os.environ, said))
             first.wait(WAIT_S)
             stopped = int(said.read_text())
             os.kill(stopped, signal.SIGSTOP)
             monkeypatch.setattr(fork_server, "LOAD_S", 0.05)
             for _ in range(2):
                 asked = ["tests.support.small", f"import os; raise SystemExit(os.getppid() != {os.getpid()})"]
-                assert server.start(asked, os.environ, said).wait(WAIT_S) == 0
+                assert server.start(Launch(asked, os.environ, said)).wait(WAIT_S) == 0
         assert not lives(stopped)
 
     def test_an_environment_that_no_message_holds_is_a_command_s(self, said: Path) -> None:
@@ -243,7 +243,7 @@ class TestServer:
             values = {**os.environ, **{f"MORE_{number}": "x" * 50_000 for number in range(8)}}
             for more in (values, {**os.environ}):
                 asked = ["tests.support.small", "import os; print(len(os.environ.get('MORE_7', '')), os.getppid())"]
-                assert server.start(asked, more, said).wait(WAIT_S) == 0
+                assert server.start(Launch(asked, more, said)).wait(WAIT_S) == 0
             parents = [line.split() for line in said.read_text().splitlines()]
             assert parents[0] == ["50000", str(os.getpid())]
             # the server is still there for others
@@ -254,11 +254,11 @@ class TestServer:
         self, tmp_path: Path
     ) -> None:
         code = (
-            "import os, sys, tempfile; from pathlib import Path; from modes.fork_server import ForkServer\n"
+            "import os, sys, tempfile; from pathlib import Path; from modes.fork_server import ForkServer; from modes.launcher import Launch\n"
             "kept = tempfile.TemporaryDirectory(); file = open(sys.argv[1], 'w')\n"
             "with ForkServer([]) as server:\n"
             "    asked = ['tests.support.small', f'import os; print(os.path.exists(\"/proc/self/fd/{file.fileno()}\"))']\n"
-            "    server.start(asked, os.environ, Path(sys.argv[1] + '.said')).wait()\n"
+            "    server.start(Launch(asked, os.environ, Path(sys.argv[1] + '.said'))).wait()\n"
             "    print(Path(kept.name).is_dir(), Path(sys.argv[1] + '.said').read_text())"
         )
         done = subprocess.run(
@@ -273,8 +273,8 @@ class TestServer:
 
     def test_it_works_for_who_has_no_standard_input(self) -> None:
         code = (
-            "import os; os.close(0); from modes.fork_server import ForkServer\n"
-            "with ForkServer([]) as server: print(server.start(['tests.support.small', 'pass'], os.environ).wait())"
+            "import os; os.close(0); from modes.fork_server import ForkServer; from modes.launcher import Launch\n"
+            "with ForkServer([]) as server: print(server.start(Launch(['tests.support.small', 'pass'], os.environ)).wait())"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("0\n", "")
@@ -282,21 +282,21 @@ class TestServer:
     def test_where_it_dies_its_processes_end_and_others_are_commands(self, said: Path) -> None:
         with ForkServer([]) as server:
             code = f"import os; from adapters.launch import die_with; die_with(os.getppid()); exec({SLEEPS!r})"
-            process = server.start(["tests.support.small", code], os.environ, said)
+            process = server.start(Launch(["tests.support.small", code], os.environ, said))
             until(lambda: said.exists() and said.read_text(), within_s=WAIT_S, what="it to speak")
             os.kill(psutil.Process(process.pid).ppid(), signal.SIGKILL)
             assert process.wait(WAIT_S) == -signal.SIGTERM
             assert not lives(process.pid)
             for _ in range(2):
                 asked = ["tests.support.small", f"import os; raise SystemExit(os.getppid() != {os.getpid()})"]
-                assert server.start(asked, os.environ, said).wait(WAIT_S) == 0
+                assert server.start(Launch(asked, os.environ, said)).wait(WAIT_S) == 0
 
     def test_a_process_that_cannot_be_is_an_error(self) -> None:
         code = (
-            "import os, resource, sys; from pathlib import Path; from modes.fork_server import ForkServer\n"
+            "import os, resource, sys; from pathlib import Path; from modes.fork_server import ForkServer; from modes.launcher import Launch\n"
             "with ForkServer([]) as server:\n"
-            "    server.start(['tests.support.small', 'pass'], os.environ).wait()\n"
-            "    try: server.start(['tests.support.small', 'pass'], {**os.environ, 'MORE': 'x' * 10_000_000})\n"
+            "    server.start(Launch(['tests.support.small', 'pass'], os.environ)).wait()\n"
+            "    try: server.start(Launch(['tests.support.small', 'pass'], {**os.environ, 'MORE': 'x' * 10_000_000}))\n"
             "    except OSError as error: print(type(error).__name__)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
