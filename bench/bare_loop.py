@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from adapters.kafka.dead_letters import DeadLetterProducer
 from adapters.kafka.topics import log_identity
-from adapters.speed.port import Move, Step
+from adapters.speed.port import Step
 from bench.child import settings_of_child
 from core.delta import Delta
 from core.partition import PartitionFold
@@ -35,6 +35,7 @@ async def count(settings: Settings) -> None:
     states = topics(settings).states()
     await sink.begin(rules, log_identity(states))
     partitions = [TopicPartition(s.name, n) for s in states.values() for n in range(s.partitions)]
+    await sink.positions([PartitionKey(*tp) for tp in partitions])
     folds = {tp: PartitionFold(PartitionKey(*tp), Position(), rules, kernel[tp.topic]) for tp in partitions}
     stored = dict.fromkeys(partitions, "")
     consumer = AIOKafkaConsumer(
@@ -49,20 +50,21 @@ async def count(settings: Settings) -> None:
     consumer.assign(partitions)
     while True:
         fetched = await consumer.getmany(timeout_ms=1000, max_records=POLL_RECORDS)
-        delta, moves = Delta(), []
+        steps, letters_of_poll = [], []
         for tp, records in fetched.items():
-            fold = folds[tp]
+            fold, delta = folds[tp], Delta()
             for first in range(0, len(records), SLICE):
                 part = records[first : first + SLICE]
                 fold.fold(part, part[-1].offset + 1, delta)
             new = fold.position.encode()
-            moves.append(Move(PartitionKey(*tp), stored[tp], new))
+            steps.append(Step(PartitionKey(*tp), stored[tp], new, delta))
+            letters_of_poll += delta.dead_letters
             stored[tp] = new
-        if not moves:
+        if not steps:
             continue
-        if delta.dead_letters:
-            await letters.publish(delta.dead_letters)
-        await sink.apply(Step(moves, delta))
+        if letters_of_poll:
+            await letters.publish(letters_of_poll)
+        await sink.apply(steps)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Final
 
 from redis import Redis
 
+from adapters.speed.jobs import positions_of
+from adapters.speed.keys import ViewKeys
 from bench.sampler import vector
 from core.position import PartitionKey
 from modes.race.latency import first_seen
@@ -22,7 +24,8 @@ class Prober(threading.Thread):
     def __init__(self, address: str, namespace: str, every_s: float = EVERY_S) -> None:
         super().__init__(name="prober", daemon=True)
         self._redis = Redis.from_url(address)
-        self._key = f"{{{namespace}}}:positions"
+        self._keys = ViewKeys(namespace)
+        self._partitions = list(positions_of(self._redis, namespace))
         self._every_s = every_s
         self._ended = threading.Event()
         self._changes: list[tuple[float, dict[bytes, bytes]]] = []
@@ -35,7 +38,7 @@ class Prober(threading.Thread):
         last: dict[bytes, bytes] = {}
         before = time.time_ns()
         while not self._ended.is_set():
-            found: dict[bytes, bytes] = self._redis.hgetall(self._key)  # type: ignore[assignment]
+            found = self._look()
             # the moment at which the answer is here: too late rather than too early
             now = time.time_ns()
             self.looks += 1
@@ -45,6 +48,13 @@ class Prober(threading.Thread):
                 last = found
                 self._changes.append((now / 1e6, found))
             time.sleep(self._every_s)
+
+    def _look(self) -> dict[bytes, bytes]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for partition in self._partitions:
+            pipeline.hget(self._keys.of(partition).state, "position")
+        texts = pipeline.execute()
+        return {str(p).encode(): text for p, text in zip(self._partitions, texts, strict=True) if text is not None}
 
     def stop(self) -> None:
         """Ends the looking."""

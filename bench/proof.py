@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from redis import Redis
 
 from adapters.lake.batch_view import BatchViews
-from adapters.speed.fields import CellFields
 from bench.sampler import vector_of
+from bench.stock_fields import CellFields
 from core.cells import Cell, CellKey, Cells
 from core.delta import LATE
 from core.errors import InexactError

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from adapters.speed.jobs import FIRST
-from adapters.speed.port import view_of
+from adapters.speed.keys import view_of
 from bench.catch_up import Turn
 from bench.contender import SHIPPED, Run, running
 from bench.freshness import WARM_UP_S, appended, stay

@@ -8,6 +8,7 @@ from typing import Final
 
 from redis import Redis
 
+from adapters.speed.jobs import positions_of
 from bench.contender import Run
 from bench.samples import Sample
 from bench.waiting import STALL_S
@@ -18,12 +19,13 @@ EVERY_S: Final = 0.02
 
 
 def vector_of(redis: Redis, namespace: str) -> dict[PartitionKey, int]:
-    """The next offset of each partition, as the view has it. All contenders keep it alike."""
-    return vector(redis.hgetall(f"{{{namespace}}}:positions"))  # type: ignore[arg-type]
+    """The next offset of each partition, as the view has it: the product's, or the stock agent's."""
+    counted = {partition: position.next for partition, position in positions_of(redis, namespace).items()}
+    return counted or vector(redis.hgetall(f"{{{namespace}}}:positions"))  # type: ignore[arg-type]
 
 
 def vector(found: Mapping[bytes, bytes]) -> dict[PartitionKey, int]:
-    """The next offset of each partition, from the positions of a view."""
+    """The next offset of each partition, from positions by their texts."""
     return {PartitionKey.parse(name.decode()): int(text.split(b",", 1)[0]) for name, text in found.items()}
 
 

@@ -11,7 +11,7 @@ from core.cells import MINUTE_MS
 from core.position import PartitionKey
 from producers.record import SALES
 
-#: The codes of `adapters.speed.fields`, so that both views are read alike.
+#: The codes of `bench.stock_fields`, so that both views are read alike.
 _ALL, _CAMPAIGN, _PRODUCT, _COUNTRY = "acpn"
 
 

@@ -16,17 +16,32 @@ LARGEST: Final = 2**63 - 1
 
 
 class CellOverflowError(ConfigurationError):
-    """A measure of a cell is above `LARGEST`: no store can hold it, and a smaller number would be wrong."""
+    """A measure of a cell is above `LARGEST`: no store can hold it, and a smaller number would be wrong.
+
+    `where`: the cell and the measure, for people.
+    """
+
+    where: str = ""
 
     @classmethod
     def at(cls, key: CellKey, measure: str) -> Self:
         """The error for one cell."""
         value = f" {key.value!a}" if key.value else ""
-        return cls(
-            f"{measure} of {key.dimension}{value} at {to_text(key.minute * MINUTE_MS)[:16]} is above {LARGEST:,}: "
+        where = f"{measure} of {key.dimension}{value} at {_time_of(key.minute)}"
+        error = cls(
+            f"{where} is above {LARGEST:,}: "
             "nothing is published, the version before answers; find which events add so much, and begin with other "
             "topics and another FOURFOLD_LAKE"
         )
+        error.where = where
+        return error
+
+
+def _time_of(minute: int) -> str:
+    try:
+        return to_text(minute * MINUTE_MS)[:16]
+    except (ValueError, OverflowError):
+        return f"minute {minute}"
 
 
 class CellKey(NamedTuple):

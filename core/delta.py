@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from core.cells import MINUTE_MS, Cell, CellKey, Cells, merge
@@ -57,6 +57,11 @@ class Minute:
                 for aggregate, tally in self._tallies.items()
             )
         )
+
+    def columns(self) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
+        """`cells` in columns, as `Aggregate.columns` gives them; where several streams add to a dimension, several times."""
+        for aggregate, tally in self._tallies.items():
+            yield from aggregate.columns(tally)
 
     @property
     def users(self) -> list[str]:

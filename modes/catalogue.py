@@ -59,6 +59,11 @@ class Mode:
         """Who keeps rejected records as dead letters: whoever sees them first."""
         return Role.PROCESS if Role.PROCESS in self.roles else Role.BATCH
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether no epoch of the speed view ever expires."""
+        return self.speed_view and not self.speed_expires and not self.batch_view
+
     def as_json(self) -> dict[str, Any]:
         """The row for people and pages."""
         return {

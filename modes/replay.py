@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from adapters.speed.jobs import JobBook, no_version
-from adapters.speed.port import Job, Snapshot, view_of
+from adapters.speed.keys import view_of
+from adapters.speed.port import Job, Snapshot
 from adapters.speed.redis_reader import RedisReader
 from core.errors import ConfigurationError, InexactError, UnavailableError
 from core.position import PartitionKey, Position, Vector

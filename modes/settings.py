@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.http.hosts import AllowedHosts, host_names
 from adapters.kafka.access import KafkaAccess
 from adapters.listening import Place
-from adapters.speed.port import view_of
+from adapters.speed.keys import view_of
 from core.errors import ConfigurationError
 from core.rules import Rules
 from core.secrets import hide, hide_address

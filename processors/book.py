@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from adapters.speed.port import Move, Outcome, SpeedSink, Step
+from adapters.speed.port import Outcome, SpeedSink, Step
 from core.delta import Delta
 from core.errors import UnavailableError
 from core.kernel.kernel import Kernel
@@ -151,8 +151,8 @@ class Book:
                 log.info("no position in the store, counting from the cut", partition=str(source), offset=found.next)
         new = position.encode()
         if new != text:
-            step = Step([Move(source, text or "", new)], Delta())
-            if await self._sink.apply(step) is Outcome.CONFLICT:
+            step = Step(source, text or "", new, Delta())
+            if (await self._sink.apply([step]))[source] is Outcome.CONFLICT:
                 raise UnavailableError(f"the position of {source} changed while it was restored")
         cursor = position.next if warm_from is None else min(warm_from, position.next)
         return Held(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -28,12 +28,13 @@ class ClockWatch:
         self._records = 0
         self._told = float("-inf")
 
-    def took(self, records: int, delta: Delta) -> None:
-        """What was counted with one poll of so many records."""
+    def took(self, records: int, deltas: Iterable[Delta]) -> None:
+        """What was counted with one poll of that many records."""
         self._records += records
-        for counter in delta.quality.values():
-            self._counters.update(counter)
-        self._details.extend(letter.detail for letter in delta.dead_letters)
+        for delta in deltas:
+            for counter in delta.quality.values():
+                self._counters.update(counter)
+            self._details.extend(letter.detail for letter in delta.dead_letters)
         if self._records < FEWEST:
             return
         text = suspicion(self._counters, typical_ahead_s(self._details))

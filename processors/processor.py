@@ -11,9 +11,10 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from adapters.speed.port import Move, Outcome, SpeedSink, Step
+from adapters.speed.port import Outcome, SpeedSink, Step
 from core.delta import DeadLetter, Delta
 from core.errors import UnavailableError
+from core.position import PartitionKey
 from core.rules import Rules
 from processors.batches import Fetched
 from processors.book import Book, Held
@@ -55,19 +56,19 @@ class Work:
 
 
 class _Moved(NamedTuple):
-    """A partition, its move, and the offset at which what was folded for it ends."""
+    """A partition, its step, and the offset at which what was folded for it ends."""
 
     held: Held
-    move: Move
+    step: Step
     end: int
 
 
 class Folded(NamedTuple):
-    """What a poll adds: a step, and what is known when it was taken. `generation`: of the poll."""
+    """What a poll adds: a step for each partition, and what is known when it was taken. `generation`: of the poll."""
 
     generation: int
-    step: Step
     moved: Sequence[_Moved]
+    letters: Sequence[DeadLetter]
     records: int
 
 
@@ -104,8 +105,7 @@ class Processor:
         if fetched.generation != book.generation:
             work.stale += 1
             return None
-        delta = Delta()
-        moved: list[_Moved] = []
+        folded: list[tuple[Held, PartitionKey, Delta, int]] = []
         newest_epoch = 0
         records = 0
         for source, base, stretch, end in fetched.batches:
@@ -115,45 +115,46 @@ class Processor:
                 self._conflict("the log moved under the worker")
                 return None
             held.clean = False
+            delta = Delta()
             for part in stretch.slices(SLICE):
                 held.fold.fold(part, part[-1].offset + 1, delta)
                 records += len(part)
             held.fold.fold((), end, delta)
             held.cursor = end
-            new = held.fold.position.encode()
-            if new == held.sent:
+            if held.fold.position.encode() == held.sent:
                 held.clean = held.sent == held.stored
                 continue
-            moved.append(_Moved(held, Move(source, held.sent, new), end))
+            folded.append((held, source, delta, end))
             newest_epoch = max(newest_epoch, held.fold.position.epoch)
-        if not moved:
+        if not folded:
             return None
-        for each in moved:
-            each.held.sent = each.move.new
-        step = Step([each.move for each in moved], delta, self._floor(newest_epoch))
-        return Folded(fetched.generation, step, moved, records)
+        floor = self._floor(newest_epoch)
+        moved: list[_Moved] = []
+        letters: list[DeadLetter] = []
+        for held, source, delta, end in folded:
+            step = Step(source, held.sent, held.fold.position.encode(), delta, floor)
+            held.sent = step.new
+            moved.append(_Moved(held, step, end))
+            letters += delta.dead_letters
+        return Folded(fetched.generation, moved, letters, records)
 
     async def send(self, folded: Folded) -> None:
-        """Brings what was folded to the store: dead letters first, then the step. Or rejects it, where it is stale."""
-        work, step = self.work, folded.step
+        """Brings what was folded to the store: dead letters first, then the steps. Or rejects it, where it is stale."""
+        work = self.work
         if folded.generation != self._book.generation:
             # the step before was no success, or the partitions changed hands
             work.stale += 1
             return
-        letters = step.delta.dead_letters
+        letters = folded.letters
         if letters and not await self._until_done(folded, lambda: self._letters.publish(letters)):
             return
-        if not await self._until_done(folded, lambda: self._apply(step)):
+        if not await self._until_done(folded, lambda: self._apply(folded.moved)):
             return
-        for held, move, end in folded.moved:
-            held.stored = move.new
-            # more may have been folded meanwhile
-            held.clean = held.cursor == end
         work.batches += 1
         work.records += folded.records
         work.dead_letters += len(letters)
         work.rejected.update(letter.reason for letter in letters)
-        self._clocks.took(folded.records, step.delta)
+        self._clocks.took(folded.records, [moved.step.delta for moved in folded.moved])
 
     def _floor(self, newest_epoch: int) -> int:
         """Below which epoch state expires. A broker's clock that is ahead must not make all else expire."""
@@ -161,8 +162,15 @@ class Processor:
         now = self._rules.epoch_of(int(self._wall() * 1000))
         return max(0, min(newest_epoch, now) - keep) if keep else 0
 
-    async def _apply(self, step: Step) -> None:
-        if await self._sink.apply(step) is Outcome.CONFLICT:
+    async def _apply(self, moved: Sequence[_Moved]) -> None:
+        outcomes = await self._sink.apply([each.step for each in moved])
+        for held, step, end in moved:
+            if outcomes[step.partition] is not Outcome.CONFLICT:
+                held.stored = step.new
+                # more may have been folded meanwhile
+                held.clean = held.cursor == end
+        if Outcome.CONFLICT in outcomes.values():
+            # the others keep what they have
             raise _ConflictError
 
     async def _until_done(self, folded: Folded, act: Callable[[], Awaitable[None]]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from adapters.speed.port import Snapshot
-from core.cells import Cell, CellKey, Cells, merge
+from core.cells import Cell, Cells, merge
 from core.cut import Cut
 from core.declaration.pipeline import ALL
 from core.position import PartitionKey
@@ -69,28 +69,20 @@ class Answer:
     def between(self, start: int, end: int) -> dict[Key, Cell]:
         """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
         out = self.batch.between(start, end) if self.batch else {}
-        for (_, minute), part in self._speed_cells():
-            if start <= minute < end:
-                for key, cell in part.items():
-                    _add(out, (key.dimension, key.value), cell)
+        for key, cell in (self.speed.held.between(start, end) if self.speed else {}).items():
+            _add(out, key, cell)
         return out
 
     def series(self, key: Key, start: int, end: int) -> dict[int, Cell]:
         """Minute to cell of one (dimension, value), in the order of time; minutes without events left out."""
         out = self.batch.series(key, start, end) if self.batch else {}
-        for (_, minute), part in self._speed_cells():
-            if start <= minute < end:
-                cell = part.get(CellKey(minute, *key))
-                if cell is not None:
-                    _add(out, minute, cell)
+        for minute, cell in (self.speed.held.series(key, start, end) if self.speed else {}).items():
+            _add(out, minute, cell)
         return dict(sorted(out.items()))
 
     def speed_minutes(self) -> set[int]:
         """Minutes of event time that the speed view has cells of."""
-        return {minute for (_, minute), _ in self._speed_cells()}
-
-    def _speed_cells(self) -> list[tuple[tuple[int, int], Cells]]:
-        return list(self.speed.cells.items()) if self.speed else []
+        return self.speed.held.minutes() if self.speed else set()
 
 
 def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:

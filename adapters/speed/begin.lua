@@ -1,28 +1,24 @@
--- Begins a view, or the next incarnation of one that lost a key: what is left of the old one is
--- forgotten in the same call, and a step of a worker that still knows it is a conflict from here on.
--- ARGV: the rules, the log's identity, the pipeline's meaning, that of views which do not say it, the incarnation if one begins,
---   and the start of the job version that the worker counts for (see apply.lua).
--- Answers {"begun", rules, log, meaning, incarnation, key that was lost or ""}, or {"retired"}.
-if retired(ARGV[6]) then return {'retired'} end
-local bound = redis.call('HMGET', META, 'rules', 'log', 'meaning')
-local rules, log = bound[1] or ARGV[1], bound[2] or ARGV[2]
-local meaning = bound[3] or (born and ARGV[4] or ARGV[3])
--- others than the worker's: it is refused, and nothing is changed
-if rules ~= ARGV[1] or log ~= ARGV[2] or meaning ~= ARGV[3] then
-  return {'begun', rules, log, meaning, born or '', ''}
+-- Begins a view, or the next incarnation of one that lost a part of its binding.
+-- KEYS: view, retired, started (of a job version), and the two keys by which the layout before is known.
+-- ARGV: layout, the rules, the log's identity, the pipeline's meaning, the incarnation if one begins,
+--   and the start of the job version that the worker counts for, "" where it has none.
+-- Answers {"begun", layout, rules, log, meaning, incarnation}, {"retired"} or {"before"}.
+local VIEW, RETIRED, STARTED = KEYS[1], KEYS[2], KEYS[3]
+local started = redis.call('GET', STARTED)
+if redis.call('EXISTS', RETIRED) == 1 or (ARGV[6] ~= '' and started and started ~= ARGV[6]) then return {'retired'} end
+if redis.call('EXISTS', KEYS[4], KEYS[5]) > 0 then return {'before'} end
+local bound = redis.call('HMGET', VIEW, 'layout', 'rules', 'log', 'meaning', 'born')
+for number = 1, 5 do
+  if not bound[number] then
+    -- what is there may still tell that it is another one's
+    for other = 1, 4 do
+      if bound[other] and bound[other] ~= ARGV[other] then
+        return {'begun', bound[1] or ARGV[1], bound[2] or ARGV[2], bound[3] or ARGV[3], bound[4] or ARGV[4], ''}
+      end
+    end
+    redis.call('DEL', VIEW)
+    redis.call('HSET', VIEW, 'layout', ARGV[1], 'rules', ARGV[2], 'log', ARGV[3], 'meaning', ARGV[4], 'born', ARGV[5], 'partitions', 0)
+    return {'begun', ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]}
+  end
 end
-if born and not damaged and not (bound[1] and bound[2]) then damaged = 'meta' end
-if born and not bound[3] then redis.call('HSET', META, 'meaning', meaning) end
-if damaged then
-  -- the last ones are keys of an older layout
-  redis.call('DEL', META, POSITIONS, EPOCHS, CHANGED, ns .. ':floor', ns .. ':change', ns .. ':born', ns .. ':rules', ns .. ':log')
-  redis.call('HSET', META, 'again', redis.call('TIME')[1] .. ' ' .. damaged)
-  -- as far as it is known, so that numbers of changes go on growing
-  if change and change < 2 ^ 53 then redis.call('HSET', META, 'change', text(change)) end
-  born = false
-end
-if not born then
-  born = ARGV[5]
-  redis.call('HSET', META, 'born', born, 'rules', rules, 'log', log, 'meaning', meaning, 'sweep', 1)
-end
-return {'begun', rules, log, meaning, born, damaged or ''}
+return {'begun', unpack(bound)}

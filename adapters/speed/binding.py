@@ -27,3 +27,12 @@ def check_meaning(view: str, found: str, wanted: str) -> None:
             f"the view {view} counts what another declaration means than that of FOURFOLD_PIPELINE: "
             "set it back, or begin another view with FOURFOLD_NAMESPACE"
         )
+
+
+def no_layout_before(view: str) -> ConfigurationError:
+    """The error for a view that another layout of Fourfold wrote."""
+    return ConfigurationError(
+        f"the view {view} in Redis was written by another version of Fourfold, whose layout this one does not continue: "
+        "begin another view with FOURFOLD_NAMESPACE, which is counted from the log (or from the batch view) while the "
+        "other Fourfold still answers from the old one"
+    )

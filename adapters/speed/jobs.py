@@ -11,7 +11,8 @@ import msgspec
 from redis import Redis
 from redis.client import Pipeline
 
-from adapters.speed.port import Job, view_of
+from adapters.speed.keys import PARTITION, ViewKeys, view_of
+from adapters.speed.port import Job
 from adapters.speed.spoken import asked
 from core.errors import ConfigurationError
 from core.position import PartitionKey, Position
@@ -138,9 +139,7 @@ class RedisJobs:
 
     def positions(self, name: str) -> dict[PartitionKey, Position]:
         """How far a version has counted."""
-        with asked(self._client):
-            found: Any = self._client.hgetall(f"{{{self.view(name)}}}:positions")
-        return {PartitionKey.parse(source.decode()): Position.decode(text.decode()) for source, text in found.items()}
+        return positions_of(self._client, self.view(name))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -169,30 +168,48 @@ class RedisJobs:
 
     def _exists(self, name: str) -> bool:
         with asked(self._client):
-            return bool(self._client.exists(f"{{{self.view(name)}}}:meta", f"{{{self.view(name)}}}:positions"))
+            keys = ViewKeys(self.view(name))
+            found = (key.decode() for pattern in keys.patterns() for key in self._client.scan_iter(pattern, count=1000))
+            return any(key not in (keys.retired, keys.started) for key in found)
 
     def _begin(self, job: Job) -> None:
         """Lets workers of this version count, and none of an earlier one that had its name."""
-        tag = f"{{{self.view(job.name)}}}"
+        keys = ViewKeys(self.view(job.name))
         with asked(self._client), self._client.pipeline() as step:
-            step.set(f"{tag}:started", _start(job))
-            step.delete(f"{tag}:retired")
+            step.set(keys.started, _start(job))
+            step.delete(keys.retired)
             step.execute()
 
     def _remove(self, view: str) -> None:
-        tag = f"{{{view}}}"
+        keys = ViewKeys(view)
         with asked(self._client):
-            # from here on no worker writes to it, however late it is
-            self._client.set(f"{tag}:retired", 1)
-            found: list[bytes] = []
-            for key in self._client.scan_iter(f"{tag}:*", count=1000):
-                if key != f"{tag}:retired".encode():
-                    found.append(key)
-                if len(found) >= _AT_ONCE:
+            # from here on no worker begins it, and those that have begun it find their partitions gone
+            self._client.set(keys.retired, 1)
+            for pattern in keys.patterns():
+                found: list[bytes] = []
+                for key in self._client.scan_iter(pattern, count=1000):
+                    if key != keys.retired.encode():
+                        found.append(key)
+                    if len(found) >= _AT_ONCE:
+                        self._client.unlink(*found)
+                        found.clear()
+                if found:
                     self._client.unlink(*found)
-                    found.clear()
-            if found:
-                self._client.unlink(*found)
+
+
+def positions_of(client: Redis, view: str) -> dict[PartitionKey, Position]:
+    """How far each partition of a view is counted. Raises as `asked`."""
+    keys = ViewKeys(view)
+    with asked(client):
+        fields: Any = client.hkeys(keys.view)
+        partitions = [
+            PartitionKey.parse(f.decode().removeprefix(PARTITION)) for f in fields if f.startswith(b"partition:")
+        ]
+        with client.pipeline(transaction=False) as commands:
+            for partition in partitions:
+                commands.hget(keys.of(partition).state, "position")
+            texts: list[bytes | None] = commands.execute()
+    return {p: Position.decode(text.decode()) for p, text in zip(partitions, texts, strict=True) if text is not None}
 
 
 def _start(job: Job) -> str:

@@ -2,101 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from adapters.speed.binding import check_binding
-from adapters.speed.port import Outcome, RefusedError, Snapshot, Step
+from adapters.speed.blocks import Block, block_of_entries
+from adapters.speed.epoch_parts import EpochParts
+from adapters.speed.increments import packed
+from adapters.speed.merging import refused
+from adapters.speed.port import Outcome, Snapshot, Step
 from adapters.speed.redis_errors import lost
-from adapters.speed.snapshots import SnapshotBuilder
-from core.cells import Cells, merge
+from core.cells import LARGEST, CellOverflowError
+from core.declaration.pipeline import Pipeline
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
-#: Sums are integers of 64 bits, as in Redis.
-_LARGEST = 2**63 - 1
+
+@dataclass(slots=True)
+class _Partition:
+    position: str = ""
+    floor: int = 0
+    lost: str = ""
+    blocks: dict[int, list[Block]] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """Both sides of one speed view. `flush` empties it as FLUSHALL would, `lose` loses a part of it."""
+    """Both sides of one speed view. `flush` empties it as FLUSHALL would, `lose` loses a part of a partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._measures = tuple(pipeline.measures)
+        self._opened: dict[PartitionKey, _Partition] = {}
         self.flush()
 
     def flush(self) -> None:
         """Loses everything."""
-        self._positions: dict[PartitionKey, str] = {}
-        self._cells: dict[tuple[int, int], Cells] = {}
-        self._users: dict[tuple[int, int], set[str]] = {}
-        self._quality: dict[int, dict[str, int]] = {}
-        self._floor = 0
+        self._partitions: dict[PartitionKey, _Partition] = {}
         self._rules: Rules | None = None
         self._identity = ""
-        self._lost = ""
-        #: how often the view was emptied, and how often when the sink began it
-        self._incarnation = getattr(self, "_incarnation", 0) + 1
+        self._born = object()
 
-    def lose(self, part: str) -> None:
-        """Loses a part: it is noticed, and the view begins again with the next `begin`."""
-        self._lost = part
+    def lose(self, partition: PartitionKey, part: str) -> None:
+        """Loses a part: it is noticed, and the partition begins again when it is opened next."""
+        self._partitions[partition].lost = part
 
     async def begin(self, rules: Rules, identity: str) -> None:
         """See `SpeedSink.begin`."""
-        known = self._rules
-        if known is not None:
-            check_binding("memory", (known.encode(), self._identity), (rules.encode(), identity))
-        if self._lost:
-            self.flush()
         if self._rules is None:
             self._rules, self._identity = rules, identity
-        self._begun = self._incarnation
         check_binding("memory", (self._rules.encode(), self._identity), (rules.encode(), identity))
+        self._begun = self._born
 
-    async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
+    async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
         """See `SpeedSink.positions`."""
-        return {source: self._positions.get(source) for source in sources}
+        found: dict[PartitionKey, str | None] = {}
+        for partition in partitions:
+            there = self._partitions.get(partition)
+            if there is None or there.lost:
+                there = self._partitions[partition] = _Partition(floor=there.floor if there else 0)
+            self._opened[partition] = there
+            found[partition] = there.position or None
+        return found
 
     async def all_positions(self) -> dict[PartitionKey, str]:
         """See `SpeedSink.all_positions`."""
-        return dict(self._positions)
+        return {partition: there.position for partition, there in self._partitions.items() if there.position}
 
-    async def apply(self, step: Step) -> Outcome:
+    async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
         """See `SpeedSink.apply`."""
-        if self._lost:
+        return {step.partition: self._apply(step) for step in steps}
+
+    def _apply(self, step: Step) -> Outcome:
+        there = self._partitions.get(step.partition)
+        if there is None or there is not self._opened.get(step.partition) or there.lost:
             return Outcome.CONFLICT
-        found = [self._positions.get(move.source, "") for move in step.moves]
-        if all(have == move.new for have, move in zip(found, step.moves, strict=True)):
+        if there.position == step.new:
             return Outcome.ALREADY
-        if any(have != move.old for have, move in zip(found, step.moves, strict=True)):
+        if there.position != step.old:
             return Outcome.CONFLICT
-        self._check_sums(step)
-        self._positions.update({move.source: move.new for move in step.moves})
-        self._floor = max(self._floor, step.floor)
-        for (epoch, minute), events in step.delta.minutes.items():
-            if epoch >= self._floor:
-                old = self._cells.get((epoch, minute), {})
-                self._cells[epoch, minute] = merge(old, events.cells)
-                self._users.setdefault((epoch, minute), set()).update(events.users)
-        for epoch, counters in step.delta.quality.items():
-            if epoch >= self._floor:
-                held = self._quality.setdefault(epoch, {})
-                for name, number in counters.items():
-                    held[name] = held.get(name, 0) + number
+        try:
+            adds = packed(step.delta, self._measures)
+            blocks = block_of_entries([{b"c": adds.cells, b"u": adds.users}], self._measures)
+            self._check_sums([*(each for old in there.blocks.values() for each in old), *blocks.values()])
+        except CellOverflowError as error:
+            raise refused(error.where) from error
+        there.position, there.floor = step.new, max(there.floor, step.floor)
+        for epoch, block in blocks.items():
+            if epoch >= there.floor:
+                there.blocks.setdefault(epoch, []).append(block)
         return Outcome.APPLIED
+
+    def _check_sums(self, blocks: Sequence[Block]) -> None:
+        whole = Block.merged([block.totals() for block in blocks], self._measures)
+        for epoch, counters in whole.counters.items():
+            for name, number in counters.items():
+                if number > LARGEST:
+                    raise refused(f"the counter {name!r} of epoch {epoch}")
 
     async def check(self) -> str | None:
         """See `SpeedSink.check`."""
-        if self._lost:
-            return f"the store lost a part of the view: {self._lost}"
-        if getattr(self, "_begun", self._incarnation) != self._incarnation:
-            return "the view was emptied, or begun again by another worker"
+        for partition, opened in self._opened.items():
+            there = self._partitions.get(partition)
+            if there is not opened or getattr(self, "_begun", self._born) is not self._born:
+                return f"the partition {partition} of the view was emptied, or opened again by another worker"
+            if there.lost:
+                return f"the store lost a part of the view: {there.lost} of {partition}"
         return None
-
-    def _check_sums(self, step: Step) -> None:
-        for (epoch, minute), events in step.delta.minutes.items():
-            if epoch >= max(self._floor, step.floor):
-                for key, cell in merge(self._cells.get((epoch, minute), {}), events.cells).items():
-                    if any(abs(number) > _LARGEST for number in cell):
-                        raise RefusedError(f"the cell {key} would pass 64 bits")
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -107,27 +117,30 @@ class MemoryStore:
 
     def snapshot(self, since: int = 0) -> Snapshot:
         """The view as it is now, epochs below `since` left out."""
-        if self._lost:
-            raise lost("memory", self._lost)
-        floor = max(self._floor, since)
-        builder = SnapshotBuilder()
-        for (epoch, minute), cells in self._cells.items():
-            builder.set_cells(epoch, minute, cells)
-        for epoch, counters in self._quality.items():
-            builder.set_quality(epoch, counters)
-        builder.drop_below(floor)
-        positions = {s: Position.decode(text) for s, text in self._positions.items()}
-        return builder.snapshot(positions, floor)
+        floor = max([since, *(there.floor for there in self._partitions.values())])
+        positions = {p: Position.decode(there.position) for p, there in self._partitions.items() if there.position}
+        return self._parts(floor).snapshot(positions, floor, ())
+
+    def users(self, minutes: Iterable[int], more: Iterable[str], since: int = 0) -> int:
+        """Distinct users of these minutes in epochs at and above `since`, and of `more`."""
+        floor = max([since, *(there.floor for there in self._partitions.values())])
+        return self._parts(floor).users_of(minutes, more)
+
+    def _parts(self, floor: int) -> EpochParts:
+        parts = EpochParts(self._measures)
+        for partition, there in self._partitions.items():
+            if there.lost:
+                raise lost("memory", f"{there.lost} of {partition}")
+            for epoch, blocks in there.blocks.items():
+                if epoch >= floor:
+                    for block in blocks:
+                        parts.add(epoch, block)
+        return parts
 
     def raise_floor(self, floor: int) -> None:
         """See `SpeedFloor.raise_floor`."""
-        self._floor = max(self._floor, floor)
-
-    def users(self, minutes: Iterable[int], since: int = 0) -> set[str]:
-        """The users of these minutes in epochs at and above `since`."""
-        wanted = set(minutes)
-        floor = max(self._floor, since)
-        return set().union(*(u for (e, m), u in self._users.items() if m in wanted and e >= floor))
+        for there in self._partitions.values():
+            there.floor = max(there.floor, floor)
 
     @property
     def rules(self) -> Rules | None:
@@ -148,12 +161,12 @@ class MemoryReader:
         return self._store.snapshot(since)
 
     def distinct_users(self, minutes: Iterable[int]) -> int:
-        """See `SpeedReader.distinct_users`. Exact here."""
-        return len(self._store.users(minutes, self._since))
+        """See `SpeedReader.distinct_users`."""
+        return self._store.users(minutes, (), self._since)
 
     def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """See `SpeedReader.users_sketch`. Exact here."""
-        return len(self._store.users(minutes, self._since) | set(more))
+        """See `SpeedReader.users_sketch`."""
+        return self._store.users(minutes, more, self._since)
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""

@@ -7,29 +7,24 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from core.cells import Cell, Cells, merge
+from adapters.speed.held_cells import HeldCells
+from core.cells import Cell, Cells
 from core.delta import Delta
 from core.errors import ConfigurationError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
 
-class Move(NamedTuple):
-    """One partition's position from `old` to `new`, both encoded; `old` is "" for none yet."""
-
-    source: PartitionKey
-    old: str
-    new: str
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Positions to move and what to add, all or nothing.
+    """One partition's position from `old` to `new`, both encoded, and what to add with it: all or nothing.
 
-    `floor`: epochs below it may go; 0 keeps all. Raising the floor is part of the step.
+    `old` is "" for none yet. `floor`: epochs below it may go; 0 keeps all. Raising the floor is part of the step.
     """
 
-    moves: Sequence[Move]
+    partition: PartitionKey
+    old: str
+    new: str
     delta: Delta
     floor: int = 0
 
@@ -38,9 +33,9 @@ class Outcome(Enum):
     """What became of a step."""
 
     APPLIED = "applied"
-    #: All positions were at their new place already: the answer to an earlier try was lost.
+    #: The position was at its new place already: the answer to an earlier try was lost.
     ALREADY = "already"
-    #: A position is neither old nor new: somebody else owns the partition, or the store lost data.
+    #: The position is neither old nor new: somebody else owns the partition, or the store lost data.
     CONFLICT = "conflict"
 
 
@@ -58,28 +53,32 @@ class SpeedSink(Protocol):
     async def begin(self, rules: Rules, identity: str) -> None:
         """Binds the view to its rules and to the log that it counts.
 
-        A view that lost a part of itself begins again, empty: no position is left, and a step of
-        who still knows the old one is a conflict. Raises `ConfigurationError` if it was begun under
-        other rules or on another log.
+        A view that lost what it was bound to begins again, empty: no partition has a position. Raises
+        `ConfigurationError` if it was begun under other rules or on another log.
         """
 
-    async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
-        """The encoded position of each partition, None where there is none."""
+    async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
+        """Opens partitions: the encoded position of each, None where there is none.
+
+        A partition that lost a part of what it holds begins again, empty: a step of who still knows its old
+        position is a conflict.
+        """
 
     async def all_positions(self) -> dict[PartitionKey, str]:
         """The encoded position of every partition that has one."""
 
-    async def apply(self, step: Step) -> Outcome:
-        """Applies a step at most once. Calling it again with the same step is always safe.
+    async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
+        """Applies steps of different partitions, each at most once, each whatever becomes of the others.
 
-        On a view that lost a part of itself it is a conflict. Raises `RefusedError` for a step that
-        can never be taken: a sum that passes 64 bits.
+        Calling it again with the same steps is always safe. On a partition that lost a part of what it holds a step
+        is a conflict. Raises `RefusedError` for a step that can never be taken: a sum that passes 64 bits. What is
+        raised for one step says nothing of the others.
         """
 
     async def check(self) -> str | None:
-        """What is wrong with the view as this sink began it, in words; None if nothing is.
+        """What is wrong with the partitions that this sink has opened, in words; None if nothing is.
 
-        It was emptied, or begun again, or lost a part of itself: positions must be restored.
+        One was emptied, or opened again by another worker, or lost a part of what it holds: positions must be restored.
         """
 
     async def close(self) -> None:
@@ -92,11 +91,6 @@ class Job(NamedTuple):
     name: str
     logic: str
     created_ms: int
-
-
-def view_of(namespace: str, job: str) -> str:
-    """The name of the speed view of a job version."""
-    return f"{namespace}.{job}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +114,15 @@ class Snapshot:
     job: Job | None = None
     states: tuple[str, ...] = ()
 
+    @property
+    def held(self) -> HeldCells:
+        """The cells in columns."""
+        cells = self.cells
+        return cells if isinstance(cells, HeldCells) else HeldCells.of(cells)
+
     def merged(self) -> Cells:
         """The cells summed over epochs."""
-        return merge(*self.cells.values())
+        return self.held.merged()
 
     @property
     def vector(self) -> dict[PartitionKey, int]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 from redis import Redis
 
-from adapters.speed.scripts import checked, script
+from adapters.speed.keys import PARTITION, ViewKeys
+from adapters.speed.scripts import script
 from adapters.speed.spoken import asked
-
-_SCRIPT: Final = script("floor")
-#: Hashes removed in one call, so that workers do not wait.
-_AT_ONCE: Final = 200
+from core.position import PartitionKey
 
 
 class RedisFloor:
@@ -19,14 +17,17 @@ class RedisFloor:
 
     def __init__(self, client: Redis, namespace: str) -> None:
         self._client = client
-        self._tag = f"{{{namespace}}}"
-        self._script = client.register_script(_SCRIPT)
+        self._keys = ViewKeys(namespace)
+        self._script = client.register_script(script("floor"))
 
     def raise_floor(self, floor: int) -> None:
-        """See `SpeedFloor.raise_floor`."""
+        """See `SpeedFloor.raise_floor`. A partition that is opened later has its epochs left out by readers all the same."""
         with asked(self._client):
-            while checked(self._script(keys=[self._tag], args=[floor, _AT_ONCE])) == _AT_ONCE:
-                pass
+            fields: Any = self._client.hkeys(self._keys.view)
+            for field in fields:
+                if field.startswith(PARTITION.encode()):
+                    partition = PartitionKey.parse(field.decode().removeprefix(PARTITION))
+                    self._script(keys=[*self._keys.of(partition)], args=[floor])
 
     def close(self) -> None:
         """Closes the connection."""

@@ -56,9 +56,18 @@ class RedisGroup:
 class GroupedSink(RedisSink):
     """A writer that is in the consumer group of its view's token, and minds that it stays the only one."""
 
-    def __init__(self, client: AsyncRedis, namespace: str, pipeline: Pipeline, token: str, start: str = "") -> None:
-        """`start`: as of `RedisSink`."""
-        super().__init__(client, namespace, pipeline, start=start)
+    def __init__(
+        self,
+        client: AsyncRedis,
+        namespace: str,
+        pipeline: Pipeline,
+        token: str,
+        start: str = "",
+        *,
+        keeps_all: bool = False,
+    ) -> None:
+        """`start`, `keeps_all`: as of `RedisSink`."""
+        super().__init__(client, namespace, pipeline, start=start, keeps_all=keeps_all)
         self._token_key = _key(namespace)
         self._token = token
 

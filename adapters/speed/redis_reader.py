@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from itertools import islice
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.client import Pipeline as Commands
+from redis.exceptions import NoPermissionError, ResponseError
 
-from adapters.speed.binding import check_meaning
-from adapters.speed.fields import FIELDS, QUALITY, CellFields
+from adapters.speed.binding import check_meaning, no_layout_before
+from adapters.speed.blocks import Block, BlockName, block_of_entries
+from adapters.speed.epoch_parts import EpochParts
+from adapters.speed.keys import LAYOUT, PARTITION, ViewKeys
+from adapters.speed.merging import place_of, too_large
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
 from adapters.speed.redis_server import ServerWatch
-from adapters.speed.scripts import checked, script
-from adapters.speed.snapshots import SnapshotBuilder
 from adapters.speed.spoken import asked, drop_connections
+from core.cells import CellOverflowError
 from core.declaration.pipeline import Pipeline
+from core.errors import UnavailableError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
-_SCRIPT: Final = script("read")
-#: Hashes read in one round trip before the atomic read of a reader that knows nothing yet.
-_CHUNK: Final = 200
+#: Whoever knows nothing yet, or not enough, begins again; so often in one read.
+_TRIES: Final = 20
+#: For so long it is said that a partition is counted again.
+_AGAIN_S: Final = 60
+_START: Final = b"0-0"
+_KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash", "view": b"hash"}
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A partition as it was read: the name of its opening, and the last entry of its log."""
+
+    opened: bytes
+    last: bytes
+    text: bytes | None = None
+    position: Position | None = None
 
 
 class RedisReader:
-    """Reads the view `namespace`; each read transfers only what changed since the last one.
+    """Reads the view `namespace`; each read transfers only what was added since the last one.
 
     For one thread.
     """
 
     def __init__(self, client: Redis, namespace: str, pipeline: Pipeline) -> None:
         self._client = client
-        self._tag = f"{{{namespace}}}"
-        self._meaning = pipeline.meaning
-        self._fields = CellFields(pipeline)
-        self._script = client.register_script(_SCRIPT)
+        self._keys = ViewKeys(namespace)
+        self._pipeline = pipeline
+        self._measures = tuple(pipeline.measures)
         self._server = ServerWatch()
-        #: whether INFO is allowed
-        self._may_look = True
-        self._builder = SnapshotBuilder()
-        self._change, self._origin = "-1", "-"
-        self._names: set[tuple[int, int]] = set()
-        #: names whose hash was not there when they were read one by one
-        self._missing: set[str] = set()
+        self._parts = EpochParts(self._measures)
+        self._followed: dict[PartitionKey, _Followed] = {}
+        self._born = b""
         self._since = 0
 
     def read(self, since: int = 0) -> Snapshot:
@@ -58,64 +69,32 @@ class RedisReader:
         self._since = since
         with asked(self._client):
             self._look()
-            if self._change == "-1":
-                self._preload()
-            answer: list[Any] = checked(self._read())
-        if answer[0] == b"damaged":
-            self._forget()
-            raise lost(self._tag, answer[1].decode(errors="replace"))
-        origin, change, floor_text, flat_positions, changed, complete, again = answer
-        if complete:
-            self._forget()
-        for name, fields in _pairs(changed):
-            self._missing.discard(name.decode())
-            self._take(name.decode(), fields)
-        for name in self._missing:
-            if int(name.split(":")[0]) >= int(floor_text):
-                self._forget()
-                raise lost(self._tag, f"cells:{name}")
-        self._missing.clear()
-        self._origin, self._change = origin.decode(), change.decode()
-        floor = max(int(floor_text), since)
-        self._builder.drop_below(floor)
-        self._names = {name for name in self._names if name[0] >= floor}
-        snapshot = self._builder.snapshot(self._positions(flat_positions), floor)
-        states = list(self._server.health.states)
-        if again:
-            states.append(f"Redis lost {again.decode(errors='replace')}: counted again from the log")
-        return replace(snapshot, states=tuple(states)) if states else snapshot
+            for _ in range(_TRIES):
+                try:
+                    snapshot = self._read()
+                except ResponseError as error:
+                    if "WRONGTYPE" not in str(error):
+                        raise
+                    raise self._wrong_type() from error
+                except CellOverflowError as error:
+                    self._forget()
+                    raise too_large(error.where) from error
+                if snapshot is not None:
+                    return snapshot
+        raise UnavailableError(f"the view {self._keys} changes faster than it can be read: try again")
 
     def distinct_users(self, minutes: Iterable[int]) -> int:
         """See `SpeedReader.distinct_users`. Counts what the last `read` saw."""
-        wanted = set(minutes)
-        keys = self._sketches(wanted)
-        if not keys:
-            return 0
-        with asked(self._client), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.exists(*keys)
-            pipeline.pfcount(*keys)
-            found, number = pipeline.execute()
-        self._check_sketches(found, keys)
-        return int(number)
+        return self._parts.users_of(minutes)
 
     def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
         """See `SpeedReader.users_sketch`."""
-        keys = self._sketches(set(minutes))
-        scratch = f"{self._tag}:scratch:{uuid.uuid4().hex}"
-        with asked(self._client), self._client.pipeline(transaction=True) as pipeline:
-            for chunk in _chunks(more, _CHUNK):
-                pipeline.pfadd(scratch, *chunk)
-            pipeline.exists(scratch, *keys)
-            pipeline.pfcount(scratch, *keys)
-            pipeline.delete(scratch)
-            *added, found, number, _ = pipeline.execute()
-        self._check_sketches(found - bool(added), keys)
-        return int(number)
+        return self._parts.users_of(minutes, more)
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""
         with asked(self._client):
-            text: Any = self._client.hget(f"{self._tag}:meta", "rules")
+            text: Any = self._client.hget(self._keys.view, "rules")
         return None if text is None else Rules.decode(text.decode())
 
     def close(self) -> None:
@@ -128,108 +107,170 @@ class RedisReader:
             return
         try:
             info: Mapping[str, Any] = self._client.info()
-            self._may_look = True
         except NoPermissionError:
-            info, self._may_look = {}, False
+            info = {}
         if self._server.take(info).replica:
             # the master may be at this address by now
             drop_connections(self._client)
 
-    def _read(self) -> Any:
-        if self._may_look:
-            return self._script(keys=[self._tag], args=[self._change, self._origin])
-        # nobody says whether this is still the process that was read before: all of it, each time
-        return self._script(keys=[self._tag], args=["-1", "-"])
+    def _read(self) -> Snapshot | None:
+        """One try; None where something changed that has to be read first."""
+        known = list(self._followed.items())
+        with self._client.pipeline(transaction=True) as commands:
+            commands.hgetall(self._keys.view)
+            for partition, followed in known:
+                self._ask(commands, partition, followed.last)
+            view, *answers = commands.execute()
+        partitions = self._partitions(view)
+        if view.get(b"born") != self._born:
+            self._forget()
+            self._born = view.get(b"born", b"")
+            known, answers = [], []
+        if not self._followed.keys() <= set(partitions):
+            # it was emptied and begun again, and has not opened all of them yet
+            self._forget()
+            return None
+        if set(partitions) != self._followed.keys():
+            for partition in partitions:
+                if partition not in self._followed:
+                    self._load(partition)
+            return None
+        return self._take(known, [answers[at : at + 5] for at in range(0, len(answers), 5)])
 
-    def _positions(self, flat: list[Any]) -> dict[PartitionKey, Position]:
+    def _ask(self, commands: Commands, partition: PartitionKey, after: bytes) -> None:
+        keys = self._keys.of(partition)
+        commands.hgetall(keys.state)
+        commands.xlen(keys.log)
+        commands.hlen(keys.totals)
+        commands.hlen(keys.blocks)
+        commands.xrange(keys.log, b"(" + after)
+
+    def _take(
+        self, known: Sequence[tuple[PartitionKey, _Followed]], answers: Sequence[Sequence[Any]]
+    ) -> Snapshot | None:
+        floor, again = self._since, []
+        new: list[Mapping[bytes, bytes]] = []
+        positions: dict[PartitionKey, Position] = {}
+        for (partition, followed), (state, *numbers, entries) in zip(known, answers, strict=True):
+            self._check(partition, state, numbers)
+            follows = entries[0][1].get(b"p") if entries else state[b"last"]
+            if state[b"opened"] != followed.opened or follows != followed.last:
+                # it was opened again, or Redis came back with older data, or more was merged than the log keeps
+                self._forget()
+                return None
+            floor = max(floor, int(state[b"floor"]))
+            again += self._counted_again(state)
+            new += [entry for _, entry in entries]
+            followed.last = state[b"last"]
+            position = self._position(partition, followed, state)
+            if position is not None:
+                positions[partition] = position
+        for epoch, block in self._blocks(known, new).items():
+            if epoch >= floor:
+                self._parts.add(epoch, block)
+        self._parts.drop_below(floor)
+        return self._parts.snapshot(positions, floor, (*self._server.health.states, *dict.fromkeys(again)))
+
+    def _blocks(
+        self, known: Sequence[tuple[PartitionKey, _Followed]], new: list[Mapping[bytes, bytes]]
+    ) -> dict[int, Block]:
         try:
-            return {PartitionKey.parse(s.decode()): Position.decode(text.decode()) for s, text in _pairs(flat)}
+            return block_of_entries(new, self._measures)
         except ValueError as error:
             self._forget()
-            raise lost(self._tag, f"positions, where one cannot be read: {error}") from error
+            logs = ", ".join(self._keys.of(partition).log for partition, _ in known)
+            raise foreign(logs, f"entry that does not belong to a view ({error})") from error
 
-    def _sketches(self, minutes: set[int]) -> list[str]:
-        return [f"{self._tag}:users:{e}:{m}" for e, m in self._names if m in minutes]
+    def _load(self, partition: PartitionKey) -> None:
+        """Reads all of a partition."""
+        keys = self._keys.of(partition)
+        with self._client.pipeline(transaction=True) as commands:
+            self._ask(commands, partition, _START)
+            commands.hgetall(keys.blocks)
+            state, *numbers, entries, blocks = commands.execute()
+        self._check(partition, state, numbers)
+        for text, data in blocks.items():
+            try:
+                name = BlockName.parse(text.decode())
+                if name.last >= self._since:
+                    self._parts.add(name.first, Block.unpack(data, self._measures))
+            except ValueError as error:
+                self._forget()
+                raise foreign(keys.blocks, f"field that does not belong to a view ({error})") from error
+        merged = place_of(state[b"merged"])
+        after = [entry for number, entry in entries if place_of(number) > merged]
+        followed = _Followed(state[b"opened"], state[b"last"])
+        for epoch, block in self._blocks([(partition, followed)], after).items():
+            self._parts.add(epoch, block)
+        self._followed[partition] = followed
 
-    def _check_sketches(self, found: int, keys: list[str]) -> None:
-        """A sketch that is not there has expired since the last read, or was lost: then `UnavailableError`."""
-        if found == len(keys):
-            return
-        with asked(self._client):
-            for key in keys:
-                name = key.removeprefix(f"{self._tag}:users:")
-                if self._client.zscore(f"{self._tag}:epochs", name) is not None and not self._client.exists(key):
-                    raise lost(self._tag, key)
-
-    def _preload(self) -> None:
-        """Reads all hashes in chunks, so that the atomic read after it holds up nobody.
-
-        What changes meanwhile has a change number above the one taken first and is read again.
-        """
-        self._forget()
-        if not self._may_look:
-            return
-        run: Any = self._client.info("server")["run_id"]
-        account: Any = self._client.hmget(f"{self._tag}:meta", "born", "change", "meaning")
-        born, change, meaning = account
-        if born is not None:
-            check_meaning(self._tag, "" if meaning is None else meaning.decode(), self._meaning)
-        if change is None:
-            return
-        found: Any = self._client.zrange(f"{self._tag}:changed", 0, -1)
-        names = [name for name in found if int(name.split(b":")[0]) >= self._since]
-        for start in range(0, len(names), _CHUNK):
-            chunk = [name.decode() for name in names[start : start + _CHUNK]]
-            pipeline = self._client.pipeline(transaction=False)
-            for name in chunk:
-                pipeline.hgetall(f"{self._tag}:cells:{name}")
-            for name, fields in zip(chunk, pipeline.execute(), strict=True):
-                if fields:
-                    self._take(name, [part for pair in fields.items() for part in pair])
-                else:
-                    # it has expired, or was lost: the floor tells which
-                    self._missing.add(name)
-        self._change = change.decode()
-        self._origin = f"{run}@{born.decode() if born else '-'}"
-
-    def _take(self, name: str, fields: list[bytes]) -> None:
-        epoch_text, minute_text = name.split(":")
-        epoch = int(epoch_text)
-        if epoch < self._since:
-            return
-        found = dict(_pairs(fields))
-        # none in one that was written before fields were counted
-        there = found.pop(FIELDS.encode(), None)
-        if there is not None and there != b"%d" % (len(found) + 1):
+    def _partitions(self, view: Mapping[bytes, bytes]) -> list[PartitionKey]:
+        """Those of a view. Raises where it is not whole, or another Fourfold's."""
+        if not view:
+            if self._client.exists(*self._keys.before):
+                raise no_layout_before(str(self._keys))
+            firsts = [self._keys.of(PartitionKey(topic, 0)).state for topic in self._pipeline.topics]
+            if self._client.exists(*firsts):
+                self._forget()
+                raise lost(str(self._keys), "view")
+            return []
+        if view.get(b"layout", LAYOUT.encode()) != LAYOUT.encode():
+            raise no_layout_before(str(self._keys))
+        names = [name.decode() for name in view if name.startswith(PARTITION.encode())]
+        if not {b"layout", b"born", b"meaning"} <= view.keys() or view.get(b"partitions") != b"%d" % len(names):
             self._forget()
-            raise lost(self._tag, f"a field of cells:{name}")
-        try:
-            self._keep(epoch, minute_text, {key.decode(): int(number) for key, number in found.items()})
-        except (ValueError, KeyError, IndexError) as error:
-            self._forget()
-            raise foreign(f"{self._tag}:cells:{name}", f"field that does not belong to a view ({error})") from error
+            raise lost(str(self._keys), "view")
+        check_meaning(str(self._keys), view[b"meaning"].decode(), self._pipeline.meaning)
+        return [PartitionKey.parse(name.removeprefix(PARTITION)) for name in names]
 
-    def _keep(self, epoch: int, minute_text: str, numbers: dict[str, int]) -> None:
-        if minute_text == QUALITY:
-            self._builder.set_quality(epoch, numbers)
-        else:
-            minute = int(minute_text)
-            self._builder.set_cells(epoch, minute, self._fields.cells(minute, numbers.items()))
-            self._names.add((epoch, minute))
+    def _check(self, partition: PartitionKey, state: Mapping[bytes, bytes], numbers: Sequence[int]) -> None:
+        """Raises `UnavailableError` where a key of a partition is missing, or a part of one."""
+        wanted = (state.get(b"entries"), state.get(b"totals"), state.get(b"blocks"))
+        missing = state.get(b"damaged", b"").decode(errors="replace")
+        if not missing and not {b"opened", b"born", b"merged", b"last", b"floor"} <= state.keys():
+            missing = "state"
+        for name, number, there in zip(("log", "totals", "blocks"), wanted, numbers, strict=True):
+            if not missing and number != b"%d" % there:
+                missing = name
+        if not missing and state[b"born"] != self._born:
+            missing = "state"
+        if missing:
+            self._forget()
+            raise lost(str(self._keys), f"{missing} of {partition}")
+
+    def _position(self, partition: PartitionKey, followed: _Followed, state: Mapping[bytes, bytes]) -> Position | None:
+        text = state.get(b"position")
+        if text != followed.text:
+            try:
+                followed.position = None if text is None else Position.decode(text.decode())
+            except ValueError as error:
+                self._forget()
+                raise lost(str(self._keys), f"position of {partition}, which cannot be read: {error}") from error
+            followed.text = text
+        return followed.position
+
+    @staticmethod
+    def _counted_again(state: Mapping[bytes, bytes]) -> list[str]:
+        at, _, key = state.get(b"again", b"").decode(errors="replace").partition(" ")
+        # the server's clock and this one's may differ by seconds
+        if at.isdigit() and time.time() - int(at) < _AGAIN_S:
+            return [f"Redis lost {key}: counted again from the log"]
+        return []
+
+    def _wrong_type(self) -> Exception:
+        """The error for the key of another type, which is looked for."""
+        fields: Any = []
+        kind: Any = self._client.type(self._keys.view)
+        if kind == b"hash":
+            fields = self._client.hkeys(self._keys.view)
+        names = [field.decode().removeprefix(PARTITION) for field in fields if field.startswith(PARTITION.encode())]
+        for key in [self._keys.view, *(key for name in names for key in self._keys.of(PartitionKey.parse(name)))]:
+            kind = self._client.type(key)
+            if kind not in (b"none", _KINDS[key.rsplit(":", 1)[-1]]):
+                return foreign(key, kind.decode())
+        return foreign(f"{self._keys}…", "value of another type")
 
     def _forget(self) -> None:
-        self._builder.clear()
-        self._names = set()
-        self._missing.clear()
-        self._change, self._origin = "-1", "-"
-
-
-def _chunks(items: Iterable[str], size: int) -> Iterable[list[str]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
-
-
-def _pairs(flat: list[Any]) -> Iterable[tuple[Any, Any]]:
-    items = iter(flat)
-    return zip(items, items, strict=True)
+        self._parts.clear()
+        self._followed = {}
+        self._born = b""

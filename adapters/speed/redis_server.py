@@ -21,8 +21,7 @@ _FORBIDDEN: Final = (
     "INFO is forbidden to the user in FOURFOLD_REDIS: nobody can tell whether this Redis evicts keys or is a replica "
     "(allow it with ACL SETUSER … +info)"
 )
-_OLDEST: Final = (5, 0)
-_WANTED: Final = (6, 2)
+_OLDEST: Final = (6, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +90,6 @@ def _advice(info: Mapping[str, Any]) -> list[str]:
             "Redis writes no append-only file (appendonly no): after its restart counts are read again from the log as "
             "far as its last snapshot is old, or from the beginning; set appendonly yes"
         )
-    version = _version(info)
-    if version and version < _WANTED:
-        advice.append(f"this Redis is {info['redis_version']}: 6.2 or newer is what Fourfold is tested with")
     return advice
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import uuid
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
-from adapters.speed.binding import check_binding, check_meaning
-from adapters.speed.fields import QUALITY, CellFields
-from adapters.speed.leftovers import Leftovers
-from adapters.speed.port import Outcome, RefusedError, Step
+from adapters.speed.binding import check_binding, check_meaning, no_layout_before
+from adapters.speed.increments import Packed, packed
+from adapters.speed.keys import LAYOUT, PARTITION, PartitionKeys, ViewKeys
+from adapters.speed.merging import Found, largest_with, merged, refused
+from adapters.speed.port import Outcome, Step
 from adapters.speed.redis_errors import (
     Patience,
     ReplicaError,
@@ -25,22 +28,43 @@ from adapters.speed.redis_errors import (
     no_master,
 )
 from adapters.speed.redis_server import ServerWatch
-from adapters.speed.scripts import checked, script
-from core.declaration.pipeline import MEANING_BEFORE, Pipeline
-from core.delta import Delta
+from adapters.speed.scripts import script
+from core.cells import LARGEST, CellOverflowError
+from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
 log = structlog.get_logger(__name__)
 
-_SCRIPT: Final = script("apply")
-_pack: Final = msgspec.msgpack.Encoder().encode
-#: Lua numbers are doubles: integers from here on go as text.
-_EXACT_LIMIT: Final = 2**53
-#: Names whose keys are looked for in one call, and in one look.
-_NAMES_A_CALL: Final = 1_000
-_CALLS_A_LOOK: Final = 10
+#: Entries of a partition's log that are merged at the latest, and so many bytes of them.
+MERGE_ENTRIES: Final = 128
+MERGE_BYTES: Final = 1 << 20
+_KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash"}
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A partition as this sink opened it. `entries`, `size`, `epoch`: of what is not merged yet."""
+
+    name: str
+    keys: PartitionKeys
+    bound: int
+    entries: int
+    size: int = 0
+    epoch: int | None = None
+    due: bool = False
+
+
+class _Script:
+    """A script by its digest: one word on the way in place of its text."""
+
+    def __init__(self, name: str, text: str = "") -> None:
+        self.text = text or script(name)
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_BEGIN, _REGISTER, _OPEN, _STEP, _CHECK, _MERGE = map(_Script, ("begin", "register", "open", "step", "check", "merge"))
 
 
 class RedisSink:
@@ -53,93 +77,256 @@ class RedisSink:
         pipeline: Pipeline,
         patience: Patience | None = None,
         start: str = "",
+        *,
+        keeps_all: bool = False,
     ) -> None:
-        """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or ""."""
+        """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or "".
+
+        `keeps_all`: whether no epoch ever expires, so that closed ones may be merged with each other.
+        """
         self._client = client
+        self._pipeline = pipeline
         self._meaning = pipeline.meaning
-        self._fields = CellFields(pipeline)
-        self._tag = f"{{{namespace}}}"
+        self._measures = tuple(pipeline.measures)
+        self._keys = ViewKeys(namespace)
         self._patience = patience or Patience()
         self._start = start
+        self._keeps_all = keeps_all
         self._server = ServerWatch(speaks=True)
-        self._script = client.register_script(_SCRIPT)
-        self._begin = client.register_script(script("begin"))
-        self._check = client.register_script(script("check"))
-        self._leftovers = Leftovers(client, self._tag)
         #: of the view as it was begun last; "" before that
-        self._incarnation = ""
-        self._rank = 0
+        self._born = ""
+        self._opened: dict[PartitionKey, _Opened] = {}
+        self._merging: asyncio.Task[None] | None = None
+        self._trouble: FourfoldError | None = None
 
     async def begin(self, rules: Rules, identity: str) -> None:
         """See `SpeedSink.begin`."""
-        wanted = (rules.encode(), identity)
         await self._look()
-        answer = await self._asked(
-            self._begin(
-                keys=[self._tag], args=[*wanted, self._meaning, MEANING_BEFORE, uuid.uuid4().hex[:12], self._start]
-            )
-        )
+        keys = [self._keys.view, self._keys.retired, self._keys.started, *self._keys.before]
+        # a view of which nothing is lost but this keeps its partitions
+        born = self._born or uuid.uuid4().hex[:12]
+        wanted = (rules.encode(), identity)
+        (answer,) = await self._run(_BEGIN, [(keys, [LAYOUT, *wanted, self._meaning, born, self._start])])
+        self._raise_foreign(answer, keys[0])
         if answer[0] == b"retired":
-            raise ConfigurationError(f"the view {self._tag} was retired: nothing is counted for it any more")
-        rules_text, identity_text, meaning, incarnation, lost = (part.decode() for part in answer[1:])
-        check_meaning(self._tag, meaning, self._meaning)
-        check_binding(self._tag, (rules_text, identity_text), wanted)
-        if lost:
-            log.error("Redis lost a key of the view: it is counted again from the log", view=self._tag, lost=lost)
-        self._incarnation, self._rank = incarnation, 0
+            raise ConfigurationError(f"the view {self._keys} was retired: nothing is counted for it any more")
+        if answer[0] == b"before":
+            raise no_layout_before(str(self._keys))
+        layout, rules_text, identity_text, meaning, born = (part.decode() for part in answer[1:])
+        if layout != LAYOUT:
+            raise no_layout_before(str(self._keys))
+        check_meaning(str(self._keys), meaning, self._meaning)
+        check_binding(str(self._keys), (rules_text, identity_text), wanted)
+        self._born = born
 
-    async def positions(self, sources: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
+    async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
         """See `SpeedSink.positions`."""
-        wanted = list(sources)
-        names = [str(source) for source in wanted]
-        found: list[bytes | None] = await self._asked(self._client.hmget(f"{self._tag}:positions", names))
-        await self._check_readable(text for text in found if text is not None)
-        return {s: None if v is None else v.decode() for s, v in zip(wanted, found, strict=True)}
+        wanted = list(partitions)
+        if not wanted:
+            return {}
+        if not self._born and not await self._asked(self._client.exists(self._keys.view)):
+            raise UnavailableError(f"the view {self._keys} was not begun yet")
+        calls = [(list(self._keys.of(each)), [self._born, uuid.uuid4().hex[:12]]) for each in wanted]
+        found: dict[PartitionKey, str | None] = {}
+        for partition, (keys, _), answer in zip(wanted, calls, await self._run(_OPEN, calls), strict=True):
+            self._raise_foreign(answer, keys[0])
+            name, position, bound, entries, lost = answer
+            if lost:
+                log.error(
+                    "Redis lost a key of the view: counted again from the log",
+                    view=str(self._keys), partition=str(partition), lost=lost.decode(),
+                )  # fmt: skip
+            found[partition] = position.decode() or None
+            self._opened[partition] = _Opened(name.decode(), self._keys.of(partition), int(bound), int(entries))
+        await self._register(wanted)
+        await self._check_readable({p: text.encode() for p, text in found.items() if text is not None})
+        return found
 
     async def all_positions(self) -> dict[PartitionKey, str]:
         """See `SpeedSink.all_positions`."""
-        found: dict[bytes, bytes] = await self._asked(self._client.hgetall(f"{self._tag}:positions"))
-        await self._check_readable(found.values())
-        return {PartitionKey.parse(k.decode()): v.decode() for k, v in found.items()}
+        fields: dict[bytes, bytes] = await self._asked(self._client.hgetall(self._keys.view))
+        partitions = [
+            PartitionKey.parse(f.decode().removeprefix(PARTITION)) for f in fields if f.startswith(b"partition:")
+        ]
+        if not partitions:
+            return {}
+        pipeline = self._client.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hget(self._keys.of(partition).state, "position")
+        found = await self._asked(pipeline.execute())
+        texts = {p: text for p, text in zip(partitions, found, strict=True) if text is not None}
+        await self._check_readable(texts)
+        return {partition: text.decode() for partition, text in texts.items()}
 
-    async def _check_readable(self, texts: Iterable[bytes]) -> None:
-        """Raises `UnavailableError` where another hand wrote one: what the view holds is not known any more."""
-        if not all(map(_readable, texts)):
-            await self._asked(self._client.hset(f"{self._tag}:meta", "damaged", "positions"))
-            raise UnavailableError(f"a position of the view {self._tag} in Redis cannot be read: it begins again")
-
-    async def apply(self, step: Step) -> Outcome:
+    async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
         """See `SpeedSink.apply`."""
-        moves = [(str(move.source), move.old, move.new) for move in step.moves]
-        payload = _pack(
-            (moves, step.floor, self._parts(step.delta), self._incarnation, uuid.uuid4().hex[:12], self._start)
-        )
-        answer = await self._asked(self._script(keys=[self._tag], args=[payload]), "take a step")
-        if isinstance(answer, list):
-            raise await self._failed(*(part.decode(errors="replace") for part in answer[1:]))
+        self._raise_trouble()
+        unknown = [step.partition for step in steps if step.partition not in self._opened]
+        if unknown:
+            return dict.fromkeys((step.partition for step in steps), Outcome.CONFLICT)
+        calls: list[tuple[list[str], list[Any]]] = []
+        sizes: list[tuple[Packed, int]] = []
+        for step in steps:
+            opened = self._opened[step.partition]
+            try:
+                adds = packed(step.delta, self._measures)
+            except CellOverflowError as error:
+                raise refused(error.where) from error
+            bound = opened.bound + adds.largest
+            if bound > LARGEST:
+                bound = await self._bound(opened, adds)
+            sizes.append((adds, bound))
+            new = Position.decode(step.new)
+            arguments = [opened.name, step.old, step.new, f"{new.next}-0", adds.cells, adds.users, step.floor, bound]
+            calls.append((list(opened.keys), arguments))
+        answers = await self._run(_STEP, calls, "take a step")
+        outcomes: dict[PartitionKey, Outcome] = {}
+        for step, (adds, bound), answer in zip(steps, sizes, answers, strict=True):
+            opened = self._opened[step.partition]
+            self._raise_foreign(answer, opened.keys.state)
+            if isinstance(answer, list):
+                message = " ".join(part.decode(errors="replace") for part in answer[2:])
+                raise await self._judged(explained(ResponseError(message), "take a step"))
+            outcome = outcomes[step.partition] = Outcome(answer.split(b" ", 1)[0].decode())
+            if outcome is not Outcome.CONFLICT:
+                opened.bound = bound
+            if outcome is Outcome.APPLIED:
+                self._count(opened, adds, Position.decode(step.new).epoch)
         self._patience.well(ReplicaError)
-        return Outcome(answer.split(b" ", 1)[0].decode())
+        self._begin_merging()
+        return outcomes
 
     async def check(self) -> str | None:
         """See `SpeedSink.check`."""
         await self._look(every_time=False)
-        for _ in range(_CALLS_A_LOOK):
-            arguments: list[str | int] = [self._incarnation, self._rank, _NAMES_A_CALL]
-            answer = await self._asked(self._check(keys=[self._tag], args=arguments))
-            if answer[0] == b"gone":
-                return "the view was emptied, or begun again by another worker"
-            if answer[0] == b"damaged":
-                return f"Redis lost a key of the view: {answer[1].decode(errors='replace')}"
-            self._rank = answer[1]
-            if answer[2]:
-                await self._asked(self._leftovers.sweep())
-            if not self._rank:
-                break
+        self._raise_trouble()
+        if not self._opened:
+            return None
+        born = await self._asked(self._client.hget(self._keys.view, "born"))
+        if born is None or born.decode() != self._born:
+            return "the view was emptied, or begun again by another worker"
+        known = list(self._opened.items())
+        answers = await self._run(_CHECK, [(list(o.keys), [o.name]) for _, o in known])
+        for (partition, opened), answer in zip(known, answers, strict=True):
+            self._raise_foreign(answer, opened.keys.state)
+            if answer == b"gone":
+                return f"the partition {partition} of the view was emptied, or opened again by another worker"
+            if answer.startswith(b"damaged"):
+                return f"Redis lost a key of the view: {answer.split(b' ', 1)[1].decode()} of {partition}"
+        await self._register([partition for partition, _ in known])
+        for _, opened in known:
+            # what a floor passed is removed though nothing arrives
+            opened.due = True
+        self._begin_merging()
         return None
+
+    async def settle(self) -> None:
+        """Merges what is due now, and returns when that is done."""
+        while self._merging is not None and not self._merging.done():
+            await asyncio.wait({self._merging})
+        for opened in self._opened.values():
+            opened.due = True
+        self._begin_merging()
+        if self._merging is not None:
+            await self._merging
+        self._raise_trouble()
 
     async def close(self) -> None:
         """See `SpeedSink.close`."""
+        if self._merging is not None:
+            self._merging.cancel()
+            await asyncio.wait({self._merging})
         await self._client.aclose()
+
+    # --- merging ---
+
+    def _count(self, opened: _Opened, adds: Packed, epoch: int) -> None:
+        if not adds.cells:
+            return
+        opened.entries += 1
+        opened.size += len(adds.cells) + len(adds.users)
+        if opened.epoch is None:
+            opened.epoch = epoch
+        if opened.entries >= MERGE_ENTRIES or opened.size >= MERGE_BYTES or epoch > opened.epoch:
+            opened.due = True
+
+    def _begin_merging(self) -> None:
+        if (self._merging is None or self._merging.done()) and any(o.due for o in self._opened.values()):
+            self._merging = asyncio.ensure_future(self._merge_all())
+
+    async def _merge_all(self) -> None:
+        try:
+            for opened in list(self._opened.values()):
+                if opened.due:
+                    opened.due = False
+                    await self._merge(opened)
+        except UnavailableError as error:
+            log.debug("cannot merge now", error=str(error))
+        except FourfoldError as error:
+            self._trouble = error
+
+    async def _merge(self, opened: _Opened) -> None:
+        """Merges the log of a partition. A stale one is left to whoever has it now."""
+        keys = opened.keys
+        found = await self._found(opened)
+        if found is None:
+            return
+        opened.entries = opened.size = 0
+        opened.epoch = found.epoch
+        plan = await asyncio.to_thread(merged, found, self._measures, keeps_all=self._keeps_all)
+        while plan is not None and plan.wanted:
+            blocks = await self._asked(self._client.hmget(keys.blocks, plan.wanted))
+            if None in blocks:
+                return
+            plan = await asyncio.to_thread(plan.with_blocks, blocks)
+        if plan is None:
+            return
+        await self._run(_MERGE, [(list(keys), [opened.name, found.merged, plan.merged, *plan.arguments()])], "merge")
+
+    async def _found(self, opened: _Opened) -> Found | None:
+        """What there is to merge; None where the partition is not as this sink opened it."""
+        keys = opened.keys
+        merged_to = await self._asked(self._client.hget(keys.state, "merged"))
+        if merged_to is None:
+            return None
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hgetall(keys.state)
+        pipeline.xrange(keys.log, f"({merged_to.decode()}", "+")
+        pipeline.hkeys(keys.blocks)
+        pipeline.hgetall(keys.totals)
+        state, entries, blocks, totals = await self._asked(pipeline.execute())
+        if state.get(b"opened") != opened.name.encode() or state.get(b"merged") != merged_to or b"damaged" in state:
+            return None
+        return Found.of(state, entries, blocks, totals)
+
+    async def _bound(self, opened: _Opened, adds: Packed) -> int:
+        """The largest of all totals after a step. Raises `RefusedError` where it passes 64 bits."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hget(opened.keys.state, "merged")
+        pipeline.xrange(opened.keys.log)
+        pipeline.hvals(opened.keys.blocks)
+        merged_to, entries, blocks = await self._asked(pipeline.execute())
+        try:
+            return largest_with(merged_to or b"0-0", entries, blocks, {b"c": adds.cells}, self._measures)
+        except CellOverflowError as error:
+            raise refused(error.where) from error
+
+    # --- asking ---
+
+    async def _register(self, partitions: Iterable[PartitionKey]) -> None:
+        fields = [f"{PARTITION}{partition}" for partition in partitions]
+        (entered,) = await self._run(_REGISTER, [([self._keys.view], [self._born, *fields])])
+        if not entered:
+            raise UnavailableError(f"the view {self._keys} was removed or begun again just now")
+
+    async def _check_readable(self, texts: Mapping[PartitionKey, bytes]) -> None:
+        """Raises `UnavailableError` where another hand wrote one: what the partition holds is not known any more."""
+        for partition, text in texts.items():
+            if not _readable(text):
+                await self._asked(self._client.hset(self._keys.of(partition).state, "damaged", "state"))
+                raise UnavailableError(
+                    f"the position of {partition} of the view {self._keys} in Redis cannot be read: it begins again"
+                )
 
     async def _look(self, *, every_time: bool = True) -> None:
         """Asks the server what it is. Raises `ConfigurationError` where it is wrong for good, or no master."""
@@ -156,11 +343,52 @@ class RedisSink:
         if info:
             self._patience.well(ReplicaError)
 
+    async def _run(
+        self, called: _Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]], doing: str = "answer"
+    ) -> list[Any]:
+        """Calls a script for several partitions in one round trip. An answer may be an error of a wrong type."""
+        for _ in range(2):
+            pipeline = self._client.pipeline(transaction=False)
+            for keys, arguments in calls:
+                pipeline.evalsha(called.sha, len(keys), *keys, *arguments)
+            answers: list[Any] = await self._asked(pipeline.execute(raise_on_error=False), doing)
+            if not any(isinstance(answer, NoScriptError) for answer in answers):
+                break
+            await self._asked(self._client.script_load(called.text))
+        for answer in answers:
+            if isinstance(answer, Exception) and "WRONGTYPE" not in str(answer):
+                raise await self._judged(explained(answer, doing)) from answer
+        return [
+            await self._wrong_type(calls[number][0]) if isinstance(answer, Exception) else answer
+            for number, answer in enumerate(answers)
+        ]
+
+    async def _wrong_type(self, keys: Sequence[str]) -> ConfigurationError:
+        for key in keys:
+            kind = await self._asked(self._client.type(key))
+            wanted = _KINDS.get(key.rsplit(":", 1)[-1], b"hash")
+            if kind not in (wanted, b"none"):
+                return foreign(key, kind.decode())
+        return foreign(keys[0], "value of another type")
+
+    @staticmethod
+    def _raise_foreign(answer: Any, _: str) -> None:
+        if isinstance(answer, ConfigurationError):
+            raise answer
+
+    def _raise_trouble(self) -> None:
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
+
     async def _asked(self, answer: Awaitable[Any], doing: str = "answer") -> Any:
         """The answer. Raises what its error means."""
         try:
-            found = checked(await answer)
+            found = await answer
         except (RedisError, OSError) as error:
+            if "WRONGTYPE" in str(error):
+                opened = [key for each in self._opened.values() for key in each.keys]
+                raise await self._wrong_type([self._keys.view, *opened]) from error
             raise await self._judged(explained(error, doing)) from error
         self._patience.well(UnknownNameError)
         return found
@@ -170,46 +398,6 @@ class RedisSink:
             # the next try looks the address up again
             await self._client.connection_pool.disconnect(inuse_connections=False)
         return self._patience.judged(error)
-
-    async def _failed(self, key: str, field: str, message: str) -> FourfoldError:
-        """What to raise for a step that was taken back."""
-        if "WRONGTYPE" in message or "INVALIDOBJ" in message:
-            return foreign(key, "value of another type")
-        if "overflow" in message or "not an integer" in message or "2^53" in message:
-            return RefusedError(
-                f"Redis cannot add a step, and nothing of it was added: {self._fields.said(key, field)} would pass what 64 bits hold, "
-                f"or is no number ({message}). Begin another view with FOURFOLD_NAMESPACE, or delete the key {key}: "
-                "then the view is counted again from the log"
-            )
-        return await self._judged(explained(ResponseError(message), "take a step"))
-
-    def _parts(self, delta: Delta) -> list[tuple[int, int | str, list[str | int], list[str]]]:
-        parts: list[tuple[int, int | str, list[str | int], list[str]]] = []
-        for (epoch, minute), events in delta.minutes.items():
-            # a minute has a hash, whatever it adds
-            fields = self._fields.of(events.cells) or [*self._fields.nothing]
-            parts.append((_place(epoch), _place(minute), _exact(fields), events.users))
-        for epoch, counters in delta.quality.items():
-            flat: list[str | int] = []
-            for name, number in counters.items():
-                flat += (name, number)
-            if flat:
-                parts.append((_place(epoch), QUALITY, _exact(flat), []))
-        return parts
-
-
-def _place(number: int) -> int:
-    """An epoch or minute. Raises `RefusedError` for one that a script would round."""
-    if abs(number) >= _EXACT_LIMIT:
-        raise RefusedError(
-            f"an epoch or minute is {number}, which no store holds exactly: a record's append time is far from now; "
-            "look at the clock of the Kafka broker, and begin another view with FOURFOLD_NAMESPACE"
-        )
-    return number
-
-
-def _exact(fields: list[str | int]) -> list[str | int]:
-    return [str(f) if isinstance(f, int) and abs(f) >= _EXACT_LIMIT else f for f in fields]
 
 
 def _readable(text: bytes) -> bool:

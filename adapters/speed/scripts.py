@@ -1,21 +1,16 @@
-"""The scripts of a view: each begins with `view.lua`, which looks whether the view is whole."""
+"""The scripts that change a view, or look whether it is whole."""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import Final
 
-from adapters.speed.redis_errors import foreign
+#: They are of the view's own key, and begin with nothing.
+_OF_THE_VIEW: Final = ("begin", "register")
 
 
 def script(name: str) -> str:
-    """The text of `name`.lua, with what every script begins with."""
+    """The text of `name`.lua; of a partition's with what each of them begins with."""
     folder = files("adapters.speed")
-    return folder.joinpath("view.lua").read_text() + folder.joinpath(f"{name}.lua").read_text()
-
-
-def checked(answer: Any) -> Any:
-    """A script's answer. Raises `ConfigurationError` where a key of the view is somebody else's."""
-    if isinstance(answer, list) and answer and answer[0] == b"foreign":
-        raise foreign(answer[1].decode(errors="replace"), answer[2].decode())
-    return answer
+    text = folder.joinpath(f"{name}.lua").read_text()
+    return text if name in _OF_THE_VIEW else folder.joinpath("partition.lua").read_text() + text

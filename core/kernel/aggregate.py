@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -85,6 +85,25 @@ class Aggregate:
                 numbers = [found] * times if self._counts else found
                 if any(numbers):
                     yield dimension.name, value if type(value) is str else text_of(value), self._wide(numbers)
+
+    def columns(self, tally: Tally) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
+        """As `cells`, in columns: (dimension, values, one column for each measure of the pipeline; empty: all zero)."""
+        if any(tally.all):
+            yield ALL, [""], self._wide_columns([(number,) for number in tally.all])
+        times = len(self._measures)
+        for dimension, sums in zip(self._dimensions, tally.sums, strict=True):
+            found = sums if self._counts else {value: numbers for value, numbers in sums.items() if any(numbers)}
+            if not found:
+                continue
+            values = [value if type(value) is str else text_of(value) for value in found]
+            columns = [list(found.values())] * times if self._counts else list(zip(*found.values(), strict=True))
+            yield dimension.name, values, self._wide_columns(columns)
+
+    def _wide_columns(self, columns: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+        wide: list[Sequence[int]] = [()] * self._width
+        for place, column in zip(self._places, columns, strict=True):
+            wide[place] = column
+        return wide
 
     def _wide(self, numbers: list[int]) -> list[int]:
         wide = [0] * self._width

@@ -12,7 +12,8 @@ from redis.retry import Retry
 from adapters.speed.first_look import check_server
 from adapters.speed.job_reader import JobReader
 from adapters.speed.jobs import RedisJobs
-from adapters.speed.port import SpeedReader, view_of
+from adapters.speed.keys import view_of
+from adapters.speed.port import SpeedReader
 from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
@@ -103,7 +104,8 @@ def speed_sink(settings: Settings, token: str = "", start: str = "") -> GroupedS
     """
     _check_address(settings)
     client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
-    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token, start)
+    keeps_all = settings.mode_row.keeps_all
+    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token, start, keeps_all=keeps_all)
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

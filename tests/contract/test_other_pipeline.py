@@ -10,13 +10,11 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from adapters.speed.fields import CellFields
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, SpeedSink, Step
+from adapters.speed.port import Outcome, SpeedSink, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
-from core.cells import Cell, CellKey
-from core.declaration.pipeline import MEANING_BEFORE, Pipeline
+from core.declaration.pipeline import Pipeline
 from core.delta import Delta
 from core.errors import ConfigurationError
 from core.partition import PartitionFold
@@ -41,7 +39,8 @@ async def count(sink: SpeedSink) -> None:
         records = [_Stamped(row) for row in RIDES.log if row.source == source]
         delta = Delta()
         part.fold(records, records[-1].offset + 1, delta)
-        assert await sink.apply(Step([Move(source, "", part.position.encode())], delta)) is Outcome.APPLIED
+        await sink.positions([source])
+        assert await sink.apply([Step(source, "", part.position.encode(), delta)]) == {source: Outcome.APPLIED}
     await sink.close()
 
 
@@ -57,7 +56,7 @@ def begin(address: str, namespace: str, pipeline: Pipeline) -> None:
 
 
 def test_the_twin_holds_what_is_declared() -> None:
-    store = MemoryStore()
+    store = MemoryStore(TRIPS)
     asyncio.run(count(store))
     assert {key: cell for key, cell in store.snapshot().merged().items() if any(cell)} == RIDES.cells
 
@@ -85,31 +84,3 @@ def test_a_view_of_another_meaning_is_refused(request: pytest.FixtureRequest) ->
         reader.read()
     reader.close()
     begin(address, namespace, TRIPS)
-
-
-@pytest.mark.integration
-def test_a_view_from_before_meanings_were_said_is_the_shop_s(request: pytest.FixtureRequest) -> None:
-    address, namespace = request.getfixturevalue("servers").redis, f"t{uuid.uuid4().hex[:12]}"
-    client = Redis.from_url(address)
-    assert SHOP.meaning == MEANING_BEFORE
-    begin(address, namespace, SHOP)
-    assert client.hdel(f"{{{namespace}}}:meta", "meaning") == 1
-    with pytest.raises(ConfigurationError, match="another declaration"):
-        begin(address, namespace, TRIPS)
-    RedisReader(client, namespace, SHOP).read()
-    begin(address, namespace, SHOP)
-    assert client.hget(f"{{{namespace}}}:meta", "meaning") == SHOP.meaning.encode()
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "first", "last"), [(SHOP, "ac:", "nr:"), (TRIPS, "at:", "ms:")], ids=["shop", "trips"]
-)
-def test_each_field_has_two_signs_and_the_value(pipeline: Pipeline, first: str, last: str) -> None:
-    written = CellFields(pipeline)
-    cell = Cell(range(1, len(pipeline.measures) + 1))
-    cells = {CellKey(7, name, f"{name}:x"): cell for name in pipeline.dimension_names}
-    flat = written.of(cells)
-    names = [str(name) for name in flat[::2]]
-    assert len(set(names)) == len(names) == len(cells) * len(cell)
-    assert (names[0][:3], names[-1][:3]) == (first, last)
-    assert written.cells(7, zip(names, map(int, flat[1::2]), strict=True)) == cells

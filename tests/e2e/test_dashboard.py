@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from adapters.kafka.dead_letters import FoundLetter
-from adapters.speed.port import Move, Step
+from adapters.speed.port import Step
 from core.cells import Cell
 from core.errors import UnavailableError
 from modes import running
@@ -113,7 +113,7 @@ def more(world: ApiWorld, old: int, new: int, **cells: Cell) -> None:
     clicks = new - old
     delta = delta_of({(CUT, NOW_MINUTE): {ALL: cell_of(clicks), **{("campaign", k): c for k, c in cells.items()}}})
     moved = {"newest_ms": NOW_MS, "appended_ms": NOW_MS}
-    step = Step([Move(CLICKS_0, at(old, CUT, **moved), at(new, CUT, **moved))], delta)
+    step = Step(CLICKS_0, at(old, CUT, **moved), at(new, CUT, **moved), delta)
     world.apply(step)
     world.tick()
 

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from adapters.speed.jobs import JobBook, RedisJobs
-from adapters.speed.port import Job, Move, Outcome, Step
+from adapters.speed.port import Job, Outcome, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.errors import ConfigurationError, UnavailableError
@@ -37,15 +37,33 @@ def jobs(client) -> RedisJobs:
     return RedisJobs(client, f"t{uuid.uuid4().hex[:8]}")
 
 
+class CountingWorker:
+    """A worker of a view that has opened its partition, and may be late with its steps."""
+
+    def __init__(self, servers, view: str, start: str = "") -> None:
+        self._runner = asyncio.Runner()
+        self._runner.run(self._open(servers.redis, view, start))
+
+    async def _open(self, address: str, view: str, start: str) -> None:
+        self._sink = RedisSink(AsyncRedis.from_url(address), view, SHOP, start=start)
+        await self._sink.begin(Rules(), "log")
+        await self._sink.positions([CLICKS_0])
+
+    def apply(self, step: Step) -> Outcome:
+        return self._runner.run(self._sink.apply([step]))[CLICKS_0]
+
+    def close(self) -> None:
+        self._runner.run(self._sink.close())
+        self._runner.close()
+
+
 def applied(servers, view: str, *steps: Step, start: str = "") -> list[Outcome]:
     """What becomes of steps that a worker of a view applies."""
-
-    async def work() -> list[Outcome]:
-        async with AsyncRedis.from_url(servers.redis) as connection:
-            sink = RedisSink(connection, view, SHOP, start=start)
-            return [await sink.apply(step) for step in steps]
-
-    return asyncio.run(work())
+    worker = CountingWorker(servers, view, start)
+    try:
+        return [worker.apply(step) for step in steps]
+    finally:
+        worker.close()
 
 
 def begun(servers, view: str, start: str = "") -> None:
@@ -58,7 +76,9 @@ def begun(servers, view: str, start: str = "") -> None:
 
 def step(old: str, new: int, epoch: int = 0) -> Step:
     return Step(
-        [Move(CLICKS_0, old, at(new, epoch))],
+        CLICKS_0,
+        old,
+        at(new, epoch),
         delta_of({(epoch, 5): {("all", ""): cell_of(clicks=1)}}, users={(epoch, 5): ["u"]}),
     )
 
@@ -109,14 +129,16 @@ def test_a_retired_view_is_gone_and_a_late_worker_does_not_bring_it_back(jobs, s
     view = jobs.view("v2")
     begun(servers, view)
     steps = [step("", 1)] + [step(at(n, n - 1), n + 1, n) for n in range(1, 450)]
-    assert set(applied(servers, view, *steps)) == {Outcome.APPLIED}
+    late = CountingWorker(servers, view)
+    assert {late.apply(each) for each in steps} == {Outcome.APPLIED}
     assert jobs.positions("v2")[CLICKS_0].next == 450
     jobs.retire("v2")
-    assert client.keys(f"{{{view}}}:*") == [f"{{{view}}}:retired".encode()]
-    assert applied(servers, view, step(at(450, 449), 451, 450), step("", 1)) == [Outcome.CONFLICT] * 2
+    assert client.keys(f"{{{view}*") == [f"{{{view}}}:retired".encode()]
+    assert [late.apply(each) for each in (step(at(450, 449), 451, 450), step("", 1))] == [Outcome.CONFLICT] * 2
     with pytest.raises(ConfigurationError, match="was retired"):
         begun(servers, view)
-    assert client.keys(f"{{{view}}}:*") == [f"{{{view}}}:retired".encode()]
+    assert client.keys(f"{{{view}*") == [f"{{{view}}}:retired".encode()]
+    late.close()
 
 
 def test_a_name_that_was_retired_may_be_used_again_from_nothing(jobs, servers, client):
@@ -135,12 +157,13 @@ def test_a_late_worker_counts_nothing_for_a_version_that_was_started_again(jobs,
     jobs.ensure(V1)
     jobs.start(V2)
     view, before = jobs.view("v2"), jobs.start_of("v2")
-    begun(servers, view, before)
-    assert applied(servers, view, step("", 1), start=before) == [Outcome.APPLIED]
+    late = CountingWorker(servers, view, before)
+    assert late.apply(step("", 1)) is Outcome.APPLIED
     jobs.retire("v2")
     assert jobs.start_of("v2") == ""
     jobs.start(Job("v2", "standard", 9))
-    assert applied(servers, view, step("", 1), start=before) == [Outcome.CONFLICT]
+    assert late.apply(step("", 1)) is Outcome.CONFLICT
+    late.close()
     with pytest.raises(ConfigurationError, match="was retired"):
         begun(servers, view, before)
     assert jobs.positions("v2") == {}
@@ -188,8 +211,7 @@ def test_what_a_damaged_view_has_left_goes_when_it_is_retired(jobs, servers, cli
     jobs.ensure(V1)
     jobs.start(V2)
     view = jobs.view("v2")
-    begun(servers, view)
     applied(servers, view, step("", 1))
-    client.delete(f"{{{view}}}:epochs", f"{{{view}}}:meta")
+    client.delete(f"{{{view}}}:view")
     jobs.retire("v2")
-    assert client.keys(f"{{{view}}}:*") == [f"{{{view}}}:retired".encode()]
+    assert client.keys(f"{{{view}*") == [f"{{{view}}}:retired".encode()]

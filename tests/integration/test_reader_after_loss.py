@@ -9,13 +9,14 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from adapters.speed.port import Move, Outcome, Step
+from adapters.speed.port import Outcome, Step
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.position import PartitionKey, Position
 from tests.support.events import delta_of
 from tests.support.servers import Servers
 from tests.support.shop import SHOP, cell_of
+from tests.support.speed_stores import applied
 
 pytestmark = [pytest.mark.integration, pytest.mark.versions]
 
@@ -25,14 +26,14 @@ SOURCE = PartitionKey("clicks", 0)
 def step(minute: int, old: str, position: Position) -> Step:
     delta = delta_of({(minute, minute): {("all", ""): cell_of(1)}}, users={(minute, minute): ["u"]})
     delta.count(minute, "accepted")
-    return Step([Move(SOURCE, old, position.encode())], delta)
+    return Step(SOURCE, old, position.encode(), delta)
 
 
 def apply(servers: Servers, namespace: str, wanted: Step) -> None:
     async def once() -> Outcome:
         sink = RedisSink(AsyncRedis.from_url(servers.redis), namespace, SHOP)
         try:
-            return await sink.apply(wanted)
+            return await applied(sink, wanted)
         finally:
             await sink.close()
 
@@ -45,7 +46,7 @@ def test_a_view_that_was_emptied_and_begun_again_is_read_anew(servers: Servers, 
     apply(servers, namespace, step(1, "", Position(next=1)))
     assert {key.minute for key in reader.read().merged()} == {1}
     # no read between the loss and the first step after it: the change numbers have gone on
-    redis_client.delete(*redis_client.scan_iter(f"{{{namespace}}}*"))
+    redis_client.delete(*redis_client.scan_iter(f"{{{namespace}*"))
     apply(servers, namespace, step(2, "", Position(next=1)))
     snapshot = reader.read()
     assert {key.minute for key in snapshot.merged()} == {2}

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
+from adapters.kafka.topics import log_identity
+from adapters.speed.keys import ViewKeys
+from adapters.speed.port import Outcome, Step
+from adapters.speed.redis_sink import RedisSink
+from core.position import PartitionKey, Position
+from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.supervisor import Child, Supervisor
+from modes.wiring.kafka import topics
+from tests.support.events import delta_of
 from tests.support.product import assert_exact, caught_up, produce, run, snapshot, worker
 from tests.support.redis_servers import MovingAddress, own_redis
 from tests.support.waiting import until
@@ -37,43 +48,30 @@ def ended(supervisor: Supervisor) -> str:
     return until(failed, within_s=ENDS_S, what="the worker to end with exit code 2").last_words()
 
 
-def keys_of(client: Redis, tag: str) -> list[str]:
-    """One key of each kind, and all of them together at last."""
-    found = sorted(client.scan_iter(f"{tag}:*", count=1000))
-    kinds = ["positions", "meta", "epochs", "changed"]
-    hashes = [next(key for key in found if f":{kind}:" in key) for kind in ("cells", "users")]
-    return [*(f"{tag}:{kind}" for kind in kinds), *hashes, next(key for key in found if key.endswith(":q"))]
-
-
 def test_a_view_that_loses_any_of_its_keys_is_counted_again(settings: Settings, client: Redis) -> None:
-    tag = f"{{{settings.speed_view}}}"
+    keys = ViewKeys(settings.speed_view)
     produce(settings, 1, 300)
     with worker(settings) as supervisor:
         caught_up(settings)
         whole = assert_exact(settings)
-        for key in [*keys_of(client, tag), f"{tag}:*"]:
+        partition = next(p for p in map(PartitionKey.parse, ("clicks:0", "clicks:1")) if client.exists(keys.of(p).log))
+        own = keys.of(partition)
+        for lost in [[own.state], [own.log], [keys.view], [*own], list(client.scan_iter(f"{{{keys.namespace}*"))]:
             # nothing arrives meanwhile that would show it
-            born = client.hget(f"{tag}:meta", "born")
-            client.delete(*client.scan_iter(key, count=1000))
-            until(
-                lambda born=born: client.hget(f"{tag}:meta", "born") not in (born, None),  # type: ignore[misc]
-                within_s=ENDS_S,
-                what=f"the view to begin again without {key}",
-            )
+            opened = client.hget(own.state, "opened")
+            client.delete(*lost)
+
+            def back(lost: list[str] = lost, opened: str | None = opened) -> bool:
+                if not client.exists(keys.view):
+                    return False
+                return lost == [keys.view] or client.hget(own.state, "opened") not in (opened, None)
+
+            until(back, within_s=ENDS_S, what=f"the view to go on without {lost}")
             caught_up(settings)
-            assert assert_exact(settings).compared_cells == whole.compared_cells, key
-        seen = snapshot(settings)
-        assert seen is not None
+            assert assert_exact(settings).compared_cells == whole.compared_cells, lost
+        assert snapshot(settings) is not None
         supervisor.tick()
         assert supervisor.children[0].restarts == 0
-        # all that was left of earlier ones is gone
-        names = client.zrange(f"{tag}:epochs", 0, -1)
-        kept = {f"{tag}:cells:{name}" for name in names} | {f"{tag}:users:{n}" for n in names if not n.endswith(":q")}
-        until(
-            lambda: {k for k in client.scan_iter(f"{tag}:*", count=1000) if ":cells:" in k or ":users:" in k} == kept,
-            within_s=ENDS_S,
-            what="leftovers to go",
-        )
 
 
 def test_a_policy_that_somebody_changes_while_it_runs_ends_the_worker(settings: Settings, client: Redis) -> None:
@@ -98,26 +96,32 @@ def test_a_policy_that_somebody_changes_while_it_runs_ends_the_worker(settings: 
     assert_exact(settings)
 
 
-def test_a_cell_that_overflows_ends_the_worker_by_name(settings: Settings, client: Redis) -> None:
+def test_a_counter_that_overflows_ends_the_worker_by_name(settings: Settings) -> None:
     # all records are of one epoch
     settings = settings.model_copy(update={"epoch_seconds": 86_400.0})
-    tag = f"{{{settings.speed_view}}}"
-
-    def numbers() -> dict[str, dict[str, str]]:
-        keys = [key for key in client.scan_iter(f"{tag}:*", count=1000) if ":cells:" in key or ":positions" in key]
-        return {key: client.hgetall(key) for key in keys}
-
     produce(settings, 1, 100)
+    keys = ViewKeys(settings.speed_view)
+    partition = PartitionKey("clicks", 0)
+    epoch = settings.rules.epoch_of(int(time.time() * 1000))
+
+    async def as_large_as_may_be() -> None:
+        async with AsyncRedis.from_url(settings.redis) as connection:
+            sink = RedisSink(connection, settings.speed_view, pipeline_of(settings))
+            await sink.begin(settings.rules, log_identity(topics(settings).states()))
+            await sink.positions([partition])
+            full = delta_of(quality={epoch: {"accepted": 2**63 - 1}})
+            step = Step(partition, "", Position(next=1, epoch=epoch, accepted=1).encode(), full)
+            assert await sink.apply([step]) == {partition: Outcome.APPLIED}
+
+    asyncio.run(as_large_as_may_be())
+    raw = Redis.from_url(settings.redis)
+    before = raw.hgetall(keys.of(partition).state), raw.xrange(keys.of(partition).log)
     with worker(settings) as supervisor:
-        caught_up(settings)
-        (quality,) = client.scan_iter(f"{tag}:cells:*:q", count=1000)
-        client.hset(quality, "accepted", 2**63 - 1)
-        before = numbers()
-        produce(settings, 1, 100)
         said = ended(supervisor)
     # a step that was refused has left nothing
-    assert numbers() == before
-    assert "the counter 'accepted' of epoch" in said
+    assert (raw.hgetall(keys.of(partition).state), raw.xrange(keys.of(partition).log)) == before
+    raw.close()
+    assert "the counter 'accepted'" in said
 
 
 @contextmanager

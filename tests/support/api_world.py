@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from adapters.http.hosts import AllowedHosts
 from adapters.kafka.dead_letters import FoundLetter, Letters
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
-from adapters.speed.port import Move, Outcome, Snapshot, Step
+from adapters.speed.port import Outcome, Snapshot, Step
 from core.errors import UnavailableError
 from core.position import PartitionKey
 from core.rules import Rules
@@ -33,6 +32,7 @@ from serving.user_counts import UserCounts
 from tests.support.batch_views import Publisher
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, at, delta_of
 from tests.support.shop import SHOP, cell_of
+from tests.support.speed_stores import apply
 
 ALL = ("all", "")
 SPRING, SUMMER = ("campaign", "spring"), ("campaign", "summer")
@@ -64,7 +64,7 @@ class ApiWorld:
         self.processes: list[dict[str, Any]] = []
         self.ends: dict[PartitionKey, int] | None = {CLICKS_0: 15}
         self.traced: dict[str, Any] = {"event-1": {"offset": 3}}
-        self.speed = MemoryStore()
+        self.speed = MemoryStore(SHOP)
         self.reader = Away(self.speed)
         self.batch = Publisher(path, Rules())
         views = BatchViews(self.batch.store, SHOP) if batch else None
@@ -150,12 +150,12 @@ class ApiWorld:
             users={(CUT, NOW_MINUTE): ["bob", "cid"]},
             quality={CUT: {"accepted": 2, "late": 1}},
         )
-        self.apply(Step([Move(CLICKS_0, old, new)], delta))
+        self.apply(Step(CLICKS_0, old, new, delta))
 
     def apply(self, step: Step) -> None:
         """A step of a worker. In a thread: a browser's test has an event loop of its own."""
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(asyncio.run, self.speed.apply(step)).result() is Outcome.APPLIED
+            assert pool.submit(apply, self.speed, step).result() is Outcome.APPLIED
 
     def tick(self) -> None:
         """All that threads do, once."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from adapters.speed.jobs import positions_of
+from core.errors import FourfoldError
 from core.position import PartitionKey, Position
 from modes.settings import Settings
 
@@ -35,7 +36,7 @@ class Pulse(threading.Thread):
         self._client = Redis.from_url(
             settings.redis, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
-        self._key = f"{{{settings.view}}}:positions"
+        self._view = settings.view
         self._sources = sources
         self._ended = threading.Event()
         self._changed = threading.Condition()
@@ -45,12 +46,10 @@ class Pulse(threading.Thread):
         """Looks until `stop`."""
         while not self._ended.wait(EVERY_S):
             try:
-                found: Any = self._client.hgetall(self._key)
-            except RedisError:
+                found = positions_of(self._client, self._view)
+            except FourfoldError:
                 continue
-            look = Look(
-                time.time(), {PartitionKey.parse(k.decode()): Position.decode(v.decode()) for k, v in found.items()}
-            )
+            look = Look(time.time(), found)
             with self._changed:
                 self.looks.append(look)
                 self._changed.notify_all()

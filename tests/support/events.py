@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -94,6 +94,11 @@ class GivenMinute(Minute):
     @property
     def cells(self) -> Cells:
         return self.given
+
+    def columns(self) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
+        for dimension in dict.fromkeys(key.dimension for key in self.given):
+            part = {key.value: cell for key, cell in self.given.items() if key.dimension == dimension}
+            yield dimension, list(part), list(zip(*part.values(), strict=True))
 
     @property
     def users(self) -> list[str]:

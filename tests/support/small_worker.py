@@ -15,7 +15,7 @@ from processors.batches import Batch, Fetched, Stretch
 from processors.book import Book
 from processors.processor import Processor
 from tests.support.events import Record, click, records
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, SHOP
 
 RULES: Final = Rules(epoch_ms=1_000, horizon=1)
 
@@ -54,7 +54,7 @@ class Script(MemoryStore):
     """A store and a dead-letter topic that do as the test says, in the order of `events`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(SHOP)
         self.events: list[str] = []
         self.troubles: list[str] = []
         self.published: list[DeadLetter] = []
@@ -66,14 +66,14 @@ class Script(MemoryStore):
             raise UnavailableError("away")
         return trouble
 
-    async def apply(self, step: Step) -> Outcome:
+    async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
         trouble = self._trouble("apply")
         if trouble == "conflict":
-            return Outcome.CONFLICT
-        outcome = await super().apply(step)
+            return dict.fromkeys((step.partition for step in steps), Outcome.CONFLICT)
+        outcomes = await super().apply(steps)
         if trouble == "reply lost":
             raise UnavailableError("the reply was lost")
-        return outcome
+        return outcomes
 
     async def publish(self, letters: Sequence[DeadLetter]) -> None:
         self._trouble("publish")

@@ -20,7 +20,7 @@ from adapters.lake.batch_view import BatchViews
 from adapters.lake.manifest import Manifest
 from adapters.lake.views import ViewStore
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, Step
+from adapters.speed.port import Outcome, Step
 from batch.compare import EtlElt
 from batch.completeness import Completeness
 from batch.duckdb_engine import DuckdbRecompute
@@ -83,8 +83,9 @@ async def fold(store: MemoryStore) -> None:
         records = [record for record in RIDES.log if record.source == source]
         delta = Delta()
         part.fold([_Stamped(r) for r in records], records[-1].offset + 1, delta)
-        step = Step([Move(source, "", part.position.encode())], delta)
-        assert await store.apply(step) is Outcome.APPLIED
+        step = Step(source, "", part.position.encode(), delta)
+        await store.positions([source])
+        assert await store.apply([step]) == {source: Outcome.APPLIED}
 
 
 class _Stamped:
@@ -94,7 +95,7 @@ class _Stamped:
 
 @pytest.fixture
 def speed() -> MemoryStore:
-    store = MemoryStore()
+    store = MemoryStore(TRIPS)
     asyncio.run(fold(store))
     return store
 

@@ -11,6 +11,7 @@ from adapters.speed.jobs import JobBook
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Job
 from core.errors import UnavailableError
+from tests.support.shop import SHOP
 
 V1, V2 = Job("v1", "standard", 1), Job("v2", "price-only", 2)
 BOTH = JobBook({"v1": V1, "v2": V2}, "v1")
@@ -31,7 +32,7 @@ def reader_of(registry):
 
     def open_reader(job):
         opened.append(job.name)
-        return MemoryStore().reader()
+        return MemoryStore(SHOP).reader()
 
     return JobReader(registry, open_reader), opened
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
-from adapters.speed.fields import CellFields
+from bench.stock_fields import CellFields
 from bench.stock_tally import StockTally
 from core.cells import Cells, merge
 from core.position import PartitionKey

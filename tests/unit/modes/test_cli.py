@@ -211,10 +211,10 @@ def test_a_disk_that_refuses_is_told_in_one_line(
     ("modules", "without"),
     [
         ("modes.commands.roles, modes.roles.produce", "redis faust numpy pyarrow pandas fastapi adapters.embedded"),
-        ("modes.commands.roles, modes.roles.process", "numpy pyarrow pandas fastapi adapters.embedded"),
+        ("modes.commands.roles, modes.roles.process", "pyarrow pandas fastapi adapters.embedded"),
         ("modes.commands.roles, modes.roles.batch", "faust fastapi adapters.embedded duckdb"),
         ("modes.commands.roles, modes.roles.serve", "faust pyarrow pandas adapters.embedded"),
-        ("modes.commands.counts", "faust numpy pyarrow pandas fastapi adapters.embedded"),
+        ("modes.commands.counts", "faust pyarrow pandas fastapi adapters.embedded"),
         ("modes.commands.run", "faust pyarrow pandas fastapi"),
     ],
 )

@@ -10,14 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, Step
+from adapters.speed.port import Outcome, Step
 from core.delta import Delta
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.book import Book
 from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at
-from tests.support.shop import KERNEL
+from tests.support.shop import KERNEL, SHOP
+from tests.support.speed_stores import apply
 
 RULES = Rules(epoch_ms=1_000, horizon=2)
 
@@ -59,7 +60,7 @@ class Away(MemoryStore):
 
 @pytest.fixture
 def store() -> Away:
-    return Away()
+    return Away(SHOP)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def book(store: Away) -> Book:
 
 
 def put(store: MemoryStore, source: PartitionKey, text: str, old: str = "") -> None:
-    assert asyncio.run(store.apply(Step([Move(source, old, text)], Delta()))) is Outcome.APPLIED
+    assert apply(store, Step(source, old, text, Delta())) is Outcome.APPLIED
 
 
 def stored(store: MemoryStore) -> dict[PartitionKey, Position]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.speed.port import Outcome, RefusedError, Step
 from core.errors import UnavailableError
-from core.position import Position
+from core.position import PartitionKey, Position
 from processors import flight as module
 from processors.batches import Fetched
 from processors.flight import Flight
@@ -31,10 +31,10 @@ class Slow(Script):
         self.free = asyncio.Event()
         self.free.set()
 
-    async def apply(self, step: Step) -> Outcome:
+    async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
         self.arrived += 1
         await self.free.wait()
-        return await super().apply(step)
+        return await super().apply(steps)
 
 
 class World:

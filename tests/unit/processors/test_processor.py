@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Step
+from adapters.speed.port import Step
 from core.delta import Delta
 from core.errors import UnavailableError
 from core.partition import PartitionFold
@@ -17,8 +17,9 @@ from core.position import PartitionKey, Position
 from core.rules import Rules
 from processors.processor import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MS, SALES_0, Record, click, records, sale
-from tests.support.shop import fold_of
-from tests.support.small_worker import RULES, Script, Worker, batch, done, some
+from tests.support.shop import SHOP, fold_of
+from tests.support.small_worker import RULES, Script, Worker, batch, some
+from tests.support.speed_stores import apply
 
 
 @pytest.fixture
@@ -263,12 +264,12 @@ class Crew:
         """The view is what one worker without any trouble would have made of the log so far."""
         seen = self.script.snapshot()
         position = seen.positions.get(CLICKS_0)
-        twin = MemoryStore()
+        twin = MemoryStore(SHOP)
         if position is not None:
             delta = Delta()
             fold = fold_of(CLICKS_0, Position(), RULES)
             fold.fold(self.log[: position.next], position.next, delta)
-            done(twin.apply(Step([Move(CLICKS_0, "", fold.position.encode())], delta)))
+            apply(twin, Step(CLICKS_0, "", fold.position.encode(), delta))
         assert seen == twin.snapshot()
 
 

@@ -18,6 +18,7 @@ from processors import worker as module
 from processors.book import Book
 from processors.watchdog import LIMIT_S, Watchdog
 from processors.worker import MISSED, FaustWorker
+from tests.support.events import CLICKS_0
 from tests.support.shop import KERNEL, SHOP
 
 
@@ -71,16 +72,18 @@ class Watched:
 
 @pytest.mark.parametrize("happens", ["lose", "flush"])
 def test_a_store_that_lost_something_has_positions_restored_though_nothing_arrives(happens: str) -> None:
-    store = MemoryStore()
+    store = MemoryStore(SHOP)
     asyncio.run(store.begin(Rules(), "log-1"))
+    asyncio.run(store.positions([CLICKS_0]))
     watched = Watched(store)
     assert watched.look().rejected == 0
     if happens == "lose":
-        store.lose("positions")
+        store.lose(CLICKS_0, "log")
     else:
         store.flush()
     assert watched.look().rejected == 1
     asyncio.run(store.begin(Rules(), "log-1"))
+    asyncio.run(store.positions([CLICKS_0]))
     assert watched.look().rejected == 1
 
 
@@ -92,7 +95,7 @@ def test_a_store_that_is_wrong_ends_the_worker_and_one_that_is_away_does_not(err
         async def check(self) -> str | None:
             raise error
 
-    watched = Watched(Broken()).look()
+    watched = Watched(Broken(SHOP)).look()
     assert watched.failure is (error if ends else None)
     assert watched.rejected == 0
 
@@ -116,7 +119,7 @@ class Cluster:
         worker = self.worker = FaustWorker.__new__(FaustWorker)
         worker.looks, worker._missed, worker._checked_at, worker._doubts = 0, 0, float("-inf"), []
         worker._settings = SimpleNamespace(retention_ms=-1)  # type: ignore[assignment]
-        store = MemoryStore()
+        store = MemoryStore(SHOP)
         asyncio.run(store.begin(Rules(), log_identity(BOTH)))
         worker._sink = store
         worker._counted = SHOP.topics

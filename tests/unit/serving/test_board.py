@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adapters.speed.port import Move, Step
+from adapters.speed.port import Step
 from core.errors import UnavailableError
 from serving.board import MINUTES, TOP, Board
 from tests.support.api_world import ALL, CUT, ApiWorld
@@ -24,8 +24,8 @@ def board(world: ApiWorld, mode: str = "lambda") -> Board:
 def count_products(world: ApiWorld, number: int) -> None:
     cells = {ALL: cell_of(number), **{("product", f"product-{n:08}"): cell_of(1) for n in range(number)}}
     moved = {"newest_ms": NOW_MS, "appended_ms": NOW_MS}
-    move = Move(CLICKS_0, at(13, CUT, **moved), at(13 + number, CUT, **moved))
-    world.apply(Step([move], delta_of({(CUT, NOW_MINUTE): cells})))
+    delta = delta_of({(CUT, NOW_MINUTE): cells})
+    world.apply(Step(CLICKS_0, at(13, CUT, **moved), at(13 + number, CUT, **moved), delta))
     world.tick()
 
 

@@ -60,7 +60,8 @@ async def noticed(made: Broadcast, act: Callable[[], object]) -> None:
 def more(world: ApiWorld, offset: int) -> None:
     """Two more events, and a tick."""
     position = {"epoch": 20, "newest_ms": NOW_MS, "appended_ms": NOW_MS}
-    world.speed._positions.update({source: at(offset, **position) for source in world.speed._positions})
+    for partition in world.speed._partitions.values():
+        partition.position = at(offset, **position)
     world.tick()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from adapters.lake.batch_view import BatchViews
 from adapters.speed.memory import MemoryReader, MemoryStore
-from adapters.speed.port import Move, Snapshot, Step
+from adapters.speed.port import Snapshot, Step
 from core.cells import CellKey
 from core.errors import UnavailableError
 from core.rules import Rules
@@ -20,6 +19,7 @@ from serving.merge import GapError, Merge, Users
 from tests.support.batch_views import Publisher
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, at, delta_of
 from tests.support.shop import SHOP, cell_of
+from tests.support.speed_stores import apply
 
 ALL = ("all", "")
 DE = ("country", "DE")
@@ -30,7 +30,7 @@ class Lambda:
     """A speed view and a batch view. Every test counts clicks of one minute."""
 
     def __init__(self, path: Path) -> None:
-        self.speed = MemoryStore()
+        self.speed = MemoryStore(SHOP)
         self.batch = Publisher(path, Rules())
         self.views = BatchViews(self.batch.store, SHOP)
         self.merge = Merge(self.speed.reader(), self.views, SHOP)
@@ -40,7 +40,7 @@ class Lambda:
         delta = delta_of(
             {(epoch, MINUTE): {ALL: cell_of(number), DE: cell_of(number)} for epoch, number in clicks.items()}, **more
         )
-        asyncio.run(self.speed.apply(Step([Move(CLICKS_0, old, new)], delta, floor)))
+        apply(self.speed, Step(CLICKS_0, old, new, delta, floor))
 
 
 @pytest.fixture

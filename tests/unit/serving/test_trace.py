@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from adapters.kafka.raw_reader import COLUMNS, Piece
 from adapters.lake.batch_view import BatchView
 from adapters.lake.manifest import Manifest
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Step
+from adapters.speed.port import Step
 from core.cells import CellKey
 from core.cut import Cut
 from core.delta import Delta
@@ -32,7 +31,8 @@ from serving.trace_text import SHOWN, trace_text
 from serving.tracer import Tracer
 from tests.support.events import CLICKS_0, CLICKS_1, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
 from tests.support.raw_log import Row, archive, cut_at, expected, last_cut, shop_log
-from tests.support.shop import KERNEL, SHOWN_MEASURES, ZERO, cell_of, fold_of
+from tests.support.shop import KERNEL, SHOP, SHOWN_MEASURES, ZERO, cell_of, fold_of
+from tests.support.speed_stores import apply
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -93,12 +93,12 @@ def found(rows: Sequence[Row], event_id: str = "e", answer: Answer | None = None
 
 def speed_answer(rows: Sequence[Row], view: BatchView | None = None) -> Answer:
     """The speed view of the whole log, merged with a batch view."""
-    store = MemoryStore()
+    store = MemoryStore(SHOP)
     for source in sources_of(rows):
         own = [Record(r.offset, r.append_ms, r.value) for r in rows if r.source == source]
         fold, delta = fold_of(source, Position(), RULES), Delta()
         fold.fold(own, own[-1].offset + 1, delta)
-        asyncio.run(store.apply(Step([Move(source, "", fold.position.encode())], delta)))
+        apply(store, Step(source, "", fold.position.encode(), delta))
     return merged(ZERO, store.snapshot(), view)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Snapshot, Step
+from adapters.speed.port import Snapshot, Step
 from core.cells import Cell, CellKey, Cells
 from core.delta import Delta
 from core.ledger import Ledger
@@ -23,6 +22,7 @@ from serving.answer import merged
 from serving.verify import Verdict, compare
 from tests.support.events import CLICKS_0, NOW_MINUTE, NOW_MS, SALES_0, Record, as_bytes, click, sale
 from tests.support.shop import SHOP, ZERO, Claim, cell_of, encode, fold_of
+from tests.support.speed_stores import apply
 
 RULES = Rules(epoch_ms=1_000, horizon=1, lateness_ms=2_000)
 EPOCH = NOW_MS // 1_000
@@ -39,7 +39,7 @@ class World:
 
     def __init__(self) -> None:
         self.ledger = Ledger(SHOP, epoch_ms=RULES.epoch_ms, horizon=RULES.horizon, lateness_ms=RULES.lateness_ms)
-        self.store = MemoryStore()
+        self.store = MemoryStore(SHOP)
         self._folds: dict[PartitionKey, PartitionFold] = {}
 
     def say(self, source: PartitionKey, value: bytes, header: bytes | None, append_ms: int = NOW_MS) -> World:
@@ -48,7 +48,7 @@ class World:
         self.ledger.add(source, offset, append_ms, header)
         delta = Delta()
         fold.fold([Record(offset, append_ms, value)], offset + 1, delta)
-        asyncio.run(self.store.apply(Step([Move(source, old, fold.position.encode())], delta)))
+        apply(self.store, Step(source, old, fold.position.encode(), delta))
         return self
 
     def click(self, number: int = 1, append_ms: int = NOW_MS, verdict: str = "accepted") -> World:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.speed.memory import MemoryStore
-from adapters.speed.port import Move, Outcome, Snapshot, Step
+from adapters.speed.port import Outcome, Snapshot, Step
 from core.delta import Delta
 from core.kernel.kernel import Kernel
 from core.position import PartitionKey, Position
@@ -17,6 +15,7 @@ from core.rules import Rules
 from serving.version_diff import common_epoch, version_diff
 from tests.support.raw_log import Row, shop_log
 from tests.support.shop import KERNEL, PRICE_ONLY, SHOP, fold_of
+from tests.support.speed_stores import apply
 
 RULES = Rules(epoch_ms=10_000)
 LOG = shop_log(5, 1_500, gaps=False)
@@ -34,12 +33,11 @@ class Read:
 
 def view(vector: dict[PartitionKey, int], kernel: Kernel = KERNEL) -> Snapshot:
     """The view of everything below `vector`."""
-    store, delta, moves = MemoryStore(), Delta(), []
+    store = MemoryStore(SHOP)
     for source, end in vector.items():
-        fold = fold_of(source, Position(), RULES, kernel)
+        fold, delta = fold_of(source, Position(), RULES, kernel), Delta()
         fold.fold([Read(row) for row in LOG if row.source == source and row.offset < end], end, delta)
-        moves.append(Move(source, "", fold.position.encode()))
-    assert asyncio.run(store.apply(Step(moves, delta))) is Outcome.APPLIED
+        assert apply(store, Step(source, "", fold.position.encode(), delta)) is Outcome.APPLIED
     return store.snapshot()
 
 

@@ -1,11 +1,11 @@
-"""The signs that stand for dimensions and measures in Redis."""
+"""The signs by which the stock agent writes dimensions and measures."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.speed.fields import codes
+from bench.stock_fields import codes
 from core.declaration.reader import MOST
 from tests.support.shop import SHOP
 

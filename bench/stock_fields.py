@@ -1,7 +1,4 @@
-"""How cells are written as fields of a hash: `<dimension><measure>:<value>`, one integer each.
-
-Two letters and a value: short, since Redis keeps them for each minute, and safe with any value.
-"""
+"""How the stock agent writes cells as fields of a hash: `<dimension><measure>:<value>`, one integer each."""
 
 from __future__ import annotations
 
@@ -9,14 +6,9 @@ from collections.abc import Iterable, Mapping
 from string import ascii_letters, digits
 from typing import Final
 
-from core.cells import MINUTE_MS, Cell, CellKey, Cells
+from core.cells import Cell, CellKey, Cells
 from core.declaration.pipeline import Pipeline
-from core.rfc3339 import to_text
 
-#: In place of a minute: the hash of an epoch's quality counters.
-QUALITY: Final = "q"
-#: In each hash: how many fields it has with this one, as the last step left it.
-FIELDS: Final = "#"
 _VOWELS: Final = "aeiou"
 #: What stands for a name, at worst: as many as a pipeline may have dimensions or measures, and `all`.
 _OTHERS: Final = ascii_letters + digits + "-_."
@@ -36,8 +28,6 @@ class CellFields:
             for dimension, name in self._dimension_of.items()
         }
         self._zeros = [0] * len(self._measures)
-        #: what is added where a minute has no cells: each has a hash
-        self.nothing: tuple[str, int] = (f"{dimension_codes[0]}{self._measure_codes[0]}:", 0)
 
     def of(self, cells: Mapping[CellKey, Cell]) -> list[str | int]:
         """`[field, value, field, value, ...]`, zeros left out."""
@@ -59,21 +49,6 @@ class CellFields:
                 cell = numbers[key] = self._zeros.copy()
             cell[self._place_of[name[1]]] = number
         return {key: Cell(cell) for key, cell in numbers.items()}
-
-    def said(self, key: str, field: str) -> str:
-        """A field of a hash of a view, for people. Anything else as it is."""
-        place = key.rsplit(":", 2)
-        if ":cells:" not in key or not field:
-            return f"{key} {field}".strip()
-        if place[-1] == QUALITY:
-            return f"the counter {field!r} of epoch {place[-2]}"
-        try:
-            when = to_text(int(place[-1]) * MINUTE_MS)[:16]
-            dimension, measure = self._dimension_of[field[0]], self._measures[self._place_of[field[1]]]
-        except (ValueError, KeyError, IndexError, OverflowError):
-            return f"{key} {field}"
-        value = f" {field[3:]!r}" if field[3:] else ""
-        return f"the cell {when} {dimension}{value}, {measure},"
 
 
 def codes(names: Iterable[str]) -> str:

@@ -1,0 +1,57 @@
+"""The names of a view's keys in Redis."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.position import PartitionKey
+
+#: The layout that this Fourfold writes; views of another one are not continued.
+LAYOUT = "2"
+#: In the hash of a view: a partition that it counts, by its text.
+PARTITION = "partition:"
+
+
+class PartitionKeys(NamedTuple):
+    """The keys of one partition, all in one slot of a cluster."""
+
+    #: hash: the position, and the partition's account of its other keys
+    state: str
+    #: stream: what was added and is not in `totals` and `blocks` yet
+    log: str
+    #: hash: epoch to packed totals
+    totals: str
+    #: hash: block name to packed cells and users
+    blocks: str
+
+
+class ViewKeys:
+    """The keys of the view `namespace`."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self._tag = f"{{{namespace}}}"
+        #: hash: what the view is bound to, and its partitions
+        self.view = f"{self._tag}:view"
+        self.retired = f"{self._tag}:retired"
+        self.started = f"{self._tag}:started"
+        #: keys of the layout before, by which a view of it is known
+        self.before = (f"{self._tag}:meta", f"{self._tag}:positions")
+
+    def __str__(self) -> str:
+        return self._tag
+
+    def of(self, partition: PartitionKey) -> PartitionKeys:
+        """The keys of one partition."""
+        tag = f"{{{self.namespace}/{partition.topic}/{partition.partition}}}"
+        return PartitionKeys(f"{tag}:state", f"{tag}:log", f"{tag}:totals", f"{tag}:blocks")
+
+    def patterns(self) -> tuple[str, str]:
+        """Globs that match all keys of the view and no others."""
+        literal = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in self.namespace)
+        return f"{{{literal}}}:*", f"{{{literal}/*"
+
+
+def view_of(namespace: str, job: str) -> str:
+    """The name of the speed view of a job version."""
+    return f"{namespace}.{job}"

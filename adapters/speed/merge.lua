@@ -1,0 +1,47 @@
+-- Replaces entries of the log by what they were merged into.
+-- ARGV: opened, the last id that was merged before, the last id that is merged now, numbers of totals to set, blocks to
+--   set, totals to remove, blocks to remove; then the fields and values, and the fields.
+-- Entries of this merge stay until the next, so that readers who follow the log need not read blocks.
+-- Answers "merged", "stale" where somebody else merged or opened it meanwhile, or {"failed", key, message}.
+if not opened or damaged or opened ~= ARGV[1] or merged ~= ARGV[2] then return 'stale' end
+local at = 8
+local function fields(count, width)
+  local part = {unpack(ARGV, at, at + count * width - 1)}
+  at = at + count * width
+  return part
+end
+local new_totals, new_blocks = fields(tonumber(ARGV[4]), 2), fields(tonumber(ARGV[5]), 2)
+local old_totals, old_blocks = fields(tonumber(ARGV[6]), 1), fields(tonumber(ARGV[7]), 1)
+local key = STATE
+local function write()
+  -- where there is no room, or a command is forbidden, nothing has changed yet
+  redis.call('HSET', STATE, 'merged', merged)
+  redis.call('HDEL', STATE, 'damaged')
+  redis.call('XTRIM', LOG, 'MINID', '0-0')
+end
+local function set(name, pairs_)
+  key = name
+  for i = 1, #pairs_, 2 do redis.call('HSET', name, pairs_[i], pairs_[i + 1]) end
+end
+local function remove(name, gone)
+  key = name
+  for i = 1, #gone do redis.call('HDEL', name, gone[i]) end
+end
+write()
+local done, problem = pcall(function()
+  set(TOTALS, new_totals)
+  remove(TOTALS, old_totals)
+  set(BLOCKS, new_blocks)
+  remove(BLOCKS, old_blocks)
+  key = LOG
+  -- ids are offsets: the next one is above all that were merged before
+  local ms = string.match(merged, '^(%d+)')
+  redis.call('XTRIM', LOG, 'MINID', '=', ms .. '-1')
+  key = STATE
+  redis.call('HSET', STATE, 'merged', ARGV[3], 'entries', text(redis.call('XLEN', LOG)),
+    'totals', text(redis.call('HLEN', TOTALS)), 'blocks', text(redis.call('HLEN', BLOCKS)))
+end)
+if done then return 'merged' end
+-- half of a merge must never be read
+damage(string.match(key, ':(%a+)$'))
+return {'failed', key, type(problem) == 'table' and problem.err or problem}

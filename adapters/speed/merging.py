@@ -1,0 +1,259 @@
+"""Merging: entries of a partition's log into blocks and totals, small blocks into larger ones.
+
+Each cell is written again a few times and no more: blocks of an epoch are merged when they are about as large as
+what is new; where no epoch expires, closed epochs are merged in aligned ranges of 16, 256, 4,096 and so on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from adapters.speed.blocks import LARGEST_ROWS, Block, BlockName, block_of_entries
+from adapters.speed.port import RefusedError
+from core.cells import LARGEST
+from core.errors import ConfigurationError
+from core.position import Position
+
+#: Ranges of closed epochs that are merged are as long as its powers.
+_WIDTH: Final = 16
+_LONGEST: Final = _WIDTH**4
+#: A block of an epoch that is still open is merged with what is new where it has at most so many times its rows.
+_AS_LARGE: Final = 2
+#: The field of the totals of all epochs, where none expires.
+ALL_EPOCHS: Final = "all"
+#: Quality counters of so many newest epochs are kept apart in these.
+_RECENT: Final = 16
+
+_LIMIT: Final = "what 64 bits hold. Find which events add so much, and begin another view with FOURFOLD_NAMESPACE"
+
+Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a partition has: entries that are not merged yet, names of blocks, packed totals.
+
+    Attributes:
+        merged: The id up to which the log is merged.
+        epoch: The one that its position stands in; those below are closed.
+        floor: Epochs below it have expired.
+    """
+
+    merged: str
+    epoch: int
+    floor: int
+    entries: Entries
+    names: Sequence[BlockName]
+    totals: Mapping[str, bytes]
+
+    @classmethod
+    def of(
+        cls, state: Mapping[bytes, bytes], entries: Entries, names: Iterable[bytes], totals: Mapping[bytes, bytes]
+    ) -> Self:
+        """From what Redis answers."""
+        text = state.get(b"position")
+        return cls(
+            state[b"merged"].decode(),
+            -1 if text is None else Position.decode(text.decode()).epoch,
+            int(state.get(b"floor", b"0")),
+            entries,
+            [BlockName.parse(name.decode()) for name in names],
+            {field.decode(): value for field, value in totals.items()},
+        )
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merge makes of a partition. `wanted`: blocks that have to be read for it, none when it is ready."""
+
+    measures: tuple[str, ...]
+    merged: str
+    #: a range of epochs to what is new in it, and the blocks that go into it
+    ranges: dict[tuple[int, int], tuple[list[Block], list[BlockName]]]
+    totals: dict[str, bytes]
+    old_totals: list[str]
+    old_blocks: list[str]
+    blocks: dict[str, bytes] = field(default_factory=dict)
+    wanted: list[str] = field(default_factory=list)
+    #: a range to the first number that no block of it has
+    free: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def arguments(self) -> list[Any]:
+        """For `merge.lua`."""
+        counts = [len(self.totals), len(self.blocks), len(self.old_totals), len(self.old_blocks)]
+        pairs = [part for both in (self.totals, self.blocks) for pair in both.items() for part in pair]
+        return [*counts, *pairs, *self.old_totals, *self.old_blocks]
+
+    def with_blocks(self, blocks: Sequence[bytes]) -> Merged:
+        """Ready, now that the wanted blocks are there."""
+        packed = dict(zip(self.wanted, blocks, strict=True))
+        for (first, last), (new, names) in self.ranges.items():
+            parts = [*new, *(Block.unpack(packed[str(name)], self.measures) for name in names)]
+            whole = Block.merged(parts, self.measures)
+            self.old_blocks += map(str, names)
+            same = [name.number for name in names if (name.first, name.last) == (first, last)]
+            number = min(same, default=self.free.get((first, last), 0))
+            name = str(BlockName(first, last, number, len(whole.table)))
+            self.blocks[name] = whole.pack()
+            if name in self.old_blocks:
+                self.old_blocks.remove(name)
+        self.wanted = []
+        return self
+
+
+def merged(found: Found, measures: tuple[str, ...], *, keeps_all: bool) -> Merged | None:
+    """What to write in place of a partition's entries; None where there is nothing to do.
+
+    Args:
+        found: As read at one instant.
+        measures: Of the pipeline, in declared order.
+        keeps_all: Whether no epoch expires.
+
+    Raises:
+        CellOverflowError: A sum passes 64 bits.
+        ValueError: Something in it is not what a worker writes.
+    """
+    new = {
+        epoch: block
+        for epoch, block in block_of_entries((entry for _, entry in found.entries), measures).items()
+        if epoch >= found.floor
+    }
+    expired = [name for name in found.names if name.last < found.floor]
+    standing = [name for name in found.names if name.last >= found.floor]
+    ranges = _ranges(new, standing, found.epoch, keeps_all=keeps_all)
+    old_totals = [] if keeps_all else [epoch for epoch in found.totals if int(epoch) < found.floor]
+    if not (found.entries or ranges or expired or old_totals):
+        return None
+    plan = Merged(
+        measures,
+        found.entries[-1][0].decode() if found.entries else found.merged,
+        ranges,
+        _totals(new, found.totals, measures, keeps_all=keeps_all),
+        old_totals,
+        [str(name) for name in expired],
+    )
+    for name in standing:
+        place = (name.first, name.last)
+        plan.free[place] = max(plan.free.get(place, 0), name.number + 1)
+    plan.wanted = [str(name) for _, names in ranges.values() for name in names]
+    return plan if plan.wanted else plan.with_blocks([])
+
+
+def _ranges(
+    new: Mapping[int, Block], names: Sequence[BlockName], closed_below: int, *, keeps_all: bool
+) -> dict[tuple[int, int], tuple[list[Block], list[BlockName]]]:
+    ranges: dict[tuple[int, int], tuple[list[Block], list[BlockName]]] = {}
+    for epoch, block in new.items():
+        ranges.setdefault(_target(epoch, epoch, closed_below, keeps_all=keeps_all), ([], []))[0].append(block)
+    for name in sorted(names, key=lambda name: name.rows):
+        place = _target(name.first, name.last, closed_below, keeps_all=keeps_all)
+        ranges.setdefault(place, ([], []))[1].append(name)
+    return {
+        place: (blocks, chosen)
+        for place, (blocks, found) in ranges.items()
+        if (chosen := _chosen(place, blocks, found, closed_below)) or blocks
+    }
+
+
+def _chosen(
+    place: tuple[int, int], new: Sequence[Block], names: Sequence[BlockName], closed_below: int
+) -> list[BlockName]:
+    """Which blocks are merged with what is new, the smallest first."""
+    rows = sum(len(block.table) for block in new)
+    closed = place[1] < closed_below
+    if closed and not new and (len(names) == 1 and (names[0].first, names[0].last) == place):
+        return []
+    if closed and rows + sum(name.rows for name in names) <= LARGEST_ROWS:
+        return list(names)
+    chosen = []
+    for name in names:
+        if name.rows > _AS_LARGE * rows or rows + name.rows > LARGEST_ROWS:
+            break
+        chosen.append(name)
+        rows += name.rows
+    return chosen if new or len(chosen) > 1 else []
+
+
+def _target(first: int, last: int, closed_below: int, *, keeps_all: bool) -> tuple[int, int]:
+    """The longest aligned range of closed epochs around a block; itself where there is none."""
+    place = (first, last)
+    if not keeps_all:
+        return place
+    width = _WIDTH
+    while width <= _LONGEST:
+        start = first // width * width
+        if start + width > closed_below:
+            break
+        if last < start + width:
+            place = (start, start + width - 1)
+        width *= _WIDTH
+    return place
+
+
+def _totals(
+    new: Mapping[int, Block], totals: Mapping[str, bytes], measures: tuple[str, ...], *, keeps_all: bool
+) -> dict[str, bytes]:
+    parts: dict[str, list[Block]] = {}
+    for epoch, block in new.items():
+        parts.setdefault(ALL_EPOCHS if keeps_all else str(epoch), []).append(block.totals())
+    out: dict[str, bytes] = {}
+    for name, blocks in parts.items():
+        before = [Block.unpack(totals[name], measures)] if name in totals else []
+        whole = Block.merged([*before, *blocks], measures)
+        _gather_old(whole.counters)
+        out[name] = whole.pack()
+    return out
+
+
+def _gather_old(counters: dict[int, Counter[str]]) -> None:
+    """All but the newest epochs' counters become one entry, of the oldest epoch."""
+    old = sorted(counters)[:-_RECENT]
+    if len(old) > 1:
+        for epoch in old[1:]:
+            counters[old[0]].update(counters.pop(epoch))
+
+
+def largest_with(
+    merged_to: bytes, entries: Entries, blocks: Iterable[bytes], step: Mapping[bytes, bytes], measures: tuple[str, ...]
+) -> int:
+    """The largest absolute value of a total or counter of a partition together with what a step adds.
+
+    Args:
+        merged_to: The id up to which the log is in blocks.
+        entries: Of the log.
+        blocks: Packed.
+        step: The entry that the step would be.
+        measures: Of the pipeline, in declared order.
+
+    Raises:
+        CellOverflowError: A total passes 64 bits.
+        RefusedError: A counter does.
+    """
+    after = [entry for number, entry in entries if place_of(number) > place_of(merged_to)]
+    parts = [*(Block.unpack(block, measures) for block in blocks), *block_of_entries([*after, step], measures).values()]
+    whole = Block.merged([part.totals() for part in parts], measures)
+    numbers = [abs(number) for sums in whole.table.totals().values() for number in sums]
+    for epoch, counters in whole.counters.items():
+        for name, number in counters.items():
+            if number > LARGEST:
+                raise refused(f"the counter {name!r} of epoch {epoch}")
+            numbers.append(number)
+    return max(numbers, default=0)
+
+
+def place_of(number: bytes) -> int:
+    """The offset in the id of an entry."""
+    return int(number.split(b"-", 1)[0])
+
+
+def refused(where: str) -> RefusedError:
+    """The error for a step that can never be taken. `where`: what would be too large."""
+    return RefusedError(f"Redis cannot add a step, and nothing of it was added: {where} would pass {_LIMIT}")
+
+
+def too_large(where: str) -> ConfigurationError:
+    """The error for a sum over partitions. `where`: what is too large."""
+    return ConfigurationError(f"the partitions of the view together have too much: {where} passes {_LIMIT}")

@@ -1,0 +1,592 @@
+"""What holds of a speed view in Redis alone: its keys, what other hands do to them, servers that are away or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.crc import key_slot
+
+from adapters.speed.keys import ViewKeys
+from adapters.speed.port import Outcome, SpeedReader, Step
+from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
+from adapters.speed.redis_reader import RedisReader
+from adapters.speed.redis_sink import MERGE_ENTRIES, RedisSink, _Opened
+from core.errors import ConfigurationError, UnavailableError
+from core.rules import Rules
+from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
+from tests.support.events import CLICKS_0, SALES_0, at, delta_of
+from tests.support.shop import SHOP, cell_of
+from tests.support.speed_stores import LOG, Move, RedisStore, first
+
+
+@pytest.fixture
+def redis_store(servers: Any) -> Iterator[RedisStore]:
+    store = RedisStore(servers.redis)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def all_kept(servers: Any) -> Iterator[RedisStore]:
+    """A view of which no epoch expires."""
+    store = RedisStore(servers.redis, keeps_all=True)
+    yield store
+    store.close()
+
+
+# --- keys ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.versions
+def test_the_keys_are_those_that_the_documents_describe(redis_store: RedisStore) -> None:
+    text = Path("docs/redis-keys.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\{[^}]*\}:\w+)` \| (\w+) \|", text, re.MULTILINE)
+    documented = dict(rows)
+    begun(redis_store)
+    view, partition = f"{{{redis_store.namespace}}}", f"{{{redis_store.namespace}/{CLICKS_0.topic}/0}}"
+    found = {
+        key.replace(view, "{VIEW}").replace(partition, "{VIEW/TOPIC/PARTITION}"): redis_store.admin.type(key).decode()
+        for key in redis_store.all_keys()
+        if str(SALES_0.topic) not in key
+    }
+    assert found == {key: kind for key, kind in documented.items() if key in found}
+    assert {"{VIEW}:view", *(f"{{VIEW/TOPIC/PARTITION}}:{part}" for part in PARTS)} <= found.keys()
+    for key, part in (("{VIEW}:view", "view"), ("{VIEW/TOPIC/PARTITION}:state", "state")):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{key}`")]
+        for field in redis_store.admin.hkeys(redis_store.key(part)):
+            assert f"`{field.decode().split(':')[0]}" in row, field
+    position = redis_store.admin.hget(redis_store.key("state"), "position")
+    assert len(position.split(b",")) == text.count("eleven integers") * 11
+
+
+@pytest.mark.integration
+def test_the_keys_of_a_partition_share_one_slot_of_a_cluster(redis_store: RedisStore) -> None:
+    begun(redis_store)
+    slots: dict[str, set[int]] = {}
+    for key in redis_store.all_keys():
+        slots.setdefault(key[: key.index("}")], set()).add(key_slot(key.encode()))
+    assert len(slots) == 3
+    assert all(len(found) == 1 for found in slots.values())
+
+
+@pytest.mark.integration
+def test_what_expires_leaves_nothing_behind(redis_store: RedisStore) -> None:
+    redis_store.apply(first(), cells={(e, m): {ALL: cell_of(1)} for e in range(3) for m in range(50)})
+    redis_store.settle()
+    assert redis_store.admin.hlen(redis_store.key("blocks")) == 3
+    redis_store.floor.raise_floor(3)
+    redis_store.run(redis_store.sink.check())
+    redis_store.settle()
+    assert redis_store.all_keys() == {redis_store.key("view"), redis_store.key("state"), redis_store.key("log")}
+    assert redis_store.admin.xlen(redis_store.key("log")) <= 1
+    assert redis_store.run(redis_store.sink.check()) is None
+
+
+# --- merging ---------------------------------------------------------------------------------------
+
+
+def steps(store: RedisStore, count: int, start: int = 0, epoch: Callable[[int], int] = lambda _: 1) -> None:
+    for number in range(start, start + count):
+        store.apply(
+            Move(CLICKS_0, at(number, epoch(number)) if number else "", at(number + 1, epoch(number + 1))),
+            cells={(epoch(number), number % 7): {ALL: cell_of(1), ("country", f"c{number % 5}"): cell_of(1)}},
+            users={(epoch(number), number % 7): [f"u{number % 50}"]},
+            quality={epoch(number): {"accepted": 1}},
+        )
+
+
+@pytest.mark.integration
+def test_the_log_of_a_partition_is_bounded(redis_store: RedisStore) -> None:
+    reader = redis_store.reader()
+    for part in range(5):
+        steps(redis_store, MERGE_ENTRIES, part * MERGE_ENTRIES)
+        redis_store.run(asyncio.sleep(0))
+        redis_store.settle()
+        assert redis_store.admin.xlen(redis_store.key("log")) <= 2 * MERGE_ENTRIES
+        assert reader.read() == redis_store.read()
+    assert redis_store.read().totals[ALL] == cell_of(5 * MERGE_ENTRIES)
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_reader_that_missed_more_than_the_log_keeps_reads_again(redis_store: RedisStore) -> None:
+    steps(redis_store, 10)
+    reader = redis_store.reader()
+    reader.read()
+    for start in (10, 20, 30):
+        steps(redis_store, 10, start)
+        redis_store.settle()
+    assert reader.read() == redis_store.read()
+    assert reader.read().totals[ALL] == cell_of(40)
+    assert reader.distinct_users(range(7)) == 40
+    reader.close()
+
+
+@pytest.mark.integration
+def test_closed_epochs_are_merged_where_none_expires(all_kept: RedisStore) -> None:
+    reader = all_kept.reader()
+    for start in range(0, 600, 20):
+        steps(all_kept, 20, start, epoch=lambda number: number)
+        all_kept.settle()
+        assert reader.read().totals == {
+            ALL: cell_of(start + 20),
+            **{("country", f"c{n}"): cell_of((start + 20) // 5) for n in range(5)},
+        }
+    assert all_kept.admin.hlen(all_kept.key("blocks")) <= 2 + 600 // 256 + 16 + 16
+    assert all_kept.admin.hlen(all_kept.key("totals")) == 1
+    cold = all_kept.read()
+    assert (cold.totals, cold.counters, cold.merged()) == (
+        reader.read().totals,
+        reader.read().counters,
+        reader.read().merged(),
+    )
+    assert reader.distinct_users(range(7)) == 50
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_merge_of_a_worker_that_lost_its_partition_changes_nothing(redis_store: RedisStore, servers: Any) -> None:
+    steps(redis_store, 10)
+    other = RedisSink(AsyncRedis.from_url(servers.redis), redis_store.namespace, SHOP)
+    redis_store.run(other.begin(Rules(), LOG))
+    redis_store.run(other.positions([CLICKS_0]))
+    redis_store.settle()
+    steps(redis_store, 10, 10)
+    before = redis_store.read()
+    redis_store.run(other.settle())
+    redis_store.settle()
+    assert redis_store.read() == before
+    redis_store.lose(CLICKS_0, "log")
+    redis_store.open(CLICKS_0)
+    redis_store.run(other.settle())
+    assert redis_store.read().totals == {}
+    redis_store.run(other.close())
+
+
+# --- what others do to it ----------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("part", PARTS)
+def test_a_reader_that_knows_the_view_never_shows_too_little(redis_store: RedisStore, part: str) -> None:
+    begun(redis_store)
+    reader = redis_store.reader()
+    before = reader.read()
+    redis_store.lose(CLICKS_0, part)
+    with suppress(UnavailableError):
+        assert reader.read() == before
+    redis_store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {ALL: cell_of(1)}, (2, 6): {ALL: cell_of(1)}})
+    redis_store.run(redis_store.sink.check())
+    with pytest.raises(UnavailableError):
+        reader.read()
+    counted_again(redis_store, CLICKS_0)
+    assert reader.read().totals == {ALL: cell_of(5)}
+    if part != "state":
+        # where the account itself is gone, nobody knows that there was one
+        assert "counted again" in " ".join(reader.read().states)
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_view_that_lost_its_own_key_goes_on_with_what_it_has(redis_store: RedisStore) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    reader = redis_store.reader()
+    reader.read()
+    redis_store.admin.delete(redis_store.key("view"))
+    for each in (reader.read, redis_store.read):
+        with pytest.raises(UnavailableError, match="lost a key of the view"):
+            each()
+    assert "emptied" in redis_store.run(redis_store.sink.check())
+    assert redis_store.open(CLICKS_0, SALES_0) == {CLICKS_0: at(2), SALES_0: at(1)}
+    assert redis_store.run(redis_store.sink.check()) is None
+    assert reader.read() == redis_store.read() == before
+    reader.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("field", ["born", "rules", "log", "meaning", "layout", "partitions", f"partition:{SALES_0}"])
+def test_a_view_that_lost_a_field_is_never_shown_in_part(redis_store: RedisStore, field: str) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    redis_store.admin.hdel(redis_store.key("view"), field)
+    with suppress(UnavailableError):
+        assert redis_store.read() == before
+    # the worker's watch
+    wrong = redis_store.run(redis_store.sink.check())
+    found = redis_store.open(CLICKS_0, SALES_0)
+    assert (wrong is None) == (
+        field in ("rules", "log", "partitions", f"partition:{SALES_0}") or "meaning" in field or "layout" in field
+    )
+    if found[CLICKS_0] is not None:
+        assert redis_store.read() == before
+    else:
+        counted_again(redis_store)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("field", ["born", "opened", "position", "entries", "totals", "blocks", "merged", "last"])
+def test_an_account_that_lost_a_part_is_no_account(redis_store: RedisStore, field: str) -> None:
+    begun(redis_store)
+    redis_store.admin.hdel(redis_store.key("state"), field)
+    if field not in ("born", "position"):
+        assert redis_store.run(redis_store.sink.check()) is not None
+        with pytest.raises(UnavailableError):
+            redis_store.read()
+    late = Step(CLICKS_0, at(2), at(3), delta_of({(1, 5): {ALL: cell_of(1)}}))
+    if field != "born":
+        assert redis_store.run(redis_store.sink.apply([late])) == {CLICKS_0: Outcome.CONFLICT}
+
+
+@pytest.mark.integration
+def test_a_worker_that_knows_the_view_before_a_loss_is_fenced_off(redis_store: RedisStore, servers: Any) -> None:
+    begun(redis_store)
+    other = RedisSink(AsyncRedis.from_url(servers.redis), redis_store.namespace, SHOP)
+    redis_store.run(other.begin(Rules(), LOG))
+    redis_store.run(other.positions([CLICKS_0]))
+    redis_store.lose(CLICKS_0, "blocks")
+    redis_store.run(redis_store.sink.check())
+    counted_again(redis_store, CLICKS_0)
+    # even where its partition stands at the very same position
+    late = Step(CLICKS_0, at(1), at(2), delta_of({(1, 5): {ALL: cell_of(1)}}))
+    assert redis_store.run(other.apply([late])) == {CLICKS_0: Outcome.CONFLICT}
+    assert "opened again" in redis_store.run(other.check())
+    redis_store.run(other.begin(Rules(), LOG))
+    assert redis_store.run(other.positions([CLICKS_0])) == {CLICKS_0: at(1)}
+    assert redis_store.run(other.check()) is None
+    assert redis_store.run(other.apply([late])) == {CLICKS_0: Outcome.APPLIED}
+    redis_store.run(other.close())
+
+
+@pytest.mark.integration
+def test_a_version_of_a_job_that_has_a_name_again_takes_nothing_over(servers: Any, redis_store: RedisStore) -> None:
+    begun(redis_store)
+    redis_store.admin.delete(redis_store.key("view"))
+    # what is left of it is another incarnation's
+    other = RedisSink(AsyncRedis.from_url(servers.redis), redis_store.namespace, SHOP)
+    redis_store.run(other.begin(Rules(), LOG))
+    assert redis_store.run(other.positions([CLICKS_0])) == {CLICKS_0: None}
+    late = Step(CLICKS_0, at(2), at(3), delta_of({(1, 5): {ALL: cell_of(1)}}))
+    assert redis_store.run(redis_store.sink.apply([late])) == {CLICKS_0: Outcome.CONFLICT}
+    redis_store.run(other.close())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("part", ["totals", "blocks"])
+def test_a_field_that_somebody_adds_makes_the_partition_begin_again(redis_store: RedisStore, part: str) -> None:
+    begun(redis_store)
+    redis_store.admin.hset(redis_store.key(part), "hello", "1")
+    with pytest.raises(UnavailableError, match="lost a key of the view"):
+        redis_store.read()
+    assert part in redis_store.run(redis_store.sink.check())
+    counted_again(redis_store, CLICKS_0)
+    assert redis_store.read().totals == {ALL: cell_of(5)}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("known", [False, True])
+def test_an_entry_that_somebody_adds_or_takes_makes_the_partition_begin_again(
+    redis_store: RedisStore, known: bool
+) -> None:
+    for change in ("add", "take"):
+        begun(redis_store)
+        reader = redis_store.reader()
+        if known:
+            reader.read()
+        if change == "add":
+            redis_store.admin.xadd(redis_store.key("log"), {"c": "1"})
+        else:
+            (entry, *_) = redis_store.admin.xrange(redis_store.key("log"))
+            redis_store.admin.xdel(redis_store.key("log"), entry[0])
+        with pytest.raises(UnavailableError, match="lost a key of the view"):
+            reader.read()
+        assert "log" in redis_store.run(redis_store.sink.check())
+        counted_again(redis_store, CLICKS_0)
+        assert reader.read().totals == {ALL: cell_of(5)}
+        reader.close()
+        redis_store.flush()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("value", ["", "abc", "damaged"])
+def test_a_block_of_another_hand_is_named_to_readers_and_ends_the_worker(redis_store: RedisStore, value: str) -> None:
+    begun(redis_store)
+    name = redis_store.key("blocks")
+    field, data = next(iter(redis_store.admin.hgetall(name).items()))
+    redis_store.admin.hset(name, field, data[:-9] + b"012345678" if value == "damaged" else value)
+    with pytest.raises(ConfigurationError, match=re.escape(f"redis-cli DEL '{name}'")):
+        redis_store.read()
+    # as the remedy says
+    redis_store.admin.delete(name)
+    assert "blocks" in redis_store.run(redis_store.sink.check())
+    counted_again(redis_store, CLICKS_0)
+    assert redis_store.read().totals == {ALL: cell_of(5)}
+
+
+@pytest.mark.integration
+def test_a_position_of_another_hand_makes_the_partition_begin_again_though_nothing_arrives(
+    redis_store: RedisStore,
+) -> None:
+    begun(redis_store)
+    redis_store.admin.hset(redis_store.key("state", SALES_0), "position", "x")
+    # a worker's watch asks for all of them
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        redis_store.run(redis_store.sink.all_positions())
+    assert "state" in redis_store.run(redis_store.sink.check())
+    assert redis_store.open(CLICKS_0, SALES_0) == {CLICKS_0: at(2), SALES_0: None}
+
+
+def spoil(client: Redis, key: str) -> None:
+    client.delete(key)
+    client.rpush(key, "a list")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("part", ["view", *PARTS])
+def test_a_key_of_another_type_is_named_and_nothing_is_added(redis_store: RedisStore, part: str) -> None:
+    begun(redis_store)
+    name = redis_store.key(part)
+    spoil(redis_store.admin, name)
+    step = Move(CLICKS_0, at(2), at(3))
+    for act in (
+        lambda: redis_store.apply(step, cells={(1, 5): {ALL: cell_of(9)}}),
+        lambda: redis_store.run(redis_store.sink.check()),
+        redis_store.read,
+    ):
+        if part == "view" and act is not redis_store.read:
+            continue
+        with pytest.raises(ConfigurationError, match=re.escape(name)) as said:
+            act()
+        assert "redis-cli DEL" in str(said.value)
+    # as the remedy says
+    redis_store.admin.delete(name)
+    assert redis_store.run(redis_store.sink.check()) is not None
+    found = redis_store.open(CLICKS_0, SALES_0)
+    assert found[CLICKS_0] == (at(2) if part == "view" else None)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("key", ["meta", "positions"])
+def test_a_view_of_the_layout_before_is_refused_with_the_remedy(redis_store: RedisStore, key: str) -> None:
+    redis_store.admin.hset(f"{{{redis_store.namespace}}}:{key}", "born", "x")
+    for act in (lambda: redis_store.run(redis_store.sink.begin(Rules(), LOG)), redis_store.read):
+        with pytest.raises(ConfigurationError, match=r"another version of Fourfold.*FOURFOLD_NAMESPACE"):
+            act()
+
+
+@pytest.mark.integration
+def test_a_full_redis_takes_nothing_of_a_step_and_all_of_it_later(redis_store: RedisStore, servers: Any) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    step = Move(CLICKS_0, at(2), at(3)), {(1, 5): {ALL: cell_of(1)}}
+    with Redis.from_url(servers.redis) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(UnavailableError, match="full"):
+                redis_store.apply(step[0], cells=step[1])
+            snapshot = redis_store.read()
+            assert "Redis is full" in " ".join(snapshot.states)
+            assert replace(snapshot, states=()) == before
+        finally:
+            client.config_set("maxmemory", 0)
+    assert redis_store.apply(step[0], cells=step[1]) is Outcome.APPLIED
+
+
+@pytest.mark.integration
+def test_an_evicting_redis_is_refused_by_writers_and_readers(redis_store: RedisStore, servers: Any) -> None:
+    begun(redis_store)
+    with Redis.from_url(servers.redis) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", 10**9)
+        try:
+            for act in (
+                lambda: redis_store.run(redis_store.sink.begin(Rules(), LOG)),
+                lambda: redis_store.run(redis_store.sink.check()),
+                redis_store.read,
+            ):
+                with pytest.raises(ConfigurationError, match=r"allkeys-lru.*set it to noeviction"):
+                    act()
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+@contextmanager
+def as_user(servers: Any, *may: str) -> Iterator[str]:
+    """The address of the server for a user who may do so much."""
+    with Redis.from_url(servers.redis) as admin:
+        admin.execute_command("ACL", "SETUSER", "tester", "on", ">secret", "~*", *may)
+        try:
+            yield servers.redis.replace("redis://", "redis://tester:secret@")
+        finally:
+            admin.execute_command("ACL", "DELUSER", "tester")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("may", [("+@all", "-info"), ("+@all", "-info", "-client"), ("+@all", "-@dangerous", "-info")])
+def test_where_info_is_forbidden_all_goes_on(servers: Any, may: tuple[str, ...]) -> None:
+    with as_user(servers, *may) as address:
+        store = RedisStore(servers.redis)
+        store.sink._client = AsyncRedis.from_url(address)
+        begun(store)
+        reader = RedisReader(Redis.from_url(address), store.namespace, SHOP)
+        assert reader.read().totals == {ALL: cell_of(3)}
+        store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {ALL: cell_of(1)}})
+        assert reader.read() == store.read()
+        assert reader.read().totals == {ALL: cell_of(4)}
+        assert store.run(store.sink.check()) is None
+        store.lose(CLICKS_0, "blocks")
+        assert "blocks" in store.run(store.sink.check())
+        reader.close()
+        store.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", ["evalsha", "hset", "hmget", "xadd", "xlen", "hlen", "xtrim", "hdel"])
+def test_a_missing_permission_is_for_good_and_leaves_nothing(
+    redis_store: RedisStore, servers: Any, command: str
+) -> None:
+    begun(redis_store)
+    before = redis_store.read()
+    mine = redis_store.sink._client
+    with as_user(servers, "+@all", f"-{command}") as address:
+        redis_store.sink._client = AsyncRedis.from_url(address)
+        delta = delta_of({(1, 5): {ALL: cell_of(1)}, (3, 5): {ALL: cell_of(1)}}, users={(1, 5): ["x"]})
+        sink, merges = redis_store.sink, command in ("xtrim", "hdel")
+        act = sink.settle if merges else lambda: sink.apply([Step(CLICKS_0, at(2), at(3), delta)])
+        with pytest.raises(ConfigurationError, match=r"FOURFOLD_REDIS may not use"):
+            redis_store.run(act())
+        redis_store.run(redis_store.sink._client.aclose())
+    redis_store.sink._client = mine
+    assert redis_store.read() == before
+    assert redis_store.run(redis_store.sink.check()) is None
+
+
+@pytest.mark.integration
+def test_a_wrong_password_is_for_good(redis_store: RedisStore, servers: Any) -> None:
+    with as_user(servers, "+@all") as address:
+        wrong = address.replace("secret", "guess")
+        sink, reader = RedisSink(AsyncRedis.from_url(wrong), "v1", SHOP), RedisReader(Redis.from_url(wrong), "v1", SHOP)
+        for act in (lambda: redis_store.run(sink.positions([CLICKS_0])), reader.read, reader.rules):
+            with pytest.raises(ConfigurationError, match="password") as said:
+                act()
+            assert "guess" not in str(said.value)
+        redis_store.run(sink.close())
+        reader.close()
+
+
+@pytest.mark.integration
+def test_a_replica_is_waited_for_and_then_it_is_for_good(redis_store: RedisStore, servers: Any) -> None:
+    begun(redis_store)
+    sink = redis_store.sink
+    now = 0.0
+    sink._patience = Patience(lambda: now)
+    redis_store.run(sink.begin(Rules(), LOG))
+    with Redis.from_url(servers.redis) as client:
+        client.replicaof("127.0.0.1", 1)
+        try:
+            for act in (
+                lambda: redis_store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {ALL: cell_of(1)}}),
+                lambda: redis_store.run(sink.begin(Rules(), LOG)),
+            ):
+                with pytest.raises(ReplicaError, match="replica"):
+                    act()
+            assert "replica" in " ".join(redis_store.read().states)
+            now = LATER_S + 1
+            with pytest.raises(ConfigurationError, match="REPLICAOF NO ONE"):
+                redis_store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {ALL: cell_of(1)}})
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    assert redis_store.apply(Move(CLICKS_0, at(2), at(3)), cells={(1, 5): {ALL: cell_of(1)}}) is Outcome.APPLIED
+
+
+# --- the server is away --------------------------------------------------------------------------
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    yield port
+
+
+@contextmanager
+def silence() -> Iterator[int]:
+    """A port at which somebody listens who never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def hang_up() -> Iterator[int]:
+    """A port at which somebody hangs up on everybody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+AWAY = pytest.mark.parametrize("away", [nobody, silence, hang_up])
+
+
+async def applied(sink: RedisSink) -> None:
+    sink._opened[CLICKS_0] = _Opened("x", ViewKeys("v1").of(CLICKS_0), 0, 0)
+    await sink.apply([Step(*first(), delta_of())])
+
+
+@AWAY
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda sink: sink.begin(Rules(), LOG),
+        lambda sink: sink.positions([CLICKS_0]),
+        lambda sink: sink.all_positions(),
+        applied,
+    ],
+    ids=["begin", "positions", "all_positions", "apply"],
+)
+def test_a_writer_says_that_the_server_is_away(away: Any, act: Callable[[RedisSink], Any]) -> None:
+    async def attempt(port: int) -> None:
+        sink = RedisSink(AsyncRedis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1, retry=None), "v1", SHOP)
+        try:
+            with pytest.raises(UnavailableError, match="Redis does not"):
+                await act(sink)
+        finally:
+            await sink.close()
+
+    with away() as port:
+        asyncio.run(attempt(port))
+
+
+@AWAY
+@pytest.mark.parametrize("act", [lambda reader: reader.read(), lambda reader: reader.rules()], ids=["read", "rules"])
+def test_a_reader_says_that_the_server_is_away(away: Any, act: Callable[[SpeedReader], Any]) -> None:
+    with away() as port:
+        reader = RedisReader(Redis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1, retry=None), "v1", SHOP)
+        with pytest.raises(UnavailableError, match="Redis does not answer"):
+            act(reader)
+        reader.close()
