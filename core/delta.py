@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from core.cells import MINUTE_MS, Cell, CellKey, Cells, merge
-from core.kernel.aggregate import Aggregate, Tally
+from core.cells import MINUTE_MS, Cell, CellKey, Cells
+from core.kernel.aggregate import Aggregate, Columns, Tally
 from core.position import PartitionKey
 
 ACCEPTED: Final = "accepted"
 DUPLICATES: Final = "duplicates"
 LATE: Final = "late"
 REJECTED: Final = "rejected:"
+
+#: Events of more minutes are not added up minute by minute: few of them would meet.
+_MANY_MINUTES: Final = 8
 
 
 class DeadLetter(NamedTuple):
@@ -45,23 +48,10 @@ class Minute:
             found = self._tallies[aggregate] = aggregate.tally()
         return found
 
-    @property
-    def cells(self) -> Cells:
-        """The cells of the events condensed so far."""
-        return merge(
-            *(
-                {
-                    CellKey(self._minute, dimension, value): Cell(sums)
-                    for dimension, value, sums in aggregate.cells(tally)
-                }
-                for aggregate, tally in self._tallies.items()
-            )
-        )
-
-    def columns(self) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
-        """`cells` in columns, as `Aggregate.columns` gives them; where several streams add to a dimension, several times."""
+    def columns(self) -> Iterator[Columns]:
+        """The cells of the events condensed so far; a dimension comes again for each stream that adds to it."""
         for aggregate, tally in self._tallies.items():
-            yield from aggregate.columns(tally)
+            yield from aggregate.columns(self._minute, tally)
 
     @property
     def users(self) -> list[str]:
@@ -74,6 +64,26 @@ class Minute:
         ]
 
 
+class _Spread:
+    """What events of many minutes add, event by event."""
+
+    __slots__ = ("columns", "events", "users")
+
+    def __init__(self) -> None:
+        self.columns: list[Columns] = []
+        self.users: dict[int, list[str]] = {}
+        #: minutes and events by stream, not yet counted
+        self.events: dict[Aggregate, tuple[list[int], list[Any]]] = {}
+
+    def condense(self) -> None:
+        for aggregate, (minutes, events) in self.events.items():
+            columns, users = aggregate.rows(minutes, events)
+            self.columns += columns
+            for minute, found in users.items():
+                self.users.setdefault(minute, []).extend(found)
+        self.events.clear()
+
+
 class Delta:
     """Collects what records of any number of partitions add. Empty after construction."""
 
@@ -81,8 +91,13 @@ class Delta:
         self.minutes: dict[tuple[int, int], Minute] = {}
         #: those that may hold events
         self._open: dict[tuple[int, int, Aggregate], Tally] = {}
+        self._spread: dict[int, _Spread] = {}
         self.quality: dict[int, Counter[str]] = {}
         self.dead_letters: list[DeadLetter] = []
+
+    def __bool__(self) -> bool:
+        """Whether it adds anything."""
+        return bool(self.minutes or self._spread or self.quality)
 
     def keep(self, epoch: int, aggregate: Aggregate, times: Sequence[int], events: Sequence[Any]) -> None:
         """Takes accepted events of one stream and epoch.
@@ -101,9 +116,15 @@ class Delta:
         start = minute * MINUTE_MS
         end = start + MINUTE_MS
         if min(times) < start or max(times) >= end:
-            others = [place for place, time_ms in enumerate(times) if not start <= time_ms < end]
+            minutes = [time_ms // MINUTE_MS for time_ms in times]
+            if len(set(minutes)) > _MANY_MINUTES:
+                held = self._spread.setdefault(epoch, _Spread()).events.setdefault(aggregate, ([], []))
+                held[0].extend(minutes)
+                held[1].extend(kept)
+                return
+            others = [place for place, other in enumerate(minutes) if other != minute]
             for place in reversed(others):
-                self._tally(epoch, times[place] // MINUTE_MS, aggregate).events.append(kept.pop(place))
+                self._tally(epoch, minutes[place], aggregate).events.append(kept.pop(place))
         self._tally(epoch, minute, aggregate).events.extend(kept)
 
     def _tally(self, epoch: int, minute: int, aggregate: Aggregate) -> Tally:
@@ -134,10 +155,36 @@ class Delta:
         for (_, _, aggregate), tally in self._open.items():
             aggregate.condense(tally)
         self._open.clear()
+        for spread in self._spread.values():
+            spread.condense()
+
+    def columns(self) -> Iterator[tuple[int, Columns]]:
+        """(epoch, columns) of all that was condensed. Keys may repeat: what they add is added up."""
+        for (epoch, _), held in self.minutes.items():
+            for columns in held.columns():
+                yield epoch, columns
+        for epoch, spread in self._spread.items():
+            for columns in spread.columns:
+                yield epoch, columns
+
+    def users(self) -> Iterator[tuple[int, int, list[str]]]:
+        """(epoch, minute, users that views hold), with repetitions of users and places."""
+        for (epoch, minute), held in self.minutes.items():
+            if users := held.users:
+                yield epoch, minute, users
+        for epoch, spread in self._spread.items():
+            for minute, users in spread.users.items():
+                yield epoch, minute, users
 
     def cells(self) -> dict[int, Cells]:
         """Epoch to the cells that this delta adds there."""
         out: dict[int, Cells] = {}
-        for (epoch, _), held in self.minutes.items():
-            out[epoch] = merge(out.get(epoch, {}), held.cells)
+        for epoch, columns in self.columns():
+            dimension, minutes, values, sums = columns
+            zeros = [0] * len(values)
+            cells = out.setdefault(epoch, {})
+            for minute, value, *numbers in zip(minutes, values, *(column or zeros for column in sums), strict=True):
+                key, cell = CellKey(minute, dimension, value), Cell(numbers)
+                old = cells.get(key)
+                cells[key] = cell if old is None else old.plus(cell)
         return out

@@ -116,10 +116,10 @@ def block_of_entries(entries: Iterable[Mapping[bytes, bytes]], measures: tuple[s
             for minute, packed in zip(added.minutes, added.hashes, strict=True):
                 by_minute.setdefault(minute, []).append(packed)
     blocks: dict[int, Block] = {}
-    for epoch, found in columns.items():
+    for epoch in columns.keys() | hashes.keys():
         users = {minute: _sketch(parts) for minute, parts in hashes.get(epoch, {}).items()}
-        epoch_counters = {epoch: counters[epoch]} if counters[epoch] else {}
-        blocks[epoch] = Block(CellTable.of_rows(measures, rows_of(found)), users, epoch_counters)
+        epoch_counters = {epoch: counters[epoch]} if counters.get(epoch) else {}
+        blocks[epoch] = Block(CellTable.of_rows(measures, rows_of(columns.get(epoch, []))), users, epoch_counters)
     return blocks
 
 

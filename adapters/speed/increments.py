@@ -6,13 +6,14 @@ Bytes for Redis, which keeps them in a log until they are merged into blocks (`a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
 from core.cells import LARGEST, CellKey, CellOverflowError
 from core.delta import Delta
+from core.kernel.aggregate import Columns as Added
 from core.sketch import hashes_of
 
 #: Smaller ones are not compressed: it would cost more than it saves.
@@ -68,33 +69,28 @@ def packed(delta: Delta, measures: Sequence[str]) -> Packed:
     Raises:
         CellOverflowError: A sum passes 64 bits.
     """
-    if not delta.minutes and not delta.quality:
+    if not delta:
         return Packed(b"", b"", 0)
     largest = 0
-    epochs: dict[int, tuple[dict[str, Columns], EpochUsers]] = {}
-    for (epoch, minute), events in delta.minutes.items():
-        found = epochs.get(epoch)
-        if found is None:
-            found = epochs[epoch] = ({}, EpochUsers(epoch, [], []))
-        for dimension, values, sums in events.columns():
-            most = _largest(sums)
-            if most > LARGEST:
-                raise _overflow(minute, dimension, values, sums, measures)
-            largest = max(largest, most)
-            _extend(found[0], dimension, minute, values, sums)
-        if users := events.users:
-            found[1].minutes.append(minute)
-            found[1].hashes.append(hashes_of(users))
+    epochs: dict[int, dict[str, Columns]] = {epoch: {} for epoch in delta.quality}
+    for epoch, added in delta.columns():
+        most = _largest(added.sums)
+        if most > LARGEST:
+            raise _overflow(added, measures)
+        largest = max(largest, most)
+        _extend(epochs.setdefault(epoch, {}), added)
+    users: dict[int, EpochUsers] = {}
+    for epoch, minute, found in delta.users():
+        held = users.setdefault(epoch, EpochUsers(epoch, [], []))
+        held.minutes.append(minute)
+        held.hashes.append(hashes_of(found))
     for counters in delta.quality.values():
         largest = max(largest, *counters.values(), 0)
     cells = [
-        EpochCells(
-            epoch, dict(delta.quality.get(epoch, {})), list(epochs[epoch][0].values()) if epoch in epochs else []
-        )
-        for epoch in sorted(epochs.keys() | delta.quality.keys())
+        EpochCells(epoch, dict(delta.quality.get(epoch, {})), list(columns.values()))
+        for epoch, columns in sorted(epochs.items())
     ]
-    by_minute = [users for _, users in epochs.values() if users.minutes]
-    return Packed(_compressed(_encode(cells)), _encode(by_minute) if by_minute else b"", largest)
+    return Packed(_compressed(_encode(cells)), _encode(list(users.values())) if users else b"", largest)
 
 
 def cells_of(data: bytes) -> list[EpochCells]:
@@ -122,34 +118,32 @@ def users_of(data: bytes) -> list[EpochUsers]:
         raise ValueError(f"no users of an increment: {error}") from error
 
 
-def _extend(
-    columns: dict[str, Columns], dimension: str, minute: int, values: list[str], sums: Sequence[Sequence[int]]
-) -> None:
-    there = columns.get(dimension)
+def _extend(columns: dict[str, Columns], added: Added) -> None:
+    there = columns.get(added.dimension)
     if there is None:
-        columns[dimension] = Columns(dimension, [minute] * len(values), list(values), [list(column) for column in sums])
+        columns[added.dimension] = Columns(
+            added.dimension, list(added.minutes), list(added.values), [list(column) for column in added.sums]
+        )
         return
-    before = len(there.values)
-    there.minutes += [minute] * len(values)
-    there.values += values
-    for column, more in zip(there.sums, sums, strict=True):
-        if column or more:
+    before, more = len(there.values), len(added.values)
+    there.minutes += added.minutes
+    there.values += added.values
+    for column, numbers in zip(there.sums, added.sums, strict=True):
+        if column or numbers:
             # one of them may be empty, which stands for zeros
             column.extend([0] * (before - len(column)))
-            column.extend(more or [0] * len(values))
+            column.extend(numbers or [0] * more)
 
 
 def _largest(sums: Sequence[Sequence[int]]) -> int:
     return max((abs(edge) for column in sums if column for edge in (min(column), max(column))), default=0)
 
 
-def _overflow(
-    minute: int, dimension: str, values: Sequence[str], sums: Sequence[Sequence[int]], measures: Sequence[str]
-) -> CellOverflowError:
-    for measure, column in zip(measures, sums, strict=True):
-        for value, number in zip(values, column, strict=False):
+def _overflow(added: Added, measures: Sequence[str]) -> CellOverflowError:
+    for measure, column in zip(measures, added.sums, strict=True):
+        for minute, value, number in zip(added.minutes, added.values, column, strict=False):
             if abs(number) > LARGEST:
-                return CellOverflowError.at(CellKey(minute, dimension, value), measure)
+                return CellOverflowError.at(CellKey(minute, added.dimension, value), measure)
     raise AssertionError("no sum passes 64 bits")
 
 
@@ -162,19 +156,13 @@ def _compressed(data: bytes) -> bytes:
 Rows = dict[str, tuple[list[int], list[str], list[list[int]]]]
 
 
-def rows_of(columns: Sequence[Columns]) -> Mapping[str, Any]:
+def rows_of(columns: Sequence[Columns]) -> Rows:
     """The rows of columns by dimension, as `core.cell_table.CellTable.of_rows` takes them: empty columns filled up."""
     rows: Rows = {}
     for each in columns:
-        count = len(each.values)
-        sums = [column or [0] * count for column in each.sums]
-        if each.dimension not in rows:
-            rows[each.dimension] = (each.minutes, each.values, sums)
-            continue
-        minutes, values, there = rows[each.dimension]
-        rows[each.dimension] = (
-            [*minutes, *each.minutes],
-            [*values, *each.values],
-            [[*one, *other] for one, other in zip(there, sums, strict=True)],
-        )
+        minutes, values, sums = rows.setdefault(each.dimension, ([], [], [[] for _ in each.sums]))
+        minutes += each.minutes
+        values += each.values
+        for column, numbers in zip(sums, each.sums, strict=True):
+            column.extend(numbers or [0] * len(each.values))
     return rows

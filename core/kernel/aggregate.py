@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from core.declaration.pipeline import ALL, Dimension, Field, Measure, Path, Pipeline
 from core.kernel.event_type import EventType, attribute
@@ -14,6 +15,15 @@ from core.kernel.python_source import source_of
 
 #: What each event adds to a count.
 ONE: Final = "1"
+
+
+class Columns(NamedTuple):
+    """Cells of one dimension: `sums` has a column for each measure of the pipeline, an empty one where all are zero."""
+
+    dimension: str
+    minutes: Sequence[int]
+    values: list[str]
+    sums: list[Sequence[int]]
 
 
 class Tally:
@@ -69,6 +79,10 @@ class Aggregate:
         exec(compile(self.source, f"<aggregate {pipeline.name}.{stream}>", "exec"), made)  # noqa: S102 - of checked nodes
         #: adds the events of a tally to its sums, and lets go of them
         self.condense: Callable[[Tally], None] = made["condense"]
+        #: events to what each adds by measure, its values by dimension, and its user (None: it has none)
+        self._apart: Callable[[Sequence[Any]], tuple[list[list[int]], list[list[Any]], list[str | None]]] = made[
+            "apart"
+        ]
 
     def tally(self) -> Tally:
         """An empty one."""
@@ -86,18 +100,50 @@ class Aggregate:
                 if any(numbers):
                     yield dimension.name, value if type(value) is str else text_of(value), self._wide(numbers)
 
-    def columns(self, tally: Tally) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
-        """As `cells`, in columns: (dimension, values, one column for each measure of the pipeline; empty: all zero)."""
+    def columns(self, minute: int, tally: Tally) -> Iterator[Columns]:
+        """As `cells`, in columns; `minute`: that of the events."""
         if any(tally.all):
-            yield ALL, [""], self._wide_columns([(number,) for number in tally.all])
+            yield Columns(ALL, [minute], [""], self._wide_columns([(number,) for number in tally.all]))
         times = len(self._measures)
         for dimension, sums in zip(self._dimensions, tally.sums, strict=True):
             found = sums if self._counts else {value: numbers for value, numbers in sums.items() if any(numbers)}
-            if not found:
-                continue
-            values = [value if type(value) is str else text_of(value) for value in found]
-            columns = [list(found.values())] * times if self._counts else list(zip(*found.values(), strict=True))
-            yield dimension.name, values, self._wide_columns(columns)
+            if found:
+                columns = [list(found.values())] * times if self._counts else list(zip(*found.values(), strict=True))
+                yield Columns(dimension.name, [minute] * len(found), _texts(found), self._wide_columns(columns))
+
+    def rows(self, minutes: Sequence[int], events: Sequence[Any]) -> tuple[list[Columns], dict[int, list[str]]]:
+        """What each event adds, for events of many minutes, of which few would be added up.
+
+        Args:
+            minutes: By event.
+            events: What `kept` takes of each.
+
+        Returns:
+            Columns, in which keys may repeat; and by minute the users that views hold.
+        """
+        sums, values, users = self._apart(events)
+        by_minute: dict[int, list[str]] = {}
+        for minute, user in zip(minutes, users, strict=False):
+            if user is not None:
+                by_minute.setdefault(minute, []).append(user)
+        if not self._measures:
+            return [], by_minute
+        adding = [any(adds) for adds in zip(*sums, strict=True)]
+        columns = [self._chosen(ALL, adding, minutes, [""] * len(events), sums)]
+        for dimension, found in zip(self._dimensions, values, strict=True):
+            there = adding
+            if any(self._fields[name].optional for name in dimension.fields):
+                there = [adds and value is not None for adds, value in zip(adding, found, strict=True)]
+            columns.append(self._chosen(dimension.name, there, minutes, found, sums))
+        return [each for each in columns if each.values], by_minute
+
+    def _chosen(
+        self, dimension: str, chosen: list[bool], minutes: Sequence[int], values: list[Any], sums: list[list[int]]
+    ) -> Columns:
+        if not all(chosen):
+            minutes, values = list(compress(minutes, chosen)), list(compress(values, chosen))
+            sums = [list(compress(column, chosen)) for column in sums]
+        return Columns(dimension, minutes, _texts(values), self._wide_columns(sums))
 
     def _wide_columns(self, columns: Sequence[Sequence[int]]) -> list[Sequence[int]]:
         wide: list[Sequence[int]] = [()] * self._width
@@ -148,6 +194,45 @@ class Aggregate:
             yield f"    tally.distinct[{number}].extend({values})"
         yield from self._counting() if self._counts else self._summing()
         yield "    events.clear()"
+        yield "def apart(events):"
+        yield from self._counting_apart() if self._counts else self._summing_apart()
+        users = "()"
+        if self.users is not None:
+            field = self._distinct[self.users]
+            users = f"list(map(distinct_{self.users}, events))"
+            if field.type.kind != "string":
+                users = f"[None if (v := {self._read(field)}) is None else text_of(v) for e in events]"
+        yield f"    return sums, values, {users}"
+
+    def _counting_apart(self) -> Iterator[str]:
+        yield f"    sums = [[1] * len(events)] * {len(self._measures)}"
+        yield f"    values = [{', '.join(f'list(map(by_{number}, events))' for number in range(len(self._dimensions)))}]"
+
+    def _summing_apart(self) -> Iterator[str]:
+        yield f"    sums = [{', '.join('[]' for _ in self._measures)}]"
+        yield f"    values = [{', '.join('[]' for _ in self._dimensions)}]"
+        for number in range(len(self._measures)):
+            yield f"    add_{number} = sums[{number}].append"
+        for number in range(len(self._dimensions)):
+            yield f"    value_{number} = values[{number}].append"
+        yield "    for e in events:"
+        for field in self._used():
+            yield f"        f_{field.name} = {self._read(field)}"
+        for number, measure in enumerate(self._measures):
+            yield f"        add_{number}({amount(measure, 'f_{}'.format)})"
+        for number, dimension in enumerate(self._dimensions):
+            value, absent = self._value(dimension)
+            if absent and len(dimension.fields) > 1:
+                value = f"{value} if {' and '.join(f'{name} is not None' for name in absent)} else None"
+            yield f"        value_{number}({value})"
+        if not self._used():
+            yield "        pass"
+
+    def _value(self, dimension: Dimension) -> tuple[str, list[str]]:
+        """Source of an event's value, and those of its fields that may be null."""
+        names = [f"f_{name}" for name in dimension.fields]
+        absent = [f"f_{name}" for name in dimension.fields if self._fields[name].optional]
+        return names[0] if len(names) == 1 else f"({', '.join(names)})", absent
 
     def _counting(self) -> Iterator[str]:
         yield "    count = len(events)"
@@ -179,9 +264,7 @@ class Aggregate:
             yield f"    tally.all[{number}] = all_{number}"
 
     def _add(self, number: int, dimension: Dimension, adds: list[str]) -> Iterator[str]:
-        names = [f"f_{name}" for name in dimension.fields]
-        value = names[0] if len(names) == 1 else f"({', '.join(names)})"
-        absent = [f"f_{name}" for name in dimension.fields if self._fields[name].optional]
+        value, absent = self._value(dimension)
         pad = "        "
         if absent:
             yield f"{pad}if {' and '.join(f'{name} is not None' for name in absent)}:"
@@ -207,6 +290,10 @@ def amount(measure: Measure, read: Callable[[str], str]) -> str:
         value = source_of(measure.sum.root, read)
         value = f"({value} or 0)" if measure.sum.root.nullable else value
     return value if measure.where is None else f"({value} if {source_of(measure.where.root, read)} else 0)"
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [value if type(value) is str else text_of(value) for value in values]
 
 
 def text_of(value: Any) -> str:

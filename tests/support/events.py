@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from core.cells import Cell, CellKey, Cells
 from core.delta import Delta, Minute
+from core.kernel.aggregate import Columns
 from core.position import PartitionKey, Position
 from core.rfc3339 import to_text
 from tests.support.shop_events import CLICKS, SALES
@@ -91,14 +92,11 @@ class GivenMinute(Minute):
         self.given: Cells = {}
         self.given_users: list[str] = []
 
-    @property
-    def cells(self) -> Cells:
-        return self.given
-
-    def columns(self) -> Iterator[tuple[str, list[str], list[Sequence[int]]]]:
+    def columns(self) -> Iterator[Columns]:
         for dimension in dict.fromkeys(key.dimension for key in self.given):
-            part = {key.value: cell for key, cell in self.given.items() if key.dimension == dimension}
-            yield dimension, list(part), list(zip(*part.values(), strict=True))
+            part = {key: cell for key, cell in self.given.items() if key.dimension == dimension}
+            minutes, values = [key.minute for key in part], [key.value for key in part]
+            yield Columns(dimension, minutes, values, list(zip(*part.values(), strict=True)))
 
     @property
     def users(self) -> list[str]:

@@ -69,7 +69,10 @@ def folded(fold_of: Any, delta: Any, count: int, without: Collection[int]) -> di
         for name, number in found.items():
             if not name.startswith("rejected:"):
                 counters[f"{epoch} {name}"] += number
-    users = sorted((*place, *sorted(set(minute.users))) for place, minute in delta.minutes.items())
+    by_place: dict[tuple[int, int], set[str]] = {place: set() for place in delta.minutes}
+    for epoch, minute, found in delta.users():
+        by_place.setdefault((epoch, minute), set()).update(found)
+    users = sorted((*place, *sorted(found)) for place, found in by_place.items())
     return {
         "positions": positions,
         "cells": sum(map(len, cells.values())),

@@ -151,7 +151,7 @@ def test_all_engines_agree_on_each_record_and_cell(tmp_path: Path, seed: int) ->
     delta = folded(pipeline, log)
     if sum(quality["duplicates"] for quality in delta.quality.values()) == counters["duplicates"]:
         # where none is in another partition, which a speed view does not see
-        cells = merge(*(minute.cells for minute in delta.minutes.values()))
+        cells = merge(*delta.cells().values())
         assert sorted((*key, *cell) for key, cell in cells.items() if any(cell)) == etl["cells"]
     assert counters["accepted"] + counters["duplicates"] == list(judged.values()).count(None)
     for reason, number in Counter(judged.values()).items():

@@ -26,8 +26,8 @@ def test_partitions_of_both_topics_add_to_the_same_cells() -> None:
     cells = delta.cells()[EPOCH]
     assert cells[CellKey(NOW_MINUTE, "all", "")] == cell_of(2, 1, 2, 2500)
     assert cells[CellKey(NOW_MINUTE, "country", "DE")] == cell_of(2, 1, 2, 2500)
-    (minute,) = delta.minutes.values()
-    assert set(minute.users) == {"user-1", "user-2", "user-3"}
+    (users,) = delta.users()
+    assert (users[:2], set(users[2])) == ((EPOCH, NOW_MINUTE), {"user-1", "user-2", "user-3"})
 
 
 def test_counting_nothing_makes_no_counter() -> None:
@@ -48,3 +48,25 @@ def test_a_rejected_record_is_kept_as_it_was() -> None:
     assert letter.detail
     assert delta.quality == {EPOCH: {"rejected:not_json": 1}}
     assert delta.cells() == {}
+
+
+def test_events_of_many_minutes_add_what_they_add_one_by_one() -> None:
+    times = [NOW_MS - number * 61_000 % 3_600_000 for number in range(200)]
+    for source, make in ((CLICKS_0, click), (SALES_0, sale)):
+        found = records(
+            [
+                make(time_ms, id=f"e{n}", user_id=f"u{n % 7}", country="DE" if n % 3 else "AT")
+                for n, time_ms in enumerate(times)
+            ]
+        )
+        together, apart = Delta(), Delta()
+        fold_of(source, Position(), Rules()).fold(found, len(found), together)
+        one_by_one = fold_of(source, Position(), Rules())
+        for record in found:
+            one_by_one.fold([record], record.offset + 1, apart)
+        assert together.minutes == {}
+        assert len(apart.minutes) > 50
+        assert together.cells() == apart.cells()
+        assert together.quality == apart.quality
+        users = [{(e, m): set(names) for e, m, names in delta.users()} for delta in (together, apart)]
+        assert users[0] == users[1]

@@ -91,9 +91,8 @@ class Result:
     def take(self, delta: Delta) -> None:
         for epoch, cells in delta.cells().items():
             self.cells[epoch] = merge(self.cells.get(epoch, {}), cells)
-        for place, minute in delta.minutes.items():
-            if minute.users:
-                self.users.setdefault(place, set()).update(minute.users)
+        for epoch, minute, users in delta.users():
+            self.users.setdefault((epoch, minute), set()).update(users)
         for epoch, counters in delta.quality.items():
             for name, number in counters.items():
                 assert number
@@ -291,7 +290,7 @@ def test_records_below_the_position_are_not_counted_again() -> None:
     delta = Delta()
     fold.fold(records([click(id="a"), click(id="b"), click(id="a"), click(id="c")]), 4, delta)
     assert (fold.position.accepted, fold.position.duplicates) == (3, 1)
-    assert sum(minute.cells[key][0] for minute in delta.minutes.values() for key in minute.cells) == 4
+    assert sum(cell[0] for cells in delta.cells().values() for cell in cells.values()) == 4
 
 
 def test_a_batch_wholly_below_the_position_moves_nothing() -> None:

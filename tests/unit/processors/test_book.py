@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -229,10 +229,10 @@ def test_a_restore_that_fails_leaves_nothing_that_could_be_counted_on(book: Book
 
 def test_a_position_that_changes_under_the_restore_is_tried_again_later(store: Away) -> None:
     class Racing(Away):
-        async def apply(self, *_: object) -> Outcome:
-            return Outcome.CONFLICT
+        async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
+            return dict.fromkeys((step.partition for step in steps), Outcome.CONFLICT)
 
-    book = Book(Racing(), RULES, KERNEL, "log-1")
+    book = Book(Racing(SHOP), RULES, KERNEL, "log-1")
     with pytest.raises(UnavailableError, match="the position of clicks:0 changed while it was restored"):
         restore(book, Log(), CLICKS_0)
     assert book[CLICKS_0] is None

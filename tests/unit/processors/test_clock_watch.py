@@ -23,14 +23,14 @@ def test_a_share_of_records_from_the_future_is_said_once_a_minute() -> None:
     now = [0.0]
     watch = ClockWatch(lambda: now[0])
     with capture_logs() as logs:
-        watch.took(FEWEST - 1, rejected(FEWEST - 1))
+        watch.took(FEWEST - 1, [rejected(FEWEST - 1)])
         assert not logs
-        watch.took(1, rejected(1))
+        watch.took(1, [rejected(1)])
         assert "about 10 minutes" in logs[0]["doubt"]
-        watch.took(FEWEST, rejected(FEWEST))
+        watch.took(FEWEST, [rejected(FEWEST)])
         assert len(logs) == 1
         now[0] += AGAIN_S
-        watch.took(FEWEST, rejected(FEWEST))
+        watch.took(FEWEST, [rejected(FEWEST)])
         assert len(logs) == 2
 
 
@@ -40,6 +40,6 @@ def test_windows_do_not_add_up() -> None:
     good.count(1, "accepted", FEWEST)
     with capture_logs() as logs:
         for _ in range(50):
-            watch.took(FEWEST, good)
-            watch.took(1, rejected(1))
+            watch.took(FEWEST, [good])
+            watch.took(1, [rejected(1)])
     assert not logs

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cells import CellKey, Cells, merge
-from core.delta import Minute
+from core.delta import Delta, Minute
 from tests.support.shop import KERNEL, cell_of
 from tests.support.shop import cells_of_clicks as fold_clicks
 from tests.support.shop import cells_of_sales as fold_sales
@@ -97,13 +97,14 @@ def test_any_split_into_batches_gives_the_same_cells(
 def test_a_tally_filled_a_few_at_a_time_gives_the_cells_of_both(
     clicks: list[ClickData], sales: list[SaleData], cuts: list[int]
 ) -> None:
-    minute = Minute(MINUTE)
+    delta = Delta()
+    minute = delta.minutes[0, MINUTE] = Minute(MINUTE)
     for start, end in pairwise([0, *sorted(cuts), 30]):
         for stream, events in (("clicks", clicks), ("sales", sales)):
             aggregate = KERNEL[stream].aggregate
             minute.tally(aggregate).events.extend(events[start:end])
             aggregate.condense(minute.tally(aggregate))
-    assert minute.cells == merge(naive(clicks), naive(sales))
+    assert delta.cells().get(0, {}) == merge(naive(clicks), naive(sales))
     assert sorted(minute.users) == sorted(event.user_id for event in [*clicks, *sales])
 
 
