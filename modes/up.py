@@ -107,7 +107,7 @@ class Up:
         stack.enter_context(crew).start()
         watching = stack.enter_context(ExitStack())
         truth = watching.enter_context(live_truth(settings))
-        source = merge(settings)
+        source = merge(settings, whole=False)
         stack.callback(source.close)
         live = Live(source, truth, pipeline)
         self._say(

@@ -80,10 +80,6 @@ class Answer:
             _add(out, minute, cell)
         return dict(sorted(out.items()))
 
-    def speed_minutes(self) -> set[int]:
-        """Minutes of event time that the speed view has cells of."""
-        return self.speed.held.minutes() if self.speed else set()
-
 
 def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
     """The answer of these views. `zero`: a cell in which nothing is counted. `speed` holds only epochs at and above the cut of `batch`."""

@@ -152,7 +152,7 @@ class Board:
             return self._slow | slow
         return {
             "top": {name: self._top(answer, name) for name in self._pipeline.dimensions},
-            "hour": self._hour(answer),
+            "hour": self._hour(answer) if answer.speed is None or not answer.speed.loading else self._no_hour(),
             **slow,
         }
 
@@ -173,6 +173,12 @@ class Board:
                 for name, cells in (("all", whole), ("batch", batch))
             },
         }
+
+    def _no_hour(self) -> dict[str, Any]:
+        """In place of an hour that is not read yet: the one before, or an empty one."""
+        start = (int(self._wall() * 1000) // MINUTE_MS + 1 - MINUTES) * MINUTE_MS
+        nothing = {measure: [0] * MINUTES for measure in self._measures}
+        return self._slow.get("hour") or {"start_ms": start, "all": nothing, "batch": nothing}
 
     def _top(self, answer: Answer, dimension: str) -> list[dict[str, Any]]:
         found = ((value, cell) for (name, value), cell in answer.totals.items() if name == dimension)

@@ -7,12 +7,13 @@ its cut on together with the floor in one atomic read, and begin again if the fl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.speed.port import Snapshot, SpeedReader
 from core.declaration.pipeline import Pipeline
 from core.errors import UnavailableError
+from core.sketch import Sketch, union_count
 from serving.answer import NO_BATCH_VIEW, Answer, merged
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ class Merge:
         views: BatchViews | None,
         pipeline: Pipeline,
         wall: Callable[[], float] = time.time,
+        *,
+        whole: bool = True,
     ) -> None:
         """Without `views` all comes from the speed view; without `speed` all from the batch view.
 
-        `wall`: seconds since 1970.
+        `wall`: seconds since 1970. `whole`: as `SpeedReader.read` takes it.
         """
+        self._whole = whole
         self._speed = speed
         self._views = views
         self._zero = pipeline.zero
@@ -63,7 +67,7 @@ class Merge:
         """
         if self._views is None:
             assert self._speed is not None
-            return merged(self._zero, self._speed.read(), None)
+            return merged(self._zero, self._speed.read(whole=self._whole), None)
         if self._speed is None:
             view = self._views.current()
             failing = self._failing(self._views, view)
@@ -76,25 +80,22 @@ class Merge:
             return merged(self._zero, None, view, *failing)
         return self._of_both(self._views, self._speed)
 
-    def users(self, answer: Answer, start: int, end: int) -> Users:
-        """Distinct users of minutes `start` (included) to `end` (left out), as of `answer`.
+    @staticmethod
+    def users(answer: Answer, start: int, end: int) -> Users:
+        """Distinct users of minutes `start` (included) to `end` (left out), as of `answer`; from any thread.
 
         Exact where the batch view has all of these minutes. Raises `UnavailableError`.
         """
         known = answer.batch.users(start, end) if answer.batch else set()
-        moving = [minute for minute in answer.speed_minutes() if start <= minute < end]
-        if not moving or self._speed is None:
+        moving = answer.speed.users.between(start, end) if answer.speed else []
+        if not moving:
             return Users(len(known), exact=True)
-        return Users(self._sketch(self._speed, moving, known), exact=False)
+        return Users(union_count([*moving, Sketch.of(known)]), exact=False)
 
     def close(self) -> None:
         """Closes connections."""
         if self._speed is not None:
             self._speed.close()
-
-    @staticmethod
-    def _sketch(speed: SpeedReader, minutes: Iterable[int], known: set[str]) -> int:
-        return speed.users_sketch(minutes, known) if known else speed.distinct_users(minutes)
 
     def _failing(self, views: BatchViews, view: BatchView | None) -> tuple[str, ...]:
         """What stops the batch layer, as a state."""
@@ -109,7 +110,7 @@ class Merge:
         for _ in range(_TRIES):
             view = views.current()
             epoch = view.cut.epoch if view else 0
-            snapshot = speed.read(epoch)
+            snapshot = speed.read(epoch, whole=self._whole)
             if snapshot.floor > epoch:
                 # a newer version was published meanwhile, and what it covers has expired
                 continue

@@ -13,6 +13,7 @@ from typing import Final, Self
 from core.errors import UnavailableError
 from serving.answer import Answer
 from serving.live import AnswerSource
+from serving.merge import Users
 from serving.repeating import Repeating
 
 EVERY_S: Final = 0.1
@@ -91,6 +92,10 @@ class Ticker:
         if age > OLD_S:
             return replace(tick.answer, states=(*tick.answer.states, f"answer {age:.1f} s old"))
         return tick.answer
+
+    def users(self, answer: Answer, start: int, end: int) -> Users:
+        """Distinct users of minutes `start` (included) to `end` (left out), as of `answer`; from any thread."""
+        return self._source.users(answer, start, end)
 
     async def after(self, number: int) -> Tick:
         """Waits for a tick with a number above `number`, the newest one. At once where the ticker is stopped.

@@ -28,7 +28,7 @@ class UserCount:
 
 
 class UserCounts:
-    """Has a `source` of its own: counting users reads files, and the ticker must not wait for that.
+    """In a thread of its own: counting users reads files, and nobody else must wait for that.
 
     For one event loop. A context manager.
     """

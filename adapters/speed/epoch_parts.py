@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from adapters.speed.blocks import Block
 from adapters.speed.held_cells import HeldCells
+from adapters.speed.held_users import HeldUsers
 from adapters.speed.port import Snapshot
 from core.cell_history import CellHistory
 from core.cells import Cell
 from core.position import PartitionKey, Position
-from core.sketch import Sketch, union_count
+from core.sketch import Sketch
 
 _Key = tuple[str, str]
+#: Where epochs are not told apart, the counters of so many newest ones are all the same: what is wrong now shows in them.
+_RECENT: Final = 64
 
 
 @dataclass(slots=True)
@@ -27,8 +31,10 @@ class _Part:
 class EpochParts:
     """Epoch to what was counted in it. For one thread; pictures of it never change."""
 
-    def __init__(self, measures: tuple[str, ...]) -> None:
+    def __init__(self, measures: tuple[str, ...], *, by_epoch: bool = True) -> None:
+        """Where not `by_epoch`, no epoch can be dropped, and spans are summed faster."""
         self._measures = measures
+        self._by_epoch = by_epoch
         self.clear()
 
     def clear(self) -> None:
@@ -40,22 +46,36 @@ class EpochParts:
 
     def add(self, epoch: int, block: Block) -> None:
         """Adds what a block holds."""
-        part = self._parts.get(epoch)
-        if part is None:
-            part = self._parts[epoch] = _Part(CellHistory(self._measures))
-        part.cells.add(block.table)
+        self.add_totals(epoch, block)
+        self.add_cells(epoch, block)
+
+    def add_totals(self, epoch: int, block: Block) -> None:
+        """Adds to sums and counters alone."""
+        part = self._part(epoch)
         for key, sums in block.table.totals().items():
             cell = Cell(sums)
             for totals in (part.totals, self._totals):
                 old = totals.get(key)
                 totals[key] = cell if old is None else old.plus(cell)
-        for minute, sketch in block.users.items():
-            if minute not in part.users:
-                part.users[minute] = Sketch()
-            part.users[minute].merge(sketch)
         for name, counters in block.counters.items():
             self._quality.setdefault(name, Counter()).update(counters)
             self._counters.update(counters)
+        if not self._by_epoch and len(self._quality) > 2 * _RECENT:
+            oldest, *others = sorted(self._quality)[:-_RECENT]
+            for name in others:
+                self._quality[oldest].update(self._quality.pop(name))
+
+    def add_cells(self, epoch: int, block: Block) -> None:
+        """Adds cells and users alone."""
+        part = self._part(epoch)
+        part.cells.add(block.table)
+        for minute, sketch in block.users.items():
+            # a new one: pictures hold the old one
+            whole = Sketch()
+            if minute in part.users:
+                whole.merge(part.users[minute])
+            whole.merge(sketch)
+            part.users[minute] = whole
 
     def drop_below(self, floor: int) -> None:
         """Forgets epochs below `floor`."""
@@ -69,20 +89,29 @@ class EpochParts:
         for epoch in [epoch for epoch in self._quality if epoch < floor]:
             self._counters.subtract(self._quality.pop(epoch))
 
-    def users_of(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """Distinct users of minutes of event time, and of `more`, together: estimated."""
-        wanted = set(minutes)
-        found = [sketch for part in self._parts.values() for minute, sketch in part.users.items() if minute in wanted]
-        return union_count([*found, Sketch.of(more)])
-
-    def snapshot(self, positions: Mapping[PartitionKey, Position], floor: int, states: tuple[str, ...]) -> Snapshot:
+    def snapshot(
+        self,
+        positions: Mapping[PartitionKey, Position],
+        floor: int,
+        states: tuple[str, ...] = (),
+        loading: str = "",
+    ) -> Snapshot:
         """A picture of now."""
         return Snapshot(
             positions=positions,
             floor=floor,
-            cells=HeldCells({epoch: part.cells.view() for epoch, part in self._parts.items()}),
+            cells=HeldCells({} if loading else {epoch: part.cells.view() for epoch, part in self._parts.items()}),
             quality={epoch: dict(counters) for epoch, counters in self._quality.items()},
             totals=dict(self._totals),
             counters={name: number for name, number in self._counters.items() if number},
             states=states,
+            users=HeldUsers(dict(part.users) for part in self._parts.values()),
+            loading=loading,
         )
+
+    def _part(self, epoch: int) -> _Part:
+        group = epoch if self._by_epoch else 0
+        part = self._parts.get(group)
+        if part is None:
+            part = self._parts[group] = _Part(CellHistory(self._measures))
+        return part

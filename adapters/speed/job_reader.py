@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -24,23 +24,15 @@ class JobReader:
         self._reader: SpeedReader | None = None
         self._job: Job | None = None
 
-    def read(self, since: int = 0) -> Snapshot:
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:
         """See `SpeedReader.read`."""
         for _ in range(_TRIES):
             reader, job = self._current()
-            snapshot = reader.read(since)
+            snapshot = reader.read(since, whole=whole)
             # a version that answers no more may have been half removed while it was read
             if self._still(job):
                 return replace(snapshot, job=job)
         raise UnavailableError("the versions of the job change faster than they can be read: try again")
-
-    def distinct_users(self, minutes: Iterable[int]) -> int:
-        """See `SpeedReader.distinct_users`."""
-        return self._of_last_read(lambda reader: reader.distinct_users(minutes))
-
-    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """See `SpeedReader.users_sketch`."""
-        return self._of_last_read(lambda reader: reader.users_sketch(minutes, more))
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""
@@ -62,11 +54,3 @@ class JobReader:
 
     def _still(self, job: Job | None) -> bool:
         return self._book().answering == job
-
-    def _of_last_read(self, ask: Callable[[SpeedReader], int]) -> int:
-        if self._reader is None:
-            return 0
-        number = ask(self._reader)
-        if not self._still(self._job):
-            raise UnavailableError("another version of the job answers since just now: try again")
-        return number

@@ -119,12 +119,7 @@ class MemoryStore:
         """The view as it is now, epochs below `since` left out."""
         floor = max([since, *(there.floor for there in self._partitions.values())])
         positions = {p: Position.decode(there.position) for p, there in self._partitions.items() if there.position}
-        return self._parts(floor).snapshot(positions, floor, ())
-
-    def users(self, minutes: Iterable[int], more: Iterable[str], since: int = 0) -> int:
-        """Distinct users of these minutes in epochs at and above `since`, and of `more`."""
-        floor = max([since, *(there.floor for there in self._partitions.values())])
-        return self._parts(floor).users_of(minutes, more)
+        return self._parts(floor).snapshot(positions, floor)
 
     def _parts(self, floor: int) -> EpochParts:
         parts = EpochParts(self._measures)
@@ -153,20 +148,10 @@ class MemoryReader:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._since = 0
 
-    def read(self, since: int = 0) -> Snapshot:
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:  # noqa: ARG002 - all is here at once
         """See `SpeedReader.read`."""
-        self._since = since
         return self._store.snapshot(since)
-
-    def distinct_users(self, minutes: Iterable[int]) -> int:
-        """See `SpeedReader.distinct_users`."""
-        return self._store.users(minutes, (), self._since)
-
-    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """See `SpeedReader.users_sketch`."""
-        return self._store.users(minutes, more, self._since)
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""

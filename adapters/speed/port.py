@@ -8,9 +8,10 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from adapters.speed.held_cells import HeldCells
+from adapters.speed.held_users import HeldUsers
 from core.cells import Cell, Cells
 from core.delta import Delta
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
 from core.rules import Rules
 
@@ -102,7 +103,8 @@ class Snapshot:
     `quality`: epoch to its counters by name (see `core.delta`).
     `totals`: (dimension, value) to the sum over all live epochs and minutes.
     `job`: the version that the view belongs to; None in modes that have one view.
-    `states`: what whoever reads it must know about the store, in words.
+    `states`: what whoever reads it must know about the store, in words. `users`: of each minute.
+    `loading`: why cells and users are not there yet, in words, where only sums were asked for; "" where they are.
     """
 
     positions: Mapping[PartitionKey, Position]
@@ -113,10 +115,14 @@ class Snapshot:
     counters: Mapping[str, int] = field(default_factory=dict)
     job: Job | None = None
     states: tuple[str, ...] = ()
+    users: HeldUsers = field(default_factory=HeldUsers)
+    loading: str = ""
 
     @property
     def held(self) -> HeldCells:
-        """The cells in columns."""
+        """The cells in columns. Raises `UnavailableError` while they are being read."""
+        if self.loading:
+            raise UnavailableError(self.loading)
         cells = self.cells
         return cells if isinstance(cells, HeldCells) else HeldCells.of(cells)
 
@@ -144,14 +150,12 @@ class SpeedReader(Protocol):
     `ConfigurationError` where the store is not what it must be.
     """
 
-    def read(self, since: int = 0) -> Snapshot:
-        """The view as it is now, epochs below `since` left out."""
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:
+        """The view as it is now, epochs below `since` left out.
 
-    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """As `distinct_users`, of the users `more` and those of these minutes together."""
-
-    def distinct_users(self, minutes: Iterable[int]) -> int:
-        """Distinct users of these minutes of event time, estimated (error about 0.8 %)."""
+        Where not the `whole` is wanted at once, sums are there at once, and the next calls read the cells piece by
+        piece, until `Snapshot.loading` is empty.
+        """
 
     def rules(self) -> Rules | None:
         """The rules that the view was begun under, None for a view that was never begun."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from adapters.speed.binding import check_meaning, no_layout_before
 from adapters.speed.blocks import Block, BlockName, block_of_entries
 from adapters.speed.epoch_parts import EpochParts
 from adapters.speed.keys import LAYOUT, PARTITION, ViewKeys
-from adapters.speed.merging import place_of, too_large
+from adapters.speed.merging import ALL_EPOCHS, place_of, too_large
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
 from adapters.speed.redis_server import ServerWatch
@@ -31,6 +31,9 @@ _TRIES: Final = 20
 #: For so long it is said that a partition is counted again.
 _AGAIN_S: Final = 60
 _START: Final = b"0-0"
+#: Blocks of fewer rows are read at once, and about so many rows more with each read, where not the whole is wanted.
+_SMALL: Final = 2_000
+_ROWS_A_READ: Final = 100_000
 _KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash", "view": b"hash"}
 
 
@@ -50,18 +53,21 @@ class RedisReader:
     For one thread.
     """
 
-    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline) -> None:
+    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline, *, by_epoch: bool = True) -> None:
+        """`by_epoch`: as `EpochParts` takes it; only where epochs expire it must be."""
         self._client = client
         self._keys = ViewKeys(namespace)
         self._pipeline = pipeline
         self._measures = tuple(pipeline.measures)
         self._server = ServerWatch()
-        self._parts = EpochParts(self._measures)
+        self._parts = EpochParts(self._measures, by_epoch=by_epoch)
+        #: blocks whose cells are not read yet
+        self._pending: list[tuple[PartitionKey, BlockName]] = []
         self._followed: dict[PartitionKey, _Followed] = {}
         self._born = b""
         self._since = 0
 
-    def read(self, since: int = 0) -> Snapshot:
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:
         """See `SpeedReader.read`."""
         if since < self._since:
             # what was left out is wanted now
@@ -71,7 +77,7 @@ class RedisReader:
             self._look()
             for _ in range(_TRIES):
                 try:
-                    snapshot = self._read()
+                    snapshot = self._read(whole=whole)
                 except ResponseError as error:
                     if "WRONGTYPE" not in str(error):
                         raise
@@ -82,14 +88,6 @@ class RedisReader:
                 if snapshot is not None:
                     return snapshot
         raise UnavailableError(f"the view {self._keys} changes faster than it can be read: try again")
-
-    def distinct_users(self, minutes: Iterable[int]) -> int:
-        """See `SpeedReader.distinct_users`. Counts what the last `read` saw."""
-        return self._parts.users_of(minutes)
-
-    def users_sketch(self, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
-        """See `SpeedReader.users_sketch`."""
-        return self._parts.users_of(minutes, more)
 
     def rules(self) -> Rules | None:
         """See `SpeedReader.rules`."""
@@ -113,8 +111,10 @@ class RedisReader:
             # the master may be at this address by now
             drop_connections(self._client)
 
-    def _read(self) -> Snapshot | None:
+    def _read(self, *, whole: bool) -> Snapshot | None:
         """One try; None where something changed that has to be read first."""
+        if not self._load_cells(whole=whole):
+            return None
         known = list(self._followed.items())
         with self._client.pipeline(transaction=True) as commands:
             commands.hgetall(self._keys.view)
@@ -133,7 +133,7 @@ class RedisReader:
         if set(partitions) != self._followed.keys():
             for partition in partitions:
                 if partition not in self._followed:
-                    self._load(partition)
+                    self._load(partition, whole=whole)
             return None
         return self._take(known, [answers[at : at + 5] for at in range(0, len(answers), 5)])
 
@@ -169,7 +169,10 @@ class RedisReader:
             if epoch >= floor:
                 self._parts.add(epoch, block)
         self._parts.drop_below(floor)
-        return self._parts.snapshot(positions, floor, (*self._server.health.states, *dict.fromkeys(again)))
+        self._pending = [(partition, name) for partition, name in self._pending if name.last >= floor]
+        rows = sum(name.rows for _, name in self._pending)
+        loading = f"{rows:,} cells of the speed view are still to be read: try again in a second" if rows else ""
+        return self._parts.snapshot(positions, floor, (*self._server.health.states, *dict.fromkeys(again)), loading)
 
     def _blocks(
         self, known: Sequence[tuple[PartitionKey, _Followed]], new: list[Mapping[bytes, bytes]]
@@ -181,28 +184,70 @@ class RedisReader:
             logs = ", ".join(self._keys.of(partition).log for partition, _ in known)
             raise foreign(logs, f"entry that does not belong to a view ({error})") from error
 
-    def _load(self, partition: PartitionKey) -> None:
-        """Reads all of a partition."""
+    def _load(self, partition: PartitionKey, *, whole: bool) -> None:
+        """Reads all of a partition; where not the `whole` is wanted, of large blocks the sums alone."""
         keys = self._keys.of(partition)
+        listed: Any = self._client.hkeys(keys.blocks)
+        chosen = [field for field in listed if whole or self._name(field).rows <= _SMALL]
         with self._client.pipeline(transaction=True) as commands:
             self._ask(commands, partition, _START)
-            commands.hgetall(keys.blocks)
-            state, *numbers, entries, blocks = commands.execute()
+            commands.hgetall(keys.totals)
+            commands.hkeys(keys.blocks)
+            for field in chosen:
+                commands.hget(keys.blocks, field)
+            state, *numbers, entries = (answers := commands.execute())[:5]
+        totals, fields, *blocks = answers[5:]
         self._check(partition, state, numbers)
-        for text, data in blocks.items():
-            try:
-                name = BlockName.parse(text.decode())
-                if name.last >= self._since:
-                    self._parts.add(name.first, Block.unpack(data, self._measures))
-            except ValueError as error:
-                self._forget()
-                raise foreign(keys.blocks, f"field that does not belong to a view ({error})") from error
+        if set(fields) != set(listed):
+            # merged just now: the next try has them
+            return
+        for field, data in totals.items() if not whole else ():
+            epoch = 0 if field == ALL_EPOCHS.encode() else int(field)
+            self._parts.add_totals(epoch, self._block(keys.totals, data))
+        for field, data in zip(chosen, blocks, strict=True):
+            name = self._name(field)
+            if name.last >= self._since:
+                add = self._parts.add if whole else self._parts.add_cells
+                add(name.first, self._block(keys.blocks, data))
+        if not whole:
+            rest = [self._name(field) for field in set(listed) - set(chosen)]
+            # the newest first: they are asked for most
+            self._pending += sorted(((partition, name) for name in rest), key=lambda each: each[1])
         merged = place_of(state[b"merged"])
         after = [entry for number, entry in entries if place_of(number) > merged]
         followed = _Followed(state[b"opened"], state[b"last"])
         for epoch, block in self._blocks([(partition, followed)], after).items():
             self._parts.add(epoch, block)
         self._followed[partition] = followed
+
+    def _load_cells(self, *, whole: bool) -> bool:
+        """Reads cells of blocks of which only the sums were read: about `_ROWS_A_READ`, or all. False where one is gone."""
+        left = float("inf") if whole else _ROWS_A_READ
+        while self._pending and left > 0:
+            partition, name = self._pending.pop()
+            key = self._keys.of(partition).blocks
+            data: Any = self._client.hget(key, str(name))
+            if data is None:
+                # it was merged with others, or it is lost: all is read again
+                self._forget()
+                return False
+            self._parts.add_cells(name.first, self._block(key, data))
+            left -= name.rows
+        return True
+
+    def _name(self, field: bytes) -> BlockName:
+        try:
+            return BlockName.parse(field.decode())
+        except ValueError as error:
+            self._forget()
+            raise lost(str(self._keys), f"blocks: {error}") from error
+
+    def _block(self, key: str, data: bytes) -> Block:
+        try:
+            return Block.unpack(data, self._measures)
+        except ValueError as error:
+            self._forget()
+            raise foreign(key, f"field that does not belong to a view ({error})") from error
 
     def _partitions(self, view: Mapping[bytes, bytes]) -> list[PartitionKey]:
         """Those of a view. Raises where it is not whole, or another Fourfold's."""
@@ -273,4 +318,5 @@ class RedisReader:
     def _forget(self) -> None:
         self._parts.clear()
         self._followed = {}
+        self._pending = []
         self._born = b""

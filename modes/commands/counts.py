@@ -68,7 +68,7 @@ def verify(as_json: Json = False) -> None:
 
 def counts_of(settings: Settings) -> dict[str, Any]:
     """The counts now, as JSON. Raises `UnavailableError`."""
-    answer = answer_of(settings)
+    answer = answer_of(settings, whole=False)
     return counts_document(answer, pipeline_of(settings).measures, provenance(settings).of(answer, _log_ends(settings)))
 
 

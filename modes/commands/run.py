@@ -71,7 +71,7 @@ def watch(
     settings = located(settings)
     with ExitStack() as stack:
         truth = stack.enter_context(live_truth(settings))
-        source = merge(settings)
+        source = merge(settings, whole=False)
         stack.callback(source.close)
         pipeline = pipeline_of(settings)
         live = Live(source, truth, pipeline)

@@ -71,7 +71,7 @@ def status(as_json: Json = False) -> None:
 def _seen(settings: Settings) -> list[dict[str, Any]]:
     """The parts of the mode as they look from here, whoever runs them."""
     with ExitStack() as stack:
-        source = merge(settings)
+        source = merge(settings, whole=False)
         stack.callback(source.close)
         live = Live(source, Unaudited(ends_source(settings)), pipeline_of(settings))
         live.look()

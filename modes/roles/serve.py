@@ -48,12 +48,11 @@ def serve(settings: Settings) -> None:
     vitals.watch("server", beats=lambda: pulse.beats)
     with ExitStack() as stack:
         stack.enter_context(vitals.running(stop.set, linger_s=LINGER_S))
-        source, counting = merge(settings), merge(settings)
+        source = merge(settings, whole=False)
         stack.callback(source.close)
-        stack.callback(counting.close)
         ticker = stack.enter_context(Ticker(source))
         ends = stack.enter_context(LogEnds(ends_source(settings)))
-        users = stack.enter_context(UserCounts(counting))
+        users = stack.enter_context(UserCounts(ticker))
         views = view_store(settings) if settings.mode_row.batch_view else None
         api = make_api(
             ticker,

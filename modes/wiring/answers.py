@@ -22,15 +22,19 @@ if TYPE_CHECKING:
     from serving.auditor import Auditor
 
 
-def merge(settings: Settings) -> Merge:
-    """What answers, made of the views that the mode has."""
+def merge(settings: Settings, *, whole: bool = True) -> Merge:
+    """What answers, made of the views that the mode has.
+
+    `whole`: each answer has all cells of the speed view; otherwise sums are there at once, cells come with later ones,
+    and no answer tells epochs apart where none expires.
+    """
     row, pipeline = settings.mode_row, pipeline_of(settings)
-    speed = speed_reader(settings) if row.speed_view else None
+    speed = speed_reader(settings, by_epoch=whole or not row.keeps_all) if row.speed_view else None
     if not row.batch_view:
-        return Merge(speed, None, pipeline)
+        return Merge(speed, None, pipeline, whole=whole)
     from adapters.lake.batch_view import BatchViews
 
-    return Merge(speed, BatchViews(view_store(settings), pipeline), pipeline)
+    return Merge(speed, BatchViews(view_store(settings), pipeline), pipeline, whole=whole)
 
 
 def provenance(settings: Settings) -> Provenance:
@@ -62,9 +66,9 @@ def live_truth(settings: Settings) -> Iterator[TruthSource]:
         follower.stop()
 
 
-def answer_of(settings: Settings) -> Answer:
-    """The answer now. Raises `UnavailableError` where there is none."""
-    source = merge(settings)
+def answer_of(settings: Settings, *, whole: bool = True) -> Answer:
+    """The answer now; `whole`: as of `merge`. Raises `UnavailableError` where there is none."""
+    source = merge(settings, whole=whole)
     try:
         return source.answer()
     finally:

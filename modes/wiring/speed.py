@@ -58,15 +58,18 @@ def job_registry(settings: Settings) -> RedisJobs | None:
     return jobs(settings) if settings.mode_row.job_versions and not settings.job else None
 
 
-def speed_reader(settings: Settings) -> SpeedReader:
-    """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `check_redis`."""
+def speed_reader(settings: Settings, *, by_epoch: bool = True) -> SpeedReader:
+    """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `check_redis`.
+
+    `by_epoch`: as `RedisReader` takes it.
+    """
     check_redis(settings)
     pipeline, client = pipeline_of(settings), redis_client(settings)
     if not settings.mode_row.job_versions or settings.job:
-        return RedisReader(client, settings.speed_view, pipeline)
+        return RedisReader(client, settings.speed_view, pipeline, by_epoch=by_epoch)
     return JobReader(
         RedisJobs(client, settings.view).read,
-        lambda job: RedisReader(client, view_of(settings.view, job.name), pipeline),
+        lambda job: RedisReader(client, view_of(settings.view, job.name), pipeline, by_epoch=by_epoch),
     )
 
 

@@ -21,6 +21,7 @@ from core.partition import PartitionFold
 from core.position import Position
 from core.rules import Rules
 from tests.support.shop import SHOP
+from tests.support.speed_stores import users_of
 from tests.support.trips import CHECKS_0, TRIPS, TRIPS_0, TRIPS_KERNEL, rides
 
 RULES = Rules()
@@ -69,7 +70,7 @@ def test_redis_holds_what_is_declared(request: pytest.FixtureRequest) -> None:
     snapshot = reader.read()
     assert {key: cell for key, cell in snapshot.merged().items() if any(cell)} == RIDES.cells
     minutes = {minute for minute, _ in RIDES.bikes}
-    assert reader.distinct_users(minutes) == len({bike for _, bike in RIDES.bikes})
+    assert users_of(reader, minutes) == len({bike for _, bike in RIDES.bikes})
     reader.close()
 
 

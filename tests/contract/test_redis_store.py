@@ -17,6 +17,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.crc import key_slot
 
+from adapters.speed import redis_reader
 from adapters.speed.keys import ViewKeys
 from adapters.speed.port import Outcome, SpeedReader, Step
 from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
@@ -27,7 +28,7 @@ from core.rules import Rules
 from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
 from tests.support.events import CLICKS_0, SALES_0, at, delta_of
 from tests.support.shop import SHOP, cell_of
-from tests.support.speed_stores import LOG, Move, RedisStore, first
+from tests.support.speed_stores import LOG, Move, RedisStore, first, users_of
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_reader_that_missed_more_than_the_log_keeps_reads_again(redis_store: R
         redis_store.settle()
     assert reader.read() == redis_store.read()
     assert reader.read().totals[ALL] == cell_of(40)
-    assert reader.distinct_users(range(7)) == 40
+    assert users_of(reader, range(7)) == 40
     reader.close()
 
 
@@ -152,7 +153,7 @@ def test_closed_epochs_are_merged_where_none_expires(all_kept: RedisStore) -> No
         reader.read().counters,
         reader.read().merged(),
     )
-    assert reader.distinct_users(range(7)) == 50
+    assert users_of(reader, range(7)) == 50
     reader.close()
 
 
@@ -173,6 +174,52 @@ def test_a_merge_of_a_worker_that_lost_its_partition_changes_nothing(redis_store
     redis_store.run(other.settle())
     assert redis_store.read().totals == {}
     redis_store.run(other.close())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_sums_are_there_at_once_and_cells_with_later_reads(
+    all_kept: RedisStore, servers: Any, monkeypatch: pytest.MonkeyPatch, by_epoch: bool
+) -> None:
+    monkeypatch.setattr(redis_reader, "_SMALL", 0)
+    monkeypatch.setattr(redis_reader, "_ROWS_A_READ", 1)
+    for start in range(0, 60, 20):
+        steps(all_kept, 20, start, epoch=lambda number: number)
+        all_kept.settle()
+    steps(all_kept, 3, 60, epoch=lambda number: number)
+    reader = RedisReader(Redis.from_url(servers.redis), all_kept.namespace, SHOP, by_epoch=by_epoch)
+    reads = 0
+    while (seen := reader.read(whole=False)).loading:
+        reads += 1
+        assert (seen.totals[ALL], seen.counters) == (cell_of(63), {"accepted": 63})
+        with pytest.raises(UnavailableError, match=r"cells of the speed view are still to be read"):
+            seen.held.minutes()
+    assert reads > 3
+    whole = all_kept.read()
+    assert (seen.totals, seen.counters, seen.positions) == (whole.totals, whole.counters, whole.positions)
+    assert seen.held.merged() == whole.held.merged()
+    assert seen.users == whole.users
+    steps(all_kept, 3, 63, epoch=lambda number: number)
+    assert reader.read(whole=False).held.merged() == all_kept.read().held.merged()
+    reader.close()
+
+
+@pytest.mark.integration
+def test_cells_that_are_merged_while_they_are_read_are_read_again(
+    all_kept: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_reader, "_SMALL", 0)
+    monkeypatch.setattr(redis_reader, "_ROWS_A_READ", 1)
+    reader = all_kept.reader()
+    for start in range(0, 80, 8):
+        steps(all_kept, 8, start, epoch=lambda number: number)
+        all_kept.settle()
+        assert reader.read(whole=False).totals[ALL] == cell_of(start + 8)
+    while (seen := reader.read(whole=False)).loading:
+        pass
+    assert seen.held.merged() == all_kept.read().held.merged()
+    assert seen.totals == all_kept.read().totals
+    reader.close()
 
 
 # --- what others do to it ----------------------------------------------------------------------------

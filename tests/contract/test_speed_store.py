@@ -16,7 +16,7 @@ from core.position import PartitionKey, Position
 from core.rules import Rules
 from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at, delta_of
 from tests.support.shop import DIMENSIONS, cell_of
-from tests.support.speed_stores import LOG, Move, RedisStore, Store, first, in_memory
+from tests.support.speed_stores import LOG, Move, RedisStore, Store, first, in_memory, users_of
 
 ALL = ("all", "")
 ODD = [
@@ -68,7 +68,7 @@ def test_an_empty_view_has_nothing(store: Store) -> None:
     assert store.open(CLICKS_0) == {CLICKS_0: None}
     assert store.read() == snapshot
     assert store.run(store.sink.all_positions()) == {}
-    assert store.reader().distinct_users(range(10)) == 0
+    assert users_of(store.reader(), range(10)) == 0
 
 
 def test_a_step_moves_positions_and_adds_everything(store: Store) -> None:
@@ -190,7 +190,7 @@ def test_raising_the_floor_drops_the_epochs_below_it(store: Store) -> None:
     assert snapshot.counters == {"accepted": 2}
     reader = store.reader()
     reader.read()
-    assert reader.distinct_users([5]) == 2
+    assert users_of(reader, [5]) == 2
 
 
 def test_the_floor_is_never_lowered(store: Store) -> None:
@@ -242,7 +242,7 @@ def test_a_reader_leaves_out_epochs_that_another_view_covers_and_takes_them_in_a
     assert [snapshot.totals[ALL][0] for snapshot in seen] == [110, 100, 111, 110]
     assert [snapshot.floor for snapshot in seen] == [2, 3, 0, 2]
     assert [snapshot.counters for snapshot in seen] == [{"late": n} for n in (2, 2, 3, 2)]
-    assert reader.distinct_users([5]) == 1
+    assert seen[-1].users.distinct(5, 6) == 1
     store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: cell_of(1)}})
     assert reader.read(2).totals == {ALL: cell_of(110)}
     reader.close()
@@ -252,10 +252,10 @@ def test_users_of_a_batch_view_and_of_the_sketch_are_counted_together(store: Sto
     store.apply(first(), cells={(1, 5): {ALL: cell_of(1)}}, users={(1, 5): ["a", "b"]})
     reader = store.reader()
     reader.read()
-    assert reader.users_sketch([5], ["b", "c"]) == 3
-    assert reader.users_sketch([6], ["b", "c"]) == 2
-    assert reader.users_sketch([6]) == 0
-    assert reader.distinct_users([5]) == 2
+    assert users_of(reader, [5], ["b", "c"]) == 3
+    assert users_of(reader, [6], ["b", "c"]) == 2
+    assert users_of(reader, [6]) == 0
+    assert users_of(reader, [5]) == 2
     reader.close()
 
 
@@ -281,7 +281,7 @@ def test_any_value_of_a_dimension_comes_back_as_it_was(store: Store) -> None:
     assert dict(snapshot.totals) == part
     reader = store.reader()
     reader.read()
-    assert reader.distinct_users([5]) == len(ODD)
+    assert users_of(reader, [5]) == len(ODD)
 
 
 @pytest.mark.parametrize("minute", [0, -1, 15_778_080, 4_223_371_679])
@@ -303,10 +303,10 @@ def test_few_distinct_users_are_exact(store: Store) -> None:
     store.apply(first(), cells={}, users={(1, 5): ["a", "b"], (2, 5): ["b", "c"], (1, 6): ["d"], (1, 7): ["e"]})
     reader = store.reader()
     reader.read()
-    assert reader.distinct_users([5]) == 3
-    assert reader.distinct_users([5, 6]) == 4
-    assert reader.distinct_users([8]) == 0
-    assert reader.distinct_users([]) == 0
+    assert users_of(reader, [5]) == 3
+    assert users_of(reader, [5, 6]) == 4
+    assert users_of(reader, [8]) == 0
+    assert users_of(reader, []) == 0
 
 
 @pytest.mark.parametrize("count", [1_000, 60_000])
@@ -316,7 +316,7 @@ def test_many_distinct_users_are_estimated_within_three_percent(store: Store, co
         store.apply(Move(CLICKS_0, at(part) if part else "", at(part + 1)), users=users)
     reader = store.reader()
     reader.read()
-    assert reader.distinct_users([5]) == pytest.approx(count, rel=0.03)
+    assert users_of(reader, [5]) == pytest.approx(count, rel=0.03)
 
 
 # --- what a view is bound to ---------------------------------------------------------------------
@@ -391,7 +391,7 @@ def test_a_partition_that_lost_a_part_is_noticed_refused_and_begun_again(store: 
     assert snapshot.vector == {CLICKS_0: 1, SALES_0: 2}
     reader = store.reader()
     reader.read()
-    assert reader.distinct_users([5, 6]) == 1
+    assert users_of(reader, [5, 6]) == 1
 
 
 def test_a_view_that_was_emptied_is_noticed_by_who_has_begun_it(store: Store) -> None:
@@ -488,7 +488,7 @@ def test_a_reader_sees_that_the_store_was_emptied(store: Store) -> None:
     reader.read()
     store.flush()
     assert reader.read() == Snapshot({}, 0, {}, {}, {}, {})
-    assert reader.distinct_users([5]) == 0
+    assert users_of(reader, [5]) == 0
 
 
 def test_a_reader_sees_that_the_store_was_emptied_and_filled_again_in_between(store: Store) -> None:
@@ -571,7 +571,7 @@ def test_a_reader_that_takes_changes_only_sees_what_a_new_one_sees(
             seen = reader.read()
             assert seen == store.read()
             assert filled(seen) == filled(twin.read())
-            assert reader.distinct_users(range(4)) == twin.reader().distinct_users(range(4))
+            assert users_of(reader, range(4)) == users_of(twin.reader(), range(4))
     assert reader.read() == store.read()
     reader.close()
     store.close()

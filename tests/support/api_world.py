@@ -46,10 +46,10 @@ class Away(MemoryReader):
 
     trouble: Exception | None = None
 
-    def read(self, since: int = 0) -> Snapshot:
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:
         if self.trouble is not None:
             raise self.trouble
-        return super().read(since)
+        return super().read(since, whole=whole)
 
 
 class ApiWorld:

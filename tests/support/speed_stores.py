@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -18,6 +18,7 @@ from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.position import PartitionKey
 from core.rules import Rules
+from core.sketch import Sketch, union_count
 from tests.support.events import CLICKS_0, at, delta_of
 from tests.support.shop import SHOP
 
@@ -35,6 +36,12 @@ class Move(NamedTuple):
 def first(partition: PartitionKey = CLICKS_0, offset: int = 1) -> Move:
     """The first step of a partition."""
     return Move(partition, "", at(offset))
+
+
+def users_of(reader: SpeedReader, minutes: Iterable[int], more: Iterable[str] = ()) -> int:
+    """Distinct users of minutes, and of `more`, as a reader has them now."""
+    users = reader.read().users
+    return union_count([*(sketch for m in minutes for sketch in users.between(m, m + 1)), Sketch.of(more)])
 
 
 class Store:

@@ -52,16 +52,6 @@ def test_a_version_that_stops_answering_while_it_is_read_is_read_no_more():
     assert opened == ["v1", "v2"]
 
 
-def test_users_of_a_version_that_answers_no_more_are_no_number():
-    registry = Registry(BOTH)
-    reader, _ = reader_of(registry)
-    reader.read()
-    assert reader.distinct_users([1]) == 0
-    registry.books = [replace(BOTH, active="v2")]
-    with pytest.raises(UnavailableError, match="another version of the job answers"):
-        reader.users_sketch([1])
-
-
 def test_before_there_is_a_version_there_is_no_answer():
     reader, _ = reader_of(Registry(JobBook()))
     with pytest.raises(UnavailableError, match="no version of the job runs yet"):

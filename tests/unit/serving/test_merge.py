@@ -55,10 +55,10 @@ class Reader(MemoryReader):
         super().__init__(store)
         self._before = list(before)
 
-    def read(self, since: int = 0) -> Snapshot:
+    def read(self, since: int = 0, *, whole: bool = True) -> Snapshot:
         if self._before:
             self._before.pop(0)()
-        return super().read(since)
+        return super().read(since, whole=whole)
 
 
 def test_epochs_below_the_cut_come_from_the_batch_view_and_the_others_from_the_speed_view(world: Lambda) -> None:
