@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PARTS: Final = ("catch-up", "freshness", "producer", "batch", "api", "replay", "memory")
-#: Ten million events take minutes: only where asked for.
-DEFAULT_PARTS: Final = PARTS[:-1]
+PARTS: Final = ("catch-up", "freshness", "producer", "batch", "api", "replay", "memory", "growth")
+#: The last two take many minutes: only where asked for.
+DEFAULT_PARTS: Final = PARTS[:-2]
 CONTENDERS: Final = ("shipped", "stock", "bare", "two")
 
 
@@ -30,6 +30,10 @@ class Options:
     replay_events: int = 2_000_000
     memory_events: int = 10_000_000
     memory_rate: float = 50_000.0
+    growth_cells: Sequence[int] = (100_000, 500_000, 1_000_000, 5_000_000)
+    growth_products: int = 5_000
+    growth_keys: Sequence[int] = (50, 5_000, 50_000)
+    growth_events: int = 500_000
     seed: int = 7
     json_file: Path | None = None
     keep: bool = False

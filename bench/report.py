@@ -17,13 +17,17 @@ from bench.catch_up import RATIOS, CatchUp
 from bench.contender import BY_NAME
 from bench.freshness import Freshness
 from bench.goals import Goal
+from bench.growth import Growth
+from bench.growth_epochs import SPAN_S
+from bench.growth_reading import MEASURES, REQUESTS, REQUESTS_S
 from bench.memory import Memory
 from bench.options import Options
 from bench.producer import Production
 from bench.replay import Replays
+from bench.slopes import slope_text
 from modes.race.machine import Machine
 
-Result = CatchUp | Freshness | Production | BatchLayer | Api | Replays | Memory
+Result = CatchUp | Freshness | Production | BatchLayer | Api | Replays | Memory | Growth
 
 
 def document(machine: Machine, options: Options, results: Mapping[str, Result]) -> dict[str, Any]:
@@ -43,7 +47,8 @@ def show(console: Console, machine: Machine, results: Mapping[str, Result]) -> N
     for result in results.values():
         console.print(_DRAWN[type(result)](result))
         console.print()
-    console.print(_goals(goal for result in results.values() for goal in result.goals()))
+    if goals := [goal for result in results.values() for goal in result.goals()]:
+        console.print(_goals(goals))
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     console.print(
         Text(
@@ -200,6 +205,89 @@ def _memory(result: Memory) -> RenderableType:
     return Group(table, Text(f"{slope}; exact in {result.proof.cells:,} cells", style="dim"))
 
 
+def _growth(result: Growth) -> RenderableType:
+    return Group(_growth_reading(result), Text(), _growth_writing(result), Text(), _growth_epochs(result))
+
+
+def _growth_reading(result: Growth) -> RenderableType:
+    found = result.reading
+    table = _table(f"growth: reading against history, {found.products:,} products in each minute, epochs of 30 s")
+    names = ("cells", "minutes", "Redis MB", "counts s", "first answer s", "API MB", "top 60 min", "top all", "series")
+    for name in names:
+        table.add_column(name, justify="right")
+    for each in (found.empty, *found.sizes):
+        latencies = (each.top_hour, each.top_all, each.series)
+        table.add_row(
+            f"{each.cells:,}",
+            f"{each.minutes:,}",
+            f"{each.redis_bytes / 1e6:,.1f}",
+            f"{each.counts_s:.2f}",
+            f"{each.answer_s:.2f}",
+            f"{each.resident_mb:,.0f}",
+            *(f"{latency.p50_ms:.1f} / {latency.p99_ms:.1f}" for latency in latencies),
+        )
+    slopes = _table("")
+    for name in ("grows with cells", "slope", *(f"{each.cells:,}" for each in found.sizes)):
+        slopes.add_column(name, justify="left" if name == "grows with cells" else "right")
+    for name in MEASURES:
+        points = dict(found.points(name))
+        figures = (f"{points[each.cells]:,.1f}" if each.cells in points else "-" for each in found.sizes)
+        slopes.add_row(name, f"[bold]{slope_text(found.slopes[name])}[/bold]", *figures)
+    notes = (
+        f"Requests: p50 / p99 in ms of {REQUESTS}, or of those within {REQUESTS_S:g} s, none asked before. Answers are proved right.",
+        f"Commands begin with Python, which alone takes {found.python_s:.2f} s. The view was filled by the product's sink.",
+        "Slope: the power of the cells with which it grows, by least squares over logarithms; 1: in proportion.",
+    )
+    return Group(table, slopes, *(Text(note, style="dim") for note in notes))
+
+
+def _growth_writing(result: Growth) -> RenderableType:
+    table = _table("growth: writing against keys, one worker behind a log")
+    names = (
+        "",
+        "products",
+        "events/s",
+        "worker us/event",
+        "Redis s/million",
+        "Redis B/event",
+        "file B/event",
+        "cells proved",
+    )
+    for name in names:
+        table.add_column(name, justify="left" if not name else "right")
+    for each in result.writing:
+        table.add_row(
+            each.case,
+            f"{each.products:,}",
+            f"[bold]{each.events_per_s:,.0f}[/bold]",
+            f"{each.worker_us:.1f}",
+            f"{each.redis_s_per_million:.2f}",
+            f"{each.redis_bytes:,.1f}",
+            f"{each.file_bytes:,.1f}",
+            f"{each.proof.cells:,}",
+        )
+    note = "CPU from the opening of the partitions to the last event; bytes when the worker has merged what is left."
+    return Group(table, Text(note, style="dim"))
+
+
+def _growth_epochs(result: Growth) -> RenderableType:
+    table = _table(f"growth: writing against epochs, the same records, appended within {SPAN_S:,.0f} s")
+    for name in ("epoch s", "epochs", "events", "own us/event", "Redis s/million", "Redis B/event", "file B/event"):
+        table.add_column(name, justify="right")
+    for each in result.epochs:
+        table.add_row(
+            f"{each.epoch_s:g}",
+            f"{each.epochs:,}",
+            f"{each.events:,}",
+            f"[bold]{each.own_us:.1f}[/bold]",
+            f"{each.redis_s_per_million:.2f}",
+            f"{each.redis_bytes:,.1f}",
+            f"{each.file_bytes:,.1f}",
+        )
+    note = "Not by a worker: append times are the broker's. Polls of records go to the product's fold and sink; own: their CPU."
+    return Group(table, Text(note, style="dim"))
+
+
 _DRAWN: Final[Mapping[type, Callable[[Any], RenderableType]]] = {
     CatchUp: _catch_up,
     Freshness: _freshness,
@@ -208,6 +296,7 @@ _DRAWN: Final[Mapping[type, Callable[[Any], RenderableType]]] = {
     Api: _api,
     Replays: _replays,
     Memory: _memory,
+    Growth: _growth,
 }
 
 

@@ -20,6 +20,10 @@ PARTS = {
     "batch": ["--events", "20000"],
     "api": [],
     "replay": ["--replay-events", EVENTS],
+    "growth": [
+        *("--growth-cells", "10000", "--growth-products", "200"),
+        *("--growth-keys", "200", "--growth-events", "5000"),
+    ],
 }
 
 

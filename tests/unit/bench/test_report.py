@@ -13,6 +13,10 @@ from bench.catch_up import CatchUp, Turn
 from bench.cli import parse
 from bench.freshness import AtRate, Freshness
 from bench.goals import Goal
+from bench.growth import Growth
+from bench.growth_epochs import EpochLength
+from bench.growth_reading import MEASURES, Reading, Readings
+from bench.growth_writing import Writing
 from bench.memory import Memory
 from bench.options import DEFAULT_PARTS, Options
 from bench.producer import Production
@@ -59,7 +63,17 @@ def results() -> dict[str, Result]:
         "api": Api(2000.0, 199.0, Latency(3000, 3.0, 21.0, 90.0), 0.2, 500, 3.5, 0.1, 2.0, 0.15, 4, Proof(1000, 50)),
         "replay": Replays(2_000_000, 1000.0, [Round(turn(s), turn(b), at.latency, 50) for s, b in replay]),
         "memory": Memory(10_000_000, 50_000.0, Proof(1000, 50), [(1_000_000, 200.0)], 0.5, 5.1),
+        "growth": growth(at.latency),
     }
+
+
+def growth(latency: Latency) -> Growth:
+    sizes = [
+        Reading(n, n // 100, n, n * 9, 1.0, 0.5 + n / 1e5, 1.5, 90 + n / 1e3, *[latency] * 3) for n in (0, 100_000)
+    ]
+    reading = Readings(100, 0.02, sizes[0], sizes[1:], dict.fromkeys(MEASURES, 0.875))
+    writing = Writing("scattered over 24 h", 5_000, 100_000, 80_500.0, 9.5, 1.25, 60.5, 41.5, Proof(1000, 777))
+    return Growth(reading, [writing], [EpochLength(300.0, 13, 100_000, 7.25, 0.75, 21.5, 22.5)])
 
 
 def test_ratios_are_taken_within_a_round():
@@ -118,6 +132,11 @@ def test_the_tables_name_every_result():
         "333,333",
         "500 watchers",
         "3 replay",
+        "100,000",
+        "5.0 / 12.0",
+        "0.88",
+        "80,500",
+        "7.2",
     ):
         assert expected in text
 
@@ -130,7 +149,7 @@ def test_the_document_is_json_and_names_no_path():
     assert goals["one producing process"] is False
 
 
-def test_options_default_to_all_but_memory():
+def test_options_default_to_all_but_memory_and_growth():
     options = parse([])
     assert options.parts == DEFAULT_PARTS
     assert options == Options()
