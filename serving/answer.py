@@ -11,12 +11,12 @@ from core.cells import Cell, Cells, merge
 from core.cut import Cut
 from core.declaration.pipeline import ALL
 from core.position import PartitionKey
+from serving.totals import Key, SummedTotals
 
 if TYPE_CHECKING:
     # loaded by those who read one: pyarrow takes half a second
     from adapters.lake.batch_view import BatchView
 
-Key = tuple[str, str]
 Name = TypeVar("Name")
 
 NO_BATCH_VIEW: Final = "no batch view yet"
@@ -66,10 +66,12 @@ class Answer:
             self.speed.merged() if self.speed else {},
         )
 
-    def between(self, start: int, end: int) -> dict[Key, Cell]:
-        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
+    def between(self, start: int, end: int, dimension: str | None = None) -> dict[Key, Cell]:
+        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out); of one dimension, or of all."""
         out = self.batch.between(start, end) if self.batch else {}
-        for key, cell in (self.speed.held.between(start, end) if self.speed else {}).items():
+        if dimension is not None:
+            out = {key: cell for key, cell in out.items() if key[0] == dimension}
+        for key, cell in (self.speed.held.between(start, end, dimension) if self.speed else {}).items():
             _add(out, key, cell)
         return out
 
@@ -83,7 +85,7 @@ class Answer:
 
 def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
     """The answer of these views. `zero`: a cell in which nothing is counted. `speed` holds only epochs at and above the cut of `batch`."""
-    totals: dict[Key, Cell] = dict(batch.totals) if batch else {}
+    totals = SummedTotals(batch.totals if batch else {}, speed.totals if speed else {})
     counters: dict[str, int] = dict(batch.manifest.counters) if batch else {}
     vector: dict[PartitionKey, int] = dict(batch.cut.vector) if batch else {}
     partitions = batch.manifest.partitions if batch else {}
@@ -93,8 +95,6 @@ def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states:
     said = list(states)
     if speed is not None:
         said += speed.states
-        for key, cell in speed.totals.items():
-            _add(totals, key, cell)
         for name, number in speed.counters.items():
             counters[name] = counters.get(name, 0) + number
         if any(speed.vector.get(source, 0) < offset for source, offset in vector.items()):
@@ -106,7 +106,7 @@ def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states:
             lost += position.lost
     return Answer(
         zero=zero,
-        totals={key: cell for key, cell in totals.items() if any(cell)},
+        totals=totals,
         counters={name: number for name, number in counters.items() if number},
         vector=vector,
         floor=0 if batch or speed is None else speed.floor,

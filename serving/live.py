@@ -12,12 +12,13 @@ from core.cells import MINUTE_MS, Cell
 from core.declaration.pipeline import ALL, Pipeline
 from core.delta import ACCEPTED, DUPLICATES, LATE, REJECTED
 from core.errors import UnavailableError
-from core.event_counts import Number, events_of, rank_of
+from core.event_counts import events_of, rank_of
 from core.position import PartitionKey
 from serving.answer import Answer
 from serving.live_error import LiveError
 from serving.merge import NOBODY, Users
 from serving.meter import Meter
+from serving.totals import Ranked
 
 if TYPE_CHECKING:
     # loaded by those who read one: pyarrow and NumPy take half a second
@@ -29,6 +30,8 @@ USERS_MINUTES: Final = 15
 USERS_EVERY_S: Final = 2.0
 #: The auditor is often a few records behind the view: its last verdict stands for so long.
 VERDICT_STANDS_S: Final = 3.0
+#: What an audit took is this part of the time until the next one, at most.
+_AUDITING: Final = 0.1
 #: An answer is behind where it lacks more records than arrive in so long, and more than so many.
 BEHIND_S: Final = 1.0
 BEHIND_RECORDS: Final = 1000
@@ -194,6 +197,7 @@ class Live:
         self._users_at = float("-inf")
         self._audited: tuple[int | None, int | None] = (None, None)
         self._audited_at = float("-inf")
+        self._audit_took_s = 0.0
 
     def look(self) -> Picture:
         """The picture now. While there is no answer, the last counts with the trouble said, and nothing as of now."""
@@ -260,7 +264,7 @@ class Live:
         batch = answer.batch
         return Picture(
             totals=answer.total,
-            by=by_dimension(answer.totals, self._rank),
+            by=Ranked(answer.totals, self._rank),
             accepted=counters.get(ACCEPTED, 0),
             rejected=rejected(counters),
             duplicates=counters.get(DUPLICATES, 0),
@@ -291,12 +295,17 @@ class Live:
         return 0.0 if ends is None else self._arrived.rate(self._clock(), sum(ends.values()))
 
     def _audit(self, answer: Answer) -> tuple[int | None, int | None]:
+        began = self._clock()
+        pause = self._audit_took_s / _AUDITING
+        if began - self._audited_at < pause:
+            return self._audited
         truth = self._truth.truth(answer)
         now = self._clock()
         if truth is not None:
             self._audited = self._error(answer, truth[1]), _beyond(*truth)
             self._audited_at = now
-        elif now - self._audited_at > VERDICT_STANDS_S:
+            self._audit_took_s = self._clock() - began
+        elif now - self._audited_at > VERDICT_STANDS_S + pause:
             self._audited = None, None
         return self._audited
 
@@ -314,15 +323,6 @@ class Live:
         self._users_at = now
         newest = int(self._wall() * 1000) // MINUTE_MS
         return self._source.users(answer, newest - USERS_MINUTES + 1, newest + 1)
-
-
-def by_dimension(totals: Mapping[tuple[str, str], Cell], rank: Number) -> dict[str, dict[str, Cell]]:
-    """Totals by dimension and value, the largest first by `rank`."""
-    out: dict[str, dict[str, Cell]] = {}
-    ranked = sorted(totals.items(), key=lambda item: (-rank(item[1]), item[0]))
-    for (dimension, value), cell in ranked:
-        out.setdefault(dimension, {})[value] = cell
-    return out
 
 
 def rejected(counters: Mapping[str, int]) -> dict[str, int]:

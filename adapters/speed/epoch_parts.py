@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapters.speed.blocks import Block
@@ -43,6 +43,9 @@ class EpochParts:
         self._quality: dict[int, Counter[str]] = {}
         self._totals: dict[_Key, Cell] = {}
         self._counters: Counter[str] = Counter()
+        #: the last picture, and whether anything was added or dropped since
+        self._last: Snapshot | None = None
+        self._changed = True
 
     def add(self, epoch: int, block: Block) -> None:
         """Adds what a block holds."""
@@ -54,9 +57,10 @@ class EpochParts:
         part = self._part(epoch)
         for key, sums in block.table.totals().items():
             cell = Cell(sums)
-            for totals in (part.totals, self._totals):
+            for totals in (part.totals, self._totals) if self._by_epoch else (self._totals,):
                 old = totals.get(key)
                 totals[key] = cell if old is None else old.plus(cell)
+        self._changed = True
         for name, counters in block.counters.items():
             self._quality.setdefault(name, Counter()).update(counters)
             self._counters.update(counters)
@@ -67,6 +71,7 @@ class EpochParts:
 
     def add_cells(self, epoch: int, block: Block) -> None:
         """Adds cells and users alone."""
+        self._changed = True
         part = self._part(epoch)
         part.cells.add(block.table)
         for minute, sketch in block.users.items():
@@ -79,6 +84,7 @@ class EpochParts:
 
     def drop_below(self, floor: int) -> None:
         """Forgets epochs below `floor`."""
+        self._changed = self._changed or any(epoch < floor for epoch in (*self._parts, *self._quality))
         for epoch in [epoch for epoch in self._parts if epoch < floor]:
             for key, cell in self._parts.pop(epoch).totals.items():
                 left = self._totals[key].minus(cell)
@@ -97,7 +103,11 @@ class EpochParts:
         loading: str = "",
     ) -> Snapshot:
         """A picture of now."""
-        return Snapshot(
+        last = self._last
+        if last is not None and not self._changed and last.loading == loading:
+            return replace(last, positions=positions, floor=floor, states=states)
+        self._changed = False
+        self._last = Snapshot(
             positions=positions,
             floor=floor,
             cells=HeldCells({} if loading else {epoch: part.cells.view() for epoch, part in self._parts.items()}),
@@ -108,6 +118,7 @@ class EpochParts:
             users=HeldUsers(dict(part.users) for part in self._parts.values()),
             loading=loading,
         )
+        return self._last
 
     def _part(self, epoch: int) -> _Part:
         group = epoch if self._by_epoch else 0

@@ -35,11 +35,11 @@ class HeldCells(Mapping[tuple[int, int], Cells]):
             views[epoch] = history.view()
         return cls(views)
 
-    def between(self, start: int, end: int) -> dict[Key, Cell]:
-        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out)."""
+    def between(self, start: int, end: int, dimension: str | None = None) -> dict[Key, Cell]:
+        """Sums by (dimension, value) over minutes `start` (included) to `end` (left out); of one dimension, or of all."""
         out: dict[Key, Cell] = {}
         for view in self._epochs.values():
-            _add(out, view.between(start, end))
+            _add(out, view.between(start, end, dimension))
         return out
 
     def series(self, key: Key, start: int, end: int) -> dict[int, Cell]:

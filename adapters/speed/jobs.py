@@ -11,7 +11,7 @@ import msgspec
 from redis import Redis
 from redis.client import Pipeline
 
-from adapters.speed.keys import PARTITION, ViewKeys, view_of
+from adapters.speed.keys import ViewKeys, view_of
 from adapters.speed.port import Job
 from adapters.speed.spoken import asked
 from core.errors import ConfigurationError
@@ -202,9 +202,7 @@ def positions_of(client: Redis, view: str) -> dict[PartitionKey, Position]:
     keys = ViewKeys(view)
     with asked(client):
         fields: Any = client.hkeys(keys.view)
-        partitions = [
-            PartitionKey.parse(f.decode().removeprefix(PARTITION)) for f in fields if f.startswith(b"partition:")
-        ]
+        partitions = keys.partitions_of(fields)
         with client.pipeline(transaction=False) as commands:
             for partition in partitions:
                 commands.hget(keys.of(partition).state, "position")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from core.position import PartitionKey
@@ -33,6 +34,8 @@ class ViewKeys:
         self._tag = f"{{{namespace}}}"
         #: hash: what the view is bound to, and its partitions
         self.view = f"{self._tag}:view"
+        #: hash: sums for people
+        self.counts = f"{self._tag}:counts"
         self.retired = f"{self._tag}:retired"
         self.started = f"{self._tag}:started"
         #: keys of the layout before, by which a view of it is known
@@ -45,6 +48,12 @@ class ViewKeys:
         """The keys of one partition."""
         tag = f"{{{self.namespace}/{partition.topic}/{partition.partition}}}"
         return PartitionKeys(f"{tag}:state", f"{tag}:log", f"{tag}:totals", f"{tag}:blocks")
+
+    @staticmethod
+    def partitions_of(view: Iterable[bytes]) -> list[PartitionKey]:
+        """The partitions among the fields of the hash of a view."""
+        names = (field.decode() for field in view)
+        return [PartitionKey.parse(name.removeprefix(PARTITION)) for name in names if name.startswith(PARTITION)]
 
     def patterns(self) -> tuple[str, str]:
         """Globs that match all keys of the view and no others."""

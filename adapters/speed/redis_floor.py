@@ -6,10 +6,9 @@ from typing import Any
 
 from redis import Redis
 
-from adapters.speed.keys import PARTITION, ViewKeys
+from adapters.speed.keys import ViewKeys
 from adapters.speed.scripts import script
 from adapters.speed.spoken import asked
-from core.position import PartitionKey
 
 
 class RedisFloor:
@@ -24,10 +23,8 @@ class RedisFloor:
         """See `SpeedFloor.raise_floor`. A partition that is opened later has its epochs left out by readers all the same."""
         with asked(self._client):
             fields: Any = self._client.hkeys(self._keys.view)
-            for field in fields:
-                if field.startswith(PARTITION.encode()):
-                    partition = PartitionKey.parse(field.decode().removeprefix(PARTITION))
-                    self._script(keys=[*self._keys.of(partition)], args=[floor])
+            for partition in self._keys.partitions_of(fields):
+                self._script(keys=[*self._keys.of(partition)], args=[floor])
 
     def close(self) -> None:
         """Closes the connection."""

@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from adapters.speed.binding import check_meaning, no_layout_before
 from adapters.speed.blocks import Block, BlockName, block_of_entries
 from adapters.speed.epoch_parts import EpochParts
-from adapters.speed.keys import LAYOUT, PARTITION, ViewKeys
+from adapters.speed.keys import LAYOUT, ViewKeys
 from adapters.speed.merging import ALL_EPOCHS, place_of, too_large
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
@@ -261,12 +261,12 @@ class RedisReader:
             return []
         if view.get(b"layout", LAYOUT.encode()) != LAYOUT.encode():
             raise no_layout_before(str(self._keys))
-        names = [name.decode() for name in view if name.startswith(PARTITION.encode())]
-        if not {b"layout", b"born", b"meaning"} <= view.keys() or view.get(b"partitions") != b"%d" % len(names):
+        partitions = self._keys.partitions_of(view)
+        if not {b"layout", b"born", b"meaning"} <= view.keys() or view.get(b"partitions") != b"%d" % len(partitions):
             self._forget()
             raise lost(str(self._keys), "view")
         check_meaning(str(self._keys), view[b"meaning"].decode(), self._pipeline.meaning)
-        return [PartitionKey.parse(name.removeprefix(PARTITION)) for name in names]
+        return partitions
 
     def _check(self, partition: PartitionKey, state: Mapping[bytes, bytes], numbers: Sequence[int]) -> None:
         """Raises `UnavailableError` where a key of a partition is missing, or a part of one."""
@@ -308,8 +308,8 @@ class RedisReader:
         kind: Any = self._client.type(self._keys.view)
         if kind == b"hash":
             fields = self._client.hkeys(self._keys.view)
-        names = [field.decode().removeprefix(PARTITION) for field in fields if field.startswith(PARTITION.encode())]
-        for key in [self._keys.view, *(key for name in names for key in self._keys.of(PartitionKey.parse(name)))]:
+        partitions = self._keys.partitions_of(fields)
+        for key in [self._keys.view, *(key for partition in partitions for key in self._keys.of(partition))]:
             kind = self._client.type(key)
             if kind not in (b"none", _KINDS[key.rsplit(":", 1)[-1]]):
                 return foreign(key, kind.decode())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError, Respo
 from adapters.speed.binding import check_binding, check_meaning, no_layout_before
 from adapters.speed.increments import Packed, packed
 from adapters.speed.keys import LAYOUT, PARTITION, PartitionKeys, ViewKeys
-from adapters.speed.merging import Found, largest_with, merged, refused
+from adapters.speed.merging import Found, largest_with, merged, refused, too_large
 from adapters.speed.port import Outcome, Step
+from adapters.speed.readable import COUNTED, PartitionTotals, readable
 from adapters.speed.redis_errors import (
     Patience,
     ReplicaError,
@@ -40,6 +42,8 @@ log = structlog.get_logger(__name__)
 #: Entries of a partition's log that are merged at the latest, and so many bytes of them.
 MERGE_ENTRIES: Final = 128
 MERGE_BYTES: Final = 1 << 20
+#: And so long after the first of them, in seconds: sums that people read are at most a second old.
+MERGE_AFTER_S: Final = 0.7
 _KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash"}
 
 
@@ -53,7 +57,15 @@ class _Opened:
     entries: int
     size: int = 0
     epoch: int | None = None
+    since: float = 0.0
     due: bool = False
+
+
+#: A partition's totals with what they stand for. KEYS: state, totals.
+_TOTALS: Final = (
+    "local state = redis.call('HMGET', KEYS[1], 'merged', 'floor') "
+    "return {state[1], state[2], redis.call('HGETALL', KEYS[2])}"
+)
 
 
 class _Script:
@@ -64,7 +76,9 @@ class _Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-_BEGIN, _REGISTER, _OPEN, _STEP, _CHECK, _MERGE = map(_Script, ("begin", "register", "open", "step", "check", "merge"))
+_BEGIN, _REGISTER, _OPEN, _STEP, _CHECK, _MERGE, _PUBLISH = map(
+    _Script, ("begin", "register", "open", "step", "check", "merge", "publish")
+)
 
 
 class RedisSink:
@@ -79,6 +93,8 @@ class RedisSink:
         start: str = "",
         *,
         keeps_all: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or "".
 
@@ -92,12 +108,17 @@ class RedisSink:
         self._patience = patience or Patience()
         self._start = start
         self._keeps_all = keeps_all
+        self._clock = clock
+        self._sleep = sleep
         self._server = ServerWatch(speaks=True)
         #: of the view as it was begun last; "" before that
         self._born = ""
         self._opened: dict[PartitionKey, _Opened] = {}
         self._merging: asyncio.Task[None] | None = None
-        self._trouble: FourfoldError | None = None
+        self._timer: asyncio.Task[None] | None = None
+        #: readable counts as they were written last
+        self._published: dict[str, str] | None = None
+        self._trouble: Exception | None = None
 
     async def begin(self, rules: Rules, identity: str) -> None:
         """See `SpeedSink.begin`."""
@@ -145,9 +166,7 @@ class RedisSink:
     async def all_positions(self) -> dict[PartitionKey, str]:
         """See `SpeedSink.all_positions`."""
         fields: dict[bytes, bytes] = await self._asked(self._client.hgetall(self._keys.view))
-        partitions = [
-            PartitionKey.parse(f.decode().removeprefix(PARTITION)) for f in fields if f.startswith(b"partition:")
-        ]
+        partitions = self._keys.partitions_of(fields)
         if not partitions:
             return {}
         pipeline = self._client.pipeline(transaction=False)
@@ -222,8 +241,7 @@ class RedisSink:
 
     async def settle(self) -> None:
         """Merges what is due now, and returns when that is done."""
-        while self._merging is not None and not self._merging.done():
-            await asyncio.wait({self._merging})
+        await self._end_merging()
         for opened in self._opened.values():
             opened.due = True
         self._begin_merging()
@@ -231,11 +249,17 @@ class RedisSink:
             await self._merging
         self._raise_trouble()
 
+    async def _end_merging(self) -> None:
+        tasks = {task for task in (self._timer, self._merging) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._timer = self._merging = None
+
     async def close(self) -> None:
         """See `SpeedSink.close`."""
-        if self._merging is not None:
-            self._merging.cancel()
-            await asyncio.wait({self._merging})
+        await self._end_merging()
         await self._client.aclose()
 
     # --- merging ---
@@ -243,6 +267,8 @@ class RedisSink:
     def _count(self, opened: _Opened, adds: Packed, epoch: int) -> None:
         if not adds.cells:
             return
+        if not opened.entries:
+            opened.since = self._clock()
         opened.entries += 1
         opened.size += len(adds.cells) + len(adds.users)
         if opened.epoch is None:
@@ -251,8 +277,21 @@ class RedisSink:
             opened.due = True
 
     def _begin_merging(self) -> None:
-        if (self._merging is None or self._merging.done()) and any(o.due for o in self._opened.values()):
+        """Merges what is due; where nothing is yet, when its time comes, though nothing may arrive until then."""
+        if self._merging is not None and not self._merging.done():
+            return
+        if any(opened.due for opened in self._opened.values()):
             self._merging = asyncio.ensure_future(self._merge_all())
+        elif self._timer is None or self._timer.done():
+            waiting = [opened.since for opened in self._opened.values() if opened.entries]
+            if waiting:
+                self._timer = asyncio.ensure_future(self._merge_later(min(waiting) + MERGE_AFTER_S - self._clock()))
+
+    async def _merge_later(self, after_s: float) -> None:
+        await self._sleep(max(0.0, after_s))
+        for opened in self._opened.values():
+            opened.due = opened.due or bool(opened.entries)
+        self._begin_merging()
 
     async def _merge_all(self) -> None:
         try:
@@ -260,9 +299,10 @@ class RedisSink:
                 if opened.due:
                     opened.due = False
                     await self._merge(opened)
+            await self._publish()
         except UnavailableError as error:
             log.debug("cannot merge now", error=str(error))
-        except FourfoldError as error:
+        except Exception as error:  # noqa: BLE001 - not swallowed: the next step raises it
             self._trouble = error
 
     async def _merge(self, opened: _Opened) -> None:
@@ -273,15 +313,50 @@ class RedisSink:
             return
         opened.entries = opened.size = 0
         opened.epoch = found.epoch
-        plan = await asyncio.to_thread(merged, found, self._measures, keeps_all=self._keeps_all)
-        while plan is not None and plan.wanted:
-            blocks = await self._asked(self._client.hmget(keys.blocks, plan.wanted))
-            if None in blocks:
-                return
-            plan = await asyncio.to_thread(plan.with_blocks, blocks)
-        if plan is None:
+        try:
+            plan = await asyncio.to_thread(merged, found, self._measures, keeps_all=self._keeps_all)
+            if plan is not None and plan.wanted:
+                blocks = await self._asked(self._client.hmget(keys.blocks, plan.wanted))
+                if None in blocks:
+                    return
+                plan = await asyncio.to_thread(plan.with_blocks, blocks)
+        except CellOverflowError as error:
+            raise too_large(error.where) from error
+        except ValueError as error:
+            raise foreign(keys.blocks, f"field that does not belong to a view ({error})") from error
+        if plan is not None:
+            arguments = [opened.name, found.merged, plan.merged, *plan.arguments()]
+            (answer,) = await self._run(_MERGE, [(list(keys), arguments)], "merge")
+            if isinstance(answer, list):
+                message = answer[2].decode(errors="replace")
+                raise await self._judged(explained(ResponseError(message), "merge"))
+
+    async def _publish(self) -> None:
+        """Writes the readable counts, if this sink has the first of the view's partitions: one worker does."""
+        view = await self._asked(self._client.hgetall(self._keys.view))
+        partitions = self._keys.partitions_of(view)
+        if not partitions or min(partitions) not in self._opened or view.get(b"born") != self._born.encode():
             return
-        await self._run(_MERGE, [(list(keys), [opened.name, found.merged, plan.merged, *plan.arguments()])], "merge")
+        pipeline = self._client.pipeline(transaction=False)
+        for partition in partitions:
+            keys = self._keys.of(partition)
+            pipeline.eval(_TOTALS, 2, keys.state, keys.totals)
+        answers = await self._asked(pipeline.execute())
+        parts = [
+            PartitionTotals(partition, dict(zip(flat[::2], flat[1::2], strict=True)), merged, int(floor))
+            for partition, (merged, floor, flat) in zip(partitions, answers, strict=True)
+            if merged is not None and floor is not None
+        ]
+        fields = await asyncio.to_thread(readable, parts, self._measures)
+        known = self._published if await self._asked(self._client.exists(self._keys.counts)) else None
+        changed = [part for pair in fields.items() if known is None or known.get(pair[0]) != pair[1] for part in pair]
+        gone = [] if known is None else [name for name in known if name not in fields]
+        if not changed and not gone:
+            return
+        how = "all" if known is None else "changed"
+        arguments = [self._born, fields[COUNTED], how, len(changed) // 2, *changed, *gone]
+        (written,) = await self._run(_PUBLISH, [([self._keys.counts, self._keys.view], arguments)])
+        self._published = fields if written else None
 
     async def _found(self, opened: _Opened) -> Found | None:
         """What there is to merge; None where the partition is not as this sink opened it."""

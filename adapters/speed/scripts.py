@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Final
 
 #: They are of the view's own key, and begin with nothing.
-_OF_THE_VIEW: Final = ("begin", "register")
+_OF_THE_VIEW: Final = ("begin", "register", "publish")
 
 
 def script(name: str) -> str:

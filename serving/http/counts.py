@@ -128,7 +128,7 @@ class CountsRoutes:
         if start is not None or end is not None:
             when = span(start, end, self._sources.minute(), None)
         answer = self._sources.ticker.answer()
-        sums = answer.totals if when is None else await self._once.of(answer, Answer.between, *when)
+        sums = answer.totals if when is None else await self._once.of(answer, Answer.between, *when, dimension)
         return {
             "dimension": dimension,
             "measure": measure,

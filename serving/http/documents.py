@@ -8,8 +8,9 @@ from typing import Any
 from core.cells import Cell
 from core.declaration.pipeline import ALL, Pipeline
 from core.event_counts import rank_of
-from serving.answer import Answer, Key
-from serving.live import by_dimension, counts_document
+from serving.answer import Answer
+from serving.live import counts_document
+from serving.totals import Key, Ranked
 
 
 class Documents:
@@ -21,7 +22,7 @@ class Documents:
 
     def totals(self, answer: Answer, dimension: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
         """A `serving.http.models.Models.totals`."""
-        values = {} if dimension == ALL else by_dimension(answer.totals, self._rank).get(dimension, {})
+        values = {} if dimension == ALL else Ranked(answer.totals, self._rank).get(dimension, {})
         counts = counts_document(answer, self._measures, provenance)
         return {"dimension": dimension, "values": self._listed(values.items()), **counts}
 

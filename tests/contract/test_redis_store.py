@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import threading
@@ -22,13 +23,15 @@ from adapters.speed.keys import ViewKeys
 from adapters.speed.port import Outcome, SpeedReader, Step
 from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
 from adapters.speed.redis_reader import RedisReader
-from adapters.speed.redis_sink import MERGE_ENTRIES, RedisSink, _Opened
+from adapters.speed.redis_sink import MERGE_AFTER_S, MERGE_ENTRIES, RedisSink, _Opened
+from core.cells import Cell
 from core.errors import ConfigurationError, UnavailableError
 from core.rules import Rules
 from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
 from tests.support.events import CLICKS_0, SALES_0, at, delta_of
 from tests.support.shop import SHOP, cell_of
 from tests.support.speed_stores import LOG, Move, RedisStore, first, users_of
+from tests.support.waiting import turned
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_what_expires_leaves_nothing_behind(redis_store: RedisStore) -> None:
     redis_store.floor.raise_floor(3)
     redis_store.run(redis_store.sink.check())
     redis_store.settle()
-    assert redis_store.all_keys() == {redis_store.key("view"), redis_store.key("state"), redis_store.key("log")}
+    assert redis_store.all_keys() == {redis_store.key(part) for part in ("view", "counts", "state", "log")}
     assert redis_store.admin.xlen(redis_store.key("log")) <= 1
     assert redis_store.run(redis_store.sink.check()) is None
 
@@ -220,6 +223,67 @@ def test_cells_that_are_merged_while_they_are_read_are_read_again(
     assert seen.held.merged() == all_kept.read().held.merged()
     assert seen.totals == all_kept.read().totals
     reader.close()
+
+
+@pytest.mark.integration
+def test_sums_can_be_read_by_people_with_the_offsets_that_they_stand_for(redis_store: RedisStore) -> None:
+    def shown() -> dict[str, str]:
+        found = redis_store.admin.hgetall(redis_store.key("counts"))
+        return {name.decode(): text.decode() for name, text in found.items()}
+
+    def named(cell: Cell) -> str:
+        return json.dumps(dict(zip(SHOP.measures, cell, strict=True)))
+
+    steps(redis_store, 10)
+    redis_store.apply(first(SALES_0), cells={(2, 6): {ALL: cell_of(0, 1, 2, 900), ("product", "a b"): cell_of(0, 1)}})
+    redis_store.settle()
+    totals = redis_store.read().totals
+    wanted = {f"{dimension} {value}".rstrip(): named(cell) for (dimension, value), cell in totals.items()}
+    offsets = {"offset clicks:0": "10", "offset sales:0": "1", "counted": "11"}
+    assert shown() == wanted | offsets
+    assert shown()["product a b"] == named(cell_of(0, 1))
+    steps(redis_store, 5, 10)
+    redis_store.settle()
+    assert shown()["all"] == named(redis_store.read().totals[ALL])
+    assert shown()["offset clicks:0"] == "15"
+    # whoever has counted less does not overwrite
+    redis_store.admin.hset(redis_store.key("counts"), "counted", 99)
+    steps(redis_store, 1, 15)
+    redis_store.settle()
+    assert shown()["offset clicks:0"] == "15"
+    # lost, it is written again, whole, and what has expired is not in it
+    redis_store.admin.delete(redis_store.key("counts"))
+    redis_store.floor.raise_floor(2)
+    redis_store.run(redis_store.sink.check())
+    redis_store.settle()
+    assert shown().keys() == {"all", "product a b", "offset clicks:0", "offset sales:0", "counted"}
+
+
+@pytest.mark.integration
+def test_what_was_added_is_merged_and_shown_in_its_time_though_nothing_follows(redis_store: RedisStore) -> None:
+    waited: list[float] = []
+    now = 100.0
+    awake = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await awake.wait()
+
+    sink = redis_store.sink
+    sink._clock, sink._sleep = lambda: now, sleep
+    steps(redis_store, 1)
+    redis_store.run(asyncio.sleep(0))
+    assert waited == [pytest.approx(MERGE_AFTER_S)]
+    assert not redis_store.admin.exists(redis_store.key("counts"))
+    awake.set()
+
+    async def merged() -> None:
+        await turned(lambda: sink._merging is not None, "the merge to begin")
+        assert sink._merging is not None
+        await sink._merging
+
+    redis_store.run(asyncio.wait_for(merged(), 5))
+    assert redis_store.admin.hget(redis_store.key("counts"), "offset clicks:0") == b"1"
 
 
 # --- what others do to it ----------------------------------------------------------------------------

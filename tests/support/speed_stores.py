@@ -120,7 +120,7 @@ class RedisStore(Store):
 
     def key(self, part: str, partition: PartitionKey = CLICKS_0) -> str:
         """The key of a part: `view`, or `state`, `log`, `totals`, `blocks` of a partition."""
-        return self.keys.view if part == "view" else str(getattr(self.keys.of(partition), part))
+        return str(getattr(self.keys if part in ("view", "counts") else self.keys.of(partition), part))
 
     def all_keys(self) -> set[str]:
         """Those of the view that there are."""

@@ -21,6 +21,12 @@ def test_an_address_of_this_machine_gets_a_free_port(host: str) -> None:
     assert place(host).free_port() > 0
 
 
+def test_answers_on_a_kept_connection_are_sent_at_once() -> None:
+    with place("127.0.0.1").listener() as listener:
+        # by which asyncio knows that it may set TCP_NODELAY
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [

@@ -268,3 +268,21 @@ def test_the_document_of_counts_has_every_number() -> None:
     assert counts_document(Answer(ZERO), MEASURES, {})["totals"] == dict.fromkeys(
         ("clicks", "sales", "units", "revenue_cents"), 0
     )
+
+
+def test_an_audit_that_takes_long_is_not_made_again_at_once(world: World) -> None:
+    asked: list[float] = []
+
+    def slowly(answer: Answer) -> tuple[Truth, Truth]:
+        asked.append(world.now)
+        world.now += 0.5
+        truth = Truth.of(4, [(Slot(3, NOW_MINUTE, "all", "", 0), 7)])
+        return truth, truth
+
+    world.truth = slowly  # type: ignore[method-assign]
+    world.seen = snapshot(5, {ALL: cell_of(7)})
+    for _ in range(40):
+        assert world.look().error == 0
+    # ten seconds and what the audits took: each is followed by ten times its own time
+    assert 2 <= len(asked) <= 4
+    assert all(later - earlier >= 5 for earlier, later in zip(asked, asked[1:], strict=False))
