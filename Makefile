@@ -62,7 +62,7 @@ bench: setup ## measures, side by side in one run
 soak: setup ## the chaos tests for SECONDS_ (default 1800) each, boundary and replay for 3 minutes, each rule switched off, long forms
 	FOURFOLD_CHAOS_SECONDS=$(or $(SECONDS_),1800) FOURFOLD_BOUNDARY_SECONDS=180 FOURFOLD_REPLAY_SECONDS=20 \
 	  FOURFOLD_CHAOS_RATE=2000 FOURFOLD_TEST_POLLERS=18 FOURFOLD_TEST_KILLS=30 FOURFOLD_TEST_SOAK=1 \
-	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_chaos_brokers.py tests/integration/test_boundary.py \
+	  $(PYTEST) tests/integration/test_chaos.py tests/integration/test_chaos_brokers.py tests/integration/test_speed_cluster.py tests/integration/test_boundary.py \
 	  tests/integration/test_replay.py tests/integration/test_batch_kills.py -s --timeout=0
 	FOURFOLD_TEST_SOAK=1 $(PYTEST) -m "soak and not chaos"
 

@@ -18,7 +18,7 @@ from core.position import PartitionKey, Position, Vector
 from modes.pipelines import pipeline_of
 from modes.settings import Settings
 from modes.wiring.kafka import cut_finder, ends_source
-from modes.wiring.speed import jobs, redis_client
+from modes.wiring.speed import jobs, redis_client, rollup_of_view
 from serving.version_diff import VersionDiff, version_diff
 
 LOOK_EVERY_S: Final = 0.5
@@ -182,9 +182,10 @@ class Replay:
             time.sleep(0.1)
 
     def _snapshot(self, name: str) -> Snapshot:
-        reader = RedisReader(
-            redis_client(self._settings), view_of(self._settings.view, name), pipeline_of(self._settings)
-        )
+        pipeline = pipeline_of(self._settings)
+        rollup = rollup_of_view(self._settings, pipeline)
+        client = redis_client(self._settings)
+        reader = RedisReader(client, view_of(self._settings.view, name), pipeline, rollup=rollup)
         try:
             return reader.read()
         finally:

@@ -11,6 +11,7 @@ from core.cells import Cell, Cells, merge
 from core.cut import Cut
 from core.declaration.pipeline import ALL
 from core.position import PartitionKey
+from core.rollup import BY_MINUTES, Grain
 from serving.totals import Key, SummedTotals
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Answer:
     def cut_epoch(self) -> int:
         """Epochs below it come from the batch view, the others from the speed view; 0: all from there."""
         return 0 if self.batch is None else self.batch.cut.epoch
+
+    @property
+    def grain(self) -> Grain:
+        """How fine event time is kept."""
+        return BY_MINUTES if self.speed is None else self.speed.grain
 
     @property
     def total(self) -> Cell:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.cells import MINUTE_MS
 from core.clocks import suspicion
 from core.declaration.pipeline import STANDARD
 from core.position import PartitionKey
@@ -62,6 +63,8 @@ class Provenance:
             "offsets": _offsets(vector),
             "watermark": to_text(answer.newest_ms - self.rules.lateness_ms) if answer.newest_ms else None,
             "since": to_text(answer.floor * self.rules.epoch_ms) if answer.floor else None,
+            "minutes_since": _time(answer.grain.hours_below),
+            "hours_since": _time(answer.grain.days_below),
             "lag": lag,
             "lag_events": None if lag is None else sum(lag.values()),
             "lost": answer.lost,
@@ -76,6 +79,10 @@ class Provenance:
         if answer.speed is not None:
             names.append(answer.speed.job.logic if answer.speed.job else self.logic)
         return " and ".join(dict.fromkeys(names)) or self.logic
+
+
+def _time(minute: int) -> str | None:
+    return to_text(minute * MINUTE_MS) if minute else None
 
 
 def _recent(answer: Answer) -> Mapping[str, int]:

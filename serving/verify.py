@@ -67,16 +67,16 @@ def compare(answer: Answer, ledger: Ledger, pipeline: Pipeline) -> Verdict:
     vector = answer.vector
     if answer.batch is not None and ledger.sound_from:
         raise UnavailableError("the log no longer has all that the batch view covers: its truth cannot be told")
-    floor = max(answer.floor, ledger.sound_from)
+    floor = _floor(answer, ledger.sound_from)
     ideal, expected = ledger.truths(vector, answer.cut_epoch, floor)
     cells, counters = _seen(answer, floor)
     # what the batch view covers has no epochs any more: it is one group
-    unaudited = _grouped(expected.unaudited(), answer.cut_epoch)
+    unaudited = _grouped(expected.unaudited(), answer)
     differences = _strict_differences(pipeline, answer, expected, floor, unaudited.keys())
     for group, number in sorted(unaudited.items()):
         differences += _loose_differences(pipeline, answer, expected, floor, group, number)
     differences += _conservation_differences(answer)
-    true_counters, true_cells, ideal_cells = _audited(expected), expected.cells(), ideal.cells()
+    true_counters, true_cells, ideal_cells = _audited(expected), _kept(answer, expected), _kept(answer, ideal)
     beyond = ideal.counters().get("duplicates", 0) - true_counters.get("duplicates", 0)
     events = events_of(pipeline)
     return Verdict(
@@ -91,14 +91,25 @@ def compare(answer: Answer, ledger: Ledger, pipeline: Pipeline) -> Verdict:
     )
 
 
-def _group_of(epoch: int, cut_epoch: int) -> int:
-    return _COVERED if epoch < cut_epoch else epoch
+def _floor(answer: Answer, sound_from: int) -> int:
+    """The first epoch that is compared: the truth is sound from there on, and no range of merged epochs is cut."""
+    floor = max(answer.floor, sound_from)
+    for first, last in answer.speed.ranges if answer.speed else ():
+        if first < floor <= last:
+            floor = last + 1
+    return floor
 
 
-def _grouped(numbers: Mapping[int, int], cut_epoch: int) -> dict[int, int]:
+def _group_of(epoch: int, answer: Answer) -> int:
+    if epoch < answer.cut_epoch:
+        return _COVERED
+    return epoch if answer.speed is None else answer.speed.start_of(epoch)
+
+
+def _grouped(numbers: Mapping[int, int], answer: Answer) -> dict[int, int]:
     sums: Counter[int] = Counter()
     for epoch, number in numbers.items():
-        sums[_group_of(epoch, cut_epoch)] += number
+        sums[_group_of(epoch, answer)] += number
     return dict(sums)
 
 
@@ -110,11 +121,20 @@ def _seen(answer: Answer, floor: int, chosen: Callable[[int], bool] = lambda _: 
         parts.append(answer.batch.cells())
         counters.update(answer.batch.manifest.counters)
     if answer.speed is not None:
-        parts += [part for (epoch, _), part in answer.speed.cells.items() if epoch >= floor and chosen(epoch)]
+        parts += [
+            part
+            for (epoch, _), part in answer.speed.cells.items()
+            if epoch >= floor and chosen(answer.speed.start_of(epoch))
+        ]
         for epoch, part in answer.speed.quality.items():
-            if epoch >= floor and chosen(epoch):
+            if epoch >= floor and chosen(answer.speed.start_of(epoch)):
                 counters.update(part)
     return merge(*parts), dict(counters)
+
+
+def _kept(answer: Answer, truth: Truth) -> Cells:
+    """The true cells, as coarse as the view keeps event time."""
+    return truth.cells() if answer.speed is None else answer.speed.grain.cells(truth.cells())
 
 
 def _audited(truth: Truth) -> dict[str, int]:
@@ -128,8 +148,8 @@ def _strict_differences(
 ) -> list[Difference]:
     """Of all groups but those that have unaudited records."""
     cells, counters = _seen(answer, floor, lambda epoch: epoch not in loose)
-    true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) not in loose) if loose else expected
-    return [*_cell_differences(pipeline, cells, true.cells()), *_counter_differences(counters, _audited(true))]
+    true = expected.within(lambda epoch: _group_of(epoch, answer) not in loose) if loose else expected
+    return [*_cell_differences(pipeline, cells, _kept(answer, true)), *_counter_differences(counters, _audited(true))]
 
 
 def _loose_differences(
@@ -137,8 +157,8 @@ def _loose_differences(
 ) -> Iterator[Difference]:
     """Of a group that has that many unaudited records."""
     cells, counters = _seen(answer, floor, lambda epoch: epoch == group)
-    true = expected.within(lambda epoch: _group_of(epoch, answer.cut_epoch) == group)
-    return surplus_differences(pipeline, cells, counters, true.cells(), _audited(true), unaudited)
+    true = expected.within(lambda epoch: _group_of(epoch, answer) == group)
+    return surplus_differences(pipeline, cells, counters, _kept(answer, true), _audited(true), unaudited)
 
 
 def _cell_differences(pipeline: Pipeline, view: Cells, truth: Cells) -> list[Difference]:

@@ -13,6 +13,7 @@ from core.cells import MINUTE_MS, Cell, CellKey, Cells, merge
 from core.declaration.pipeline import ALL, Pipeline
 from core.position import PartitionKey
 from core.rfc3339 import to_text
+from core.rollup import Grain
 
 #: Differing cells that are listed; the rest is a number.
 LISTED: Final = 10
@@ -39,11 +40,12 @@ class VersionDiff:
     """What `after` has otherwise than `before`.
 
     `measures`: by name, as in cells. `below`: both have all records of epochs below it, and only these are compared; None where both
-    stand at the same offsets, and all is compared. `rows`: `compared` cells; `changes`: the largest first.
+    stand at the same offsets, and all is compared. `grain`: how fine event time is compared. `rows`: `compared` cells; `changes`: the largest first.
     """
 
     measures: Sequence[str]
     below: int | None
+    grain: Grain
     compared: int
     changes: list[Change]
     totals: tuple[Cell, Cell]
@@ -67,6 +69,7 @@ class VersionDiff:
             "below_epoch": self.below,
             "until": None if self.below is None else to_text(self.below * epoch_ms),
             "offsets": {str(source): offset for source, offset in sorted(offsets.items())},
+            "minutes_since": to_text(self.grain.hours_below * MINUTE_MS) if self.grain.hours_below else None,
             "compared_cells": self.compared,
             "differing_cells": len(self.changes),
             "percent": self.percent,
@@ -102,7 +105,8 @@ def version_diff(before: Snapshot, after: Snapshot, pipeline: Pipeline) -> Versi
     stands in. So both have the same records below the lowest epoch in which they still differ.
     """
     below = common_epoch(before, after)
-    one, two = _cells(before, below), _cells(after, below)
+    grain = before.grain.coarser(after.grain)
+    one, two = grain.cells(_cells(before, below)), grain.cells(_cells(after, below))
     changes = [
         Change(key, one.get(key), two.get(key)) for key in one.keys() | two.keys() if one.get(key) != two.get(key)
     ]
@@ -110,6 +114,7 @@ def version_diff(before: Snapshot, after: Snapshot, pipeline: Pipeline) -> Versi
     return VersionDiff(
         tuple(pipeline.measures),
         below,
+        grain,
         len(one.keys() | two.keys()),
         changes,
         (_total(one, pipeline.zero), _total(two, pipeline.zero)),
@@ -126,7 +131,14 @@ def common_epoch(one: Snapshot, two: Snapshot) -> int | None:
             epochs.append(0)
         elif a.next != b.next:
             epochs.append(min(a.epoch, b.epoch))
-    return min(epochs, default=None)
+    below = min(epochs, default=None)
+    if below is None:
+        return None
+    # a range of merged epochs is compared as a whole, or not
+    for first, last in sorted((*one.ranges, *two.ranges), reverse=True):
+        if first < below <= last:
+            below = first
+    return below
 
 
 def _cells(snapshot: Snapshot, below: int | None) -> Cells:

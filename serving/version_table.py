@@ -34,6 +34,8 @@ def versions_table(versions: Iterable[Mapping[str, Any]]) -> Table:
 def diff_table(before: str, after: str, document: Mapping[str, Any]) -> RenderableType:
     """Draws the document of `fourfold replay diff --json`."""
     place = "at the same offsets" if document["until"] is None else f"below {document['until']} of append time"
+    if document["minutes_since"] is not None:
+        place += f", by hours (or days) where event time is before {document['minutes_since']}"
     compared, differing = document["compared_cells"], document["differing_cells"]
     words = (
         f"{compared:,} cells compared {place}: {differing:,} differ"

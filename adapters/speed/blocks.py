@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.speed.increments import Columns, cells_of, rows_of, users_of
 from core.cell_table import CellTable
+from core.rollup import Grain
 from core.sketch import Sketch
 
 #: A block's rows at most, where blocks of several epochs are merged: a larger value would hold up Redis.
@@ -20,13 +21,16 @@ LARGEST_ROWS: Final = 500_000
 class BlockName(NamedTuple):
     """Says what a block holds, so that it need not be read to know.
 
-    `first`, `last`: epochs, both included. `number` tells blocks of the same epochs apart.
+    `first`, `last`: epochs, both included. `number` tells blocks of the same epochs apart. `fine`, `hourly`: the oldest
+    minute that is kept as such, and the oldest hour; 0 for none.
     """
 
     first: int
     last: int
     number: int
     rows: int
+    fine: int = 0
+    hourly: int = 0
 
     def __str__(self) -> str:
         return ":".join(map(str, self))
@@ -96,6 +100,20 @@ class Block:
                 counters.setdefault(epoch, Counter()).update(found)
         tables = [block.table for block in blocks]
         return cls(CellTable.merged(tables) if tables else CellTable.empty(measures), users, counters)
+
+    def rolled(self, grain: Grain) -> Block:
+        """The same by coarser minutes. Raises `CellOverflowError`."""
+        users: dict[int, Sketch] = {}
+        for minute, sketch in self.users.items():
+            users.setdefault(grain.start(minute), Sketch()).merge(sketch)
+        return Block(self.table.rolled(*grain), users, self.counters)
+
+    def oldest(self, grain: Grain) -> tuple[int, int]:
+        """The oldest minute that is kept as such after `rolled`, and the oldest hour; 0 for none."""
+        minutes = self.table.distinct_minutes() | self.users.keys()
+        fine = min((minute for minute in minutes if minute >= grain.hours_below), default=0)
+        hourly = min((minute for minute in minutes if grain.days_below <= minute < grain.hours_below), default=0)
+        return fine, hourly
 
     def totals(self) -> Block:
         """Its sums over all minutes, as the block of minute 0, without users."""

@@ -12,8 +12,10 @@ from adapters.speed.held_cells import HeldCells
 from adapters.speed.held_users import HeldUsers
 from adapters.speed.port import Snapshot
 from core.cell_history import CellHistory
+from core.cell_table import CellTable
 from core.cells import Cell
 from core.position import PartitionKey, Position
+from core.rollup import BY_MINUTES, Grain
 from core.sketch import Sketch
 
 _Key = tuple[str, str]
@@ -44,6 +46,8 @@ class EpochParts:
         self._totals: dict[_Key, Cell] = {}
         self._counters: Counter[str] = Counter()
         #: the last picture, and whether anything was added or dropped since
+        self._grain = BY_MINUTES
+        self._ranges: dict[int, int] = {}
         self._last: Snapshot | None = None
         self._changed = True
 
@@ -69,9 +73,27 @@ class EpochParts:
             for name in others:
                 self._quality[oldest].update(self._quality.pop(name))
 
+    def add_range(self, first: int, last: int, block: Block, *, totals: bool) -> None:
+        """Adds what was merged of a range of epochs, `totals` or cells and users alone."""
+        if self._by_epoch and last > first:
+            self._ranges[first] = max(last, self._ranges.get(first, last))
+        (self.add if totals else self.add_cells)(first, block)
+
+    def roll(self, grain: Grain) -> None:
+        """Keeps event time as coarsely as this from here on. Raises `CellOverflowError`."""
+        grain = grain.coarser(self._grain)
+        if grain == self._grain:
+            return
+        self._grain, self._changed = grain, True
+        for part in self._parts.values():
+            part.cells.roll(*grain)
+            part.users = Block(CellTable.empty(self._measures), part.users).rolled(grain).users
+
     def add_cells(self, epoch: int, block: Block) -> None:
         """Adds cells and users alone."""
         self._changed = True
+        if self._grain.hours_below:
+            block = block.rolled(self._grain)
         part = self._part(epoch)
         part.cells.add(block.table)
         for minute, sketch in block.users.items():
@@ -117,6 +139,8 @@ class EpochParts:
             states=states,
             users=HeldUsers(dict(part.users) for part in self._parts.values()),
             loading=loading,
+            grain=self._grain,
+            ranges=tuple(sorted(self._ranges.items())),
         )
         return self._last
 

@@ -55,6 +55,7 @@ class MemoryStore:
     async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
         """See `SpeedSink.positions`."""
         found: dict[PartitionKey, str | None] = {}
+        self._opened = {}
         for partition in partitions:
             there = self._partitions.get(partition)
             if there is None or there.lost:

@@ -1,17 +1,20 @@
 -- Replaces entries of the log by what they were merged into.
--- ARGV: opened, the last id that was merged before, the last id that is merged now, numbers of totals to set, blocks to
+-- ARGV: opened, the last id that was merged before, the last id that is merged now, how many merges there were, numbers of totals to set, blocks to
 --   set, totals to remove, blocks to remove; then the fields and values, and the fields.
 -- Entries of this merge stay until the next, so that readers who follow the log need not read blocks.
 -- Answers "merged", "stale" where somebody else merged or opened it meanwhile, or {"failed", key, message}.
-if not opened or damaged or opened ~= ARGV[1] or merged ~= ARGV[2] then return 'stale' end
-local at = 8
+if not opened or damaged or opened ~= ARGV[1] or merged ~= ARGV[2] or account[10] ~= ARGV[4] then return 'stale' end
+-- a Redis that came back with older data has not got what was merged
+if ARGV[3] ~= merged and #redis.call('XRANGE', LOG, ARGV[3], ARGV[3]) == 0 then return 'stale' end
+local at = 9
 local function fields(count, width)
-  local part = {unpack(ARGV, at, at + count * width - 1)}
+  local part = {}
+  for i = 1, count * width do part[i] = ARGV[at + i - 1] end
   at = at + count * width
   return part
 end
-local new_totals, new_blocks = fields(tonumber(ARGV[4]), 2), fields(tonumber(ARGV[5]), 2)
-local old_totals, old_blocks = fields(tonumber(ARGV[6]), 1), fields(tonumber(ARGV[7]), 1)
+local new_totals, new_blocks = fields(tonumber(ARGV[5]), 2), fields(tonumber(ARGV[6]), 2)
+local old_totals, old_blocks = fields(tonumber(ARGV[7]), 1), fields(tonumber(ARGV[8]), 1)
 local key = STATE
 local function write()
   -- where there is no room, or a command is forbidden, nothing has changed yet
@@ -38,7 +41,7 @@ local done, problem = pcall(function()
   local ms = string.match(merged, '^(%d+)')
   redis.call('XTRIM', LOG, 'MINID', '=', ms .. '-1')
   key = STATE
-  redis.call('HSET', STATE, 'merged', ARGV[3], 'entries', text(redis.call('XLEN', LOG)),
+  redis.call('HSET', STATE, 'merged', ARGV[3], 'merges', text(tonumber(ARGV[4]) + 1), 'entries', text(redis.call('XLEN', LOG)),
     'totals', text(redis.call('HLEN', TOTALS)), 'blocks', text(redis.call('HLEN', BLOCKS)))
 end)
 if done then return 'merged' end

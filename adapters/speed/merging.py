@@ -16,6 +16,7 @@ from adapters.speed.port import RefusedError
 from core.cells import LARGEST
 from core.errors import ConfigurationError
 from core.position import Position
+from core.rollup import BY_MINUTES, DAY, HOUR, Grain, Rollup
 
 #: Ranges of closed epochs that are merged are as long as its powers.
 _WIDTH: Final = 16
@@ -26,6 +27,8 @@ _AS_LARGE: Final = 2
 ALL_EPOCHS: Final = "all"
 #: Quality counters of so many newest epochs are kept apart in these.
 _RECENT: Final = 16
+#: A block is rolled up when so many minutes of it are due, so that it is not written again for each hour.
+_OVERDUE: Final = 6 * HOUR
 
 _LIMIT: Final = "what 64 bits hold. Find which events add so much, and begin another view with FOURFOLD_NAMESPACE"
 
@@ -37,14 +40,17 @@ class Found:
     """What a partition has: entries that are not merged yet, names of blocks, packed totals.
 
     Attributes:
-        merged: The id up to which the log is merged.
+        merged: The id up to which the log is merged, and how often it was.
         epoch: The one that its position stands in; those below are closed.
         floor: Epochs below it have expired.
+        newest_ms: The newest event time.
     """
 
     merged: str
+    merges: int
     epoch: int
     floor: int
+    newest_ms: int
     entries: Entries
     names: Sequence[BlockName]
     totals: Mapping[str, bytes]
@@ -55,10 +61,13 @@ class Found:
     ) -> Self:
         """From what Redis answers."""
         text = state.get(b"position")
+        position = Position() if text is None else Position.decode(text.decode())
         return cls(
             state[b"merged"].decode(),
-            -1 if text is None else Position.decode(text.decode()).epoch,
+            int(state.get(b"merges", b"-1")),
+            position.epoch,
             int(state.get(b"floor", b"0")),
+            position.newest_ms,
             entries,
             [BlockName.parse(name.decode()) for name in names],
             {field.decode(): value for field, value in totals.items()},
@@ -78,6 +87,7 @@ class Merged:
     old_blocks: list[str]
     blocks: dict[str, bytes] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
+    grain: Grain = BY_MINUTES
     #: a range to the first number that no block of it has
     free: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -96,7 +106,9 @@ class Merged:
             self.old_blocks += map(str, names)
             same = [name.number for name in names if (name.first, name.last) == (first, last)]
             number = min(same, default=self.free.get((first, last), 0))
-            name = str(BlockName(first, last, number, len(whole.table)))
+            if self.grain.hours_below:
+                whole = whole.rolled(self.grain)
+            name = str(BlockName(first, last, number, len(whole.table), *whole.oldest(self.grain)))
             self.blocks[name] = whole.pack()
             if name in self.old_blocks:
                 self.old_blocks.remove(name)
@@ -104,18 +116,20 @@ class Merged:
         return self
 
 
-def merged(found: Found, measures: tuple[str, ...], *, keeps_all: bool) -> Merged | None:
+def merged(found: Found, measures: tuple[str, ...], rollup: Rollup | None) -> Merged | None:
     """What to write in place of a partition's entries; None where there is nothing to do.
 
     Args:
         found: As read at one instant.
         measures: Of the pipeline, in declared order.
-        keeps_all: Whether no epoch expires.
+        rollup: How fine event time is kept where no epoch expires; None where epochs do.
 
     Raises:
         CellOverflowError: A sum passes 64 bits.
         ValueError: Something in it is not what a worker writes.
     """
+    keeps_all = rollup is not None
+    grain = BY_MINUTES if rollup is None else rollup.grain(found.newest_ms)
     new = {
         epoch: block
         for epoch, block in block_of_entries((entry for _, entry in found.entries), measures).items()
@@ -123,7 +137,7 @@ def merged(found: Found, measures: tuple[str, ...], *, keeps_all: bool) -> Merge
     }
     expired = [name for name in found.names if name.last < found.floor]
     standing = [name for name in found.names if name.last >= found.floor]
-    ranges = _ranges(new, standing, found.epoch, keeps_all=keeps_all)
+    ranges = _ranges(new, standing, found.epoch, grain, keeps_all=keeps_all)
     old_totals = [] if keeps_all else [epoch for epoch in found.totals if int(epoch) < found.floor]
     if not (found.entries or ranges or expired or old_totals):
         return None
@@ -134,6 +148,7 @@ def merged(found: Found, measures: tuple[str, ...], *, keeps_all: bool) -> Merge
         _totals(new, found.totals, measures, keeps_all=keeps_all),
         old_totals,
         [str(name) for name in expired],
+        grain=grain,
     )
     for name in standing:
         place = (name.first, name.last)
@@ -143,7 +158,7 @@ def merged(found: Found, measures: tuple[str, ...], *, keeps_all: bool) -> Merge
 
 
 def _ranges(
-    new: Mapping[int, Block], names: Sequence[BlockName], closed_below: int, *, keeps_all: bool
+    new: Mapping[int, Block], names: Sequence[BlockName], closed_below: int, grain: Grain, *, keeps_all: bool
 ) -> dict[tuple[int, int], tuple[list[Block], list[BlockName]]]:
     ranges: dict[tuple[int, int], tuple[list[Block], list[BlockName]]] = {}
     for epoch, block in new.items():
@@ -154,16 +169,20 @@ def _ranges(
     return {
         place: (blocks, chosen)
         for place, (blocks, found) in ranges.items()
-        if (chosen := _chosen(place, blocks, found, closed_below)) or blocks
+        if (chosen := _chosen(place, blocks, found, closed_below, grain)) or blocks
     }
 
 
 def _chosen(
-    place: tuple[int, int], new: Sequence[Block], names: Sequence[BlockName], closed_below: int
+    place: tuple[int, int], new: Sequence[Block], names: Sequence[BlockName], closed_below: int, grain: Grain
 ) -> list[BlockName]:
     """Which blocks are merged with what is new, the smallest first."""
     rows = sum(len(block.table) for block in new)
     closed = place[1] < closed_below
+    overdue = [name for name in names if _overdue(name, grain)]
+    if overdue and not new:
+        # alone: it has fewer rows afterwards
+        return overdue[:1]
     if closed and not new and (len(names) == 1 and (names[0].first, names[0].last) == place):
         return []
     if closed and rows + sum(name.rows for name in names) <= LARGEST_ROWS:
@@ -175,6 +194,11 @@ def _chosen(
         chosen.append(name)
         rows += name.rows
     return chosen if new or len(chosen) > 1 else []
+
+
+def _overdue(name: BlockName, grain: Grain) -> bool:
+    """Whether a block has much that is due to be rolled up."""
+    return (0 < name.fine < grain.hours_below - _OVERDUE) or (0 < name.hourly < grain.days_below - DAY)
 
 
 def _target(first: int, last: int, closed_below: int, *, keeps_all: bool) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +15,7 @@ from core.cells import Cell, Cells
 from core.delta import Delta
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
+from core.rollup import BY_MINUTES, Grain
 from core.rules import Rules
 
 
@@ -59,7 +62,7 @@ class SpeedSink(Protocol):
         """
 
     async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
-        """Opens partitions: the encoded position of each, None where there is none.
+        """Opens partitions, and lets go of all others: the encoded position of each, None where there is none.
 
         A partition that lost a part of what it holds begins again, empty: a step of who still knows its old
         position is a conflict.
@@ -104,6 +107,7 @@ class Snapshot:
     `totals`: (dimension, value) to the sum over all live epochs and minutes.
     `job`: the version that the view belongs to; None in modes that have one view.
     `states`: what whoever reads it must know about the store, in words. `users`: of each minute.
+    `grain`: how fine event time is kept. `ranges`: epochs, first and last, whose cells and users are under the first one.
     `loading`: why cells and users are not there yet, in words, where only sums were asked for; "" where they are.
     """
 
@@ -117,6 +121,13 @@ class Snapshot:
     states: tuple[str, ...] = ()
     users: HeldUsers = field(default_factory=HeldUsers)
     loading: str = ""
+    grain: Grain = BY_MINUTES
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    def start_of(self, epoch: int) -> int:
+        """The first epoch of the range that an epoch was merged into; the epoch itself where it was not."""
+        place = bisect_right(self.ranges, (epoch, sys.maxsize)) - 1
+        return self.ranges[place][0] if place >= 0 and epoch <= self.ranges[place][1] else epoch
 
     @property
     def held(self) -> HeldCells:

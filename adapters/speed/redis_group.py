@@ -12,6 +12,7 @@ from adapters.speed.redis_sink import RedisSink
 from adapters.speed.spoken import asked
 from core.declaration.pipeline import Pipeline
 from core.errors import FourfoldError, UnavailableError
+from core.rollup import Rollup
 from core.rules import Rules
 
 _BYTES: Final = 4
@@ -64,10 +65,10 @@ class GroupedSink(RedisSink):
         token: str,
         start: str = "",
         *,
-        keeps_all: bool = False,
+        rollup: Rollup | None = None,
     ) -> None:
-        """`start`, `keeps_all`: as of `RedisSink`."""
-        super().__init__(client, namespace, pipeline, start=start, keeps_all=keeps_all)
+        """`start`, `rollup`: as of `RedisSink`."""
+        super().__init__(client, namespace, pipeline, start=start, rollup=rollup)
         self._token_key = _key(namespace)
         self._token = token
 

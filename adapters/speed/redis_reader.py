@@ -24,6 +24,7 @@ from core.cells import CellOverflowError
 from core.declaration.pipeline import Pipeline
 from core.errors import UnavailableError
 from core.position import PartitionKey, Position
+from core.rollup import Rollup
 from core.rules import Rules
 
 #: Whoever knows nothing yet, or not enough, begins again; so often in one read.
@@ -53,8 +54,11 @@ class RedisReader:
     For one thread.
     """
 
-    def __init__(self, client: Redis, namespace: str, pipeline: Pipeline, *, by_epoch: bool = True) -> None:
-        """`by_epoch`: as `EpochParts` takes it; only where epochs expire it must be."""
+    def __init__(
+        self, client: Redis, namespace: str, pipeline: Pipeline, *, by_epoch: bool = True, rollup: Rollup | None = None
+    ) -> None:
+        """`by_epoch`: as `EpochParts` takes it; only where epochs expire it must be. `rollup`: as of `RedisSink`."""
+        self._rollup = rollup
         self._client = client
         self._keys = ViewKeys(namespace)
         self._pipeline = pipeline
@@ -169,6 +173,8 @@ class RedisReader:
             if epoch >= floor:
                 self._parts.add(epoch, block)
         self._parts.drop_below(floor)
+        if self._rollup is not None:
+            self._parts.roll(self._rollup.grain(max((p.newest_ms for p in positions.values()), default=0)))
         self._pending = [(partition, name) for partition, name in self._pending if name.last >= floor]
         rows = sum(name.rows for _, name in self._pending)
         loading = f"{rows:,} cells of the speed view are still to be read: try again in a second" if rows else ""
@@ -207,12 +213,14 @@ class RedisReader:
         for field, data in zip(chosen, blocks, strict=True):
             name = self._name(field)
             if name.last >= self._since:
-                add = self._parts.add if whole else self._parts.add_cells
-                add(name.first, self._block(keys.blocks, data))
+                self._parts.add_range(name.first, name.last, self._block(keys.blocks, data), totals=whole)
         if not whole:
             rest = [self._name(field) for field in set(listed) - set(chosen)]
             # the newest first: they are asked for most
             self._pending += sorted(((partition, name) for name in rest), key=lambda each: each[1])
+        if entries and entries[-1][0] != state[b"last"]:
+            self._forget()
+            raise lost(str(self._keys), f"log of {partition}")
         merged = place_of(state[b"merged"])
         after = [entry for number, entry in entries if place_of(number) > merged]
         followed = _Followed(state[b"opened"], state[b"last"])
@@ -231,7 +239,7 @@ class RedisReader:
                 # it was merged with others, or it is lost: all is read again
                 self._forget()
                 return False
-            self._parts.add_cells(name.first, self._block(key, data))
+            self._parts.add_range(name.first, name.last, self._block(key, data), totals=False)
             left -= name.rows
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ from core.cells import LARGEST, CellOverflowError
 from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError, FourfoldError, UnavailableError
 from core.position import PartitionKey, Position
+from core.rollup import Rollup
 from core.rules import Rules
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,10 @@ class _Opened:
     due: bool = False
 
 
+#: Of merges in a row that fail, each of this number is said aloud.
+_SAID_EACH: Final = 20
+#: Times what writing readable counts takes, until it is done again.
+_PAUSE: Final = 9.0
 #: A partition's totals with what they stand for. KEYS: state, totals.
 _TOTALS: Final = (
     "local state = redis.call('HMGET', KEYS[1], 'merged', 'floor') "
@@ -92,13 +98,14 @@ class RedisSink:
         patience: Patience | None = None,
         start: str = "",
         *,
-        keeps_all: bool = False,
+        rollup: Rollup | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`start`: of the job version that this worker counts (`RedisJobs.start_of`), or "".
 
-        `keeps_all`: whether no epoch ever expires, so that closed ones may be merged with each other.
+        `rollup`: how fine event time is kept where no epoch ever expires, and closed ones may be merged with each
+        other; None where epochs do.
         """
         self._client = client
         self._pipeline = pipeline
@@ -107,7 +114,7 @@ class RedisSink:
         self._keys = ViewKeys(namespace)
         self._patience = patience or Patience()
         self._start = start
-        self._keeps_all = keeps_all
+        self._rollup = rollup
         self._clock = clock
         self._sleep = sleep
         self._server = ServerWatch(speaks=True)
@@ -118,6 +125,9 @@ class RedisSink:
         self._timer: asyncio.Task[None] | None = None
         #: readable counts as they were written last
         self._published: dict[str, str] | None = None
+        self._publish_at = float("-inf")
+        #: merges in a row that were not possible
+        self._failed = 0
         self._trouble: Exception | None = None
 
     async def begin(self, rules: Rules, identity: str) -> None:
@@ -128,7 +138,7 @@ class RedisSink:
         born = self._born or uuid.uuid4().hex[:12]
         wanted = (rules.encode(), identity)
         (answer,) = await self._run(_BEGIN, [(keys, [LAYOUT, *wanted, self._meaning, born, self._start])])
-        self._raise_foreign(answer, keys[0])
+        self._raise_foreign(answer)
         if answer[0] == b"retired":
             raise ConfigurationError(f"the view {self._keys} was retired: nothing is counted for it any more")
         if answer[0] == b"before":
@@ -143,14 +153,15 @@ class RedisSink:
     async def positions(self, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, str | None]:
         """See `SpeedSink.positions`."""
         wanted = list(partitions)
+        self._opened = {}
         if not wanted:
             return {}
         if not self._born and not await self._asked(self._client.exists(self._keys.view)):
             raise UnavailableError(f"the view {self._keys} was not begun yet")
         calls = [(list(self._keys.of(each)), [self._born, uuid.uuid4().hex[:12]]) for each in wanted]
         found: dict[PartitionKey, str | None] = {}
-        for partition, (keys, _), answer in zip(wanted, calls, await self._run(_OPEN, calls), strict=True):
-            self._raise_foreign(answer, keys[0])
+        for partition, answer in zip(wanted, await self._run(_OPEN, calls), strict=True):
+            self._raise_foreign(answer)
             name, position, bound, entries, lost = answer
             if lost:
                 log.error(
@@ -180,37 +191,36 @@ class RedisSink:
     async def apply(self, steps: Sequence[Step]) -> dict[PartitionKey, Outcome]:
         """See `SpeedSink.apply`."""
         self._raise_trouble()
-        unknown = [step.partition for step in steps if step.partition not in self._opened]
-        if unknown:
+        if any(step.partition not in self._opened for step in steps):
             return dict.fromkeys((step.partition for step in steps), Outcome.CONFLICT)
+        # what they are now: partitions may be opened again meanwhile
+        opened = [self._opened[step.partition] for step in steps]
         calls: list[tuple[list[str], list[Any]]] = []
-        sizes: list[tuple[Packed, int]] = []
-        for step in steps:
-            opened = self._opened[step.partition]
+        added: list[tuple[Packed, int]] = []
+        for step, partition in zip(steps, opened, strict=True):
             try:
                 adds = packed(step.delta, self._measures)
             except CellOverflowError as error:
                 raise refused(error.where) from error
-            bound = opened.bound + adds.largest
+            bound = partition.bound + adds.largest
             if bound > LARGEST:
-                bound = await self._bound(opened, adds)
-            sizes.append((adds, bound))
-            new = Position.decode(step.new)
-            arguments = [opened.name, step.old, step.new, f"{new.next}-0", adds.cells, adds.users, step.floor, bound]
-            calls.append((list(opened.keys), arguments))
+                bound = await self._bound(partition, adds)
+            added.append((adds, bound))
+            number = f"{Position.decode(step.new).next}-0"
+            arguments = [partition.name, step.old, step.new, number, adds.cells, adds.users, step.floor, bound]
+            calls.append((list(partition.keys), arguments))
         answers = await self._run(_STEP, calls, "take a step")
         outcomes: dict[PartitionKey, Outcome] = {}
-        for step, (adds, bound), answer in zip(steps, sizes, answers, strict=True):
-            opened = self._opened[step.partition]
-            self._raise_foreign(answer, opened.keys.state)
+        for step, partition, (adds, bound), answer in zip(steps, opened, added, answers, strict=True):
+            self._raise_foreign(answer)
             if isinstance(answer, list):
                 message = " ".join(part.decode(errors="replace") for part in answer[2:])
                 raise await self._judged(explained(ResponseError(message), "take a step"))
             outcome = outcomes[step.partition] = Outcome(answer.split(b" ", 1)[0].decode())
             if outcome is not Outcome.CONFLICT:
-                opened.bound = bound
+                partition.bound = bound
             if outcome is Outcome.APPLIED:
-                self._count(opened, adds, Position.decode(step.new).epoch)
+                self._count(partition, adds, Position.decode(step.new).epoch)
         self._patience.well(ReplicaError)
         self._begin_merging()
         return outcomes
@@ -226,8 +236,8 @@ class RedisSink:
             return "the view was emptied, or begun again by another worker"
         known = list(self._opened.items())
         answers = await self._run(_CHECK, [(list(o.keys), [o.name]) for _, o in known])
-        for (partition, opened), answer in zip(known, answers, strict=True):
-            self._raise_foreign(answer, opened.keys.state)
+        for (partition, _), answer in zip(known, answers, strict=True):
+            self._raise_foreign(answer)
             if answer == b"gone":
                 return f"the partition {partition} of the view was emptied, or opened again by another worker"
             if answer.startswith(b"damaged"):
@@ -242,6 +252,7 @@ class RedisSink:
     async def settle(self) -> None:
         """Merges what is due now, and returns when that is done."""
         await self._end_merging()
+        self._publish_at = float("-inf")
         for opened in self._opened.values():
             opened.due = True
         self._begin_merging()
@@ -300,8 +311,12 @@ class RedisSink:
                     opened.due = False
                     await self._merge(opened)
             await self._publish()
+            self._failed = 0
         except UnavailableError as error:
-            log.debug("cannot merge now", error=str(error))
+            self._failed += 1
+            # it passes, as a rule; where it lasts somebody must hear of it
+            level = logging.WARNING if self._failed % _SAID_EACH == 0 else logging.DEBUG
+            log.log(level, "cannot merge now", error=str(error))
         except Exception as error:  # noqa: BLE001 - not swallowed: the next step raises it
             self._trouble = error
 
@@ -314,7 +329,7 @@ class RedisSink:
         opened.entries = opened.size = 0
         opened.epoch = found.epoch
         try:
-            plan = await asyncio.to_thread(merged, found, self._measures, keeps_all=self._keeps_all)
+            plan = await asyncio.to_thread(merged, found, self._measures, self._rollup)
             if plan is not None and plan.wanted:
                 blocks = await self._asked(self._client.hmget(keys.blocks, plan.wanted))
                 if None in blocks:
@@ -325,14 +340,20 @@ class RedisSink:
         except ValueError as error:
             raise foreign(keys.blocks, f"field that does not belong to a view ({error})") from error
         if plan is not None:
-            arguments = [opened.name, found.merged, plan.merged, *plan.arguments()]
+            arguments = [opened.name, found.merged, plan.merged, found.merges, *plan.arguments()]
             (answer,) = await self._run(_MERGE, [(list(keys), arguments)], "merge")
             if isinstance(answer, list):
                 message = answer[2].decode(errors="replace")
                 raise await self._judged(explained(ResponseError(message), "merge"))
 
     async def _publish(self) -> None:
-        """Writes the readable counts, if this sink has the first of the view's partitions: one worker does."""
+        """Writes the readable counts, if this sink has the first of the view's partitions: one worker does.
+
+        With very many values that takes long, and is done as seldom as it takes a tenth of the time.
+        """
+        began = self._clock()
+        if began < self._publish_at:
+            return
         view = await self._asked(self._client.hgetall(self._keys.view))
         partitions = self._keys.partitions_of(view)
         if not partitions or min(partitions) not in self._opened or view.get(b"born") != self._born.encode():
@@ -357,6 +378,7 @@ class RedisSink:
         arguments = [self._born, fields[COUNTED], how, len(changed) // 2, *changed, *gone]
         (written,) = await self._run(_PUBLISH, [([self._keys.counts, self._keys.view], arguments)])
         self._published = fields if written else None
+        self._publish_at = self._clock() + _PAUSE * (self._clock() - began)
 
     async def _found(self, opened: _Opened) -> Found | None:
         """What there is to merge; None where the partition is not as this sink opened it."""
@@ -447,7 +469,7 @@ class RedisSink:
         return foreign(keys[0], "value of another type")
 
     @staticmethod
-    def _raise_foreign(answer: Any, _: str) -> None:
+    def _raise_foreign(answer: Any) -> None:
         if isinstance(answer, ConfigurationError):
             raise answer
 

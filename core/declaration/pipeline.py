@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 from core.cells import Cell
 from core.declaration.expression import LARGEST, SMALLEST, Expression, Kind, Operand
 from core.errors import ConfigurationError
+from core.rollup import USUAL, Rollup
 from core.verdict import Reason
 
 #: Doubles are exact on whole numbers up to here, so scaled decimals are.
@@ -273,6 +274,7 @@ class Pipeline:
         generator: What makes synthetic events of it; "" where nothing does.
         logic: The name of the overlay that `measures` are under.
         overlaid: The measures that this overlay stands for, as declared.
+        rollup: How long event time is kept by minutes and by hours, where counts are kept for good.
     """
 
     name: str
@@ -287,6 +289,7 @@ class Pipeline:
     generator: str = ""
     logic: str = STANDARD
     overlaid: Mapping[str, Measure] = field(default_factory=dict)
+    rollup: Rollup = USUAL
 
     def under(self, logic: str) -> Self:
         """This pipeline under one of its logics. Raises `ConfigurationError` for an unknown name."""

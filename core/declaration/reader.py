@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,8 @@ from core.declaration.pipeline import (
 )
 from core.declaration.table import LOGIC, NAME, NAME_RULE, Table
 from core.declaration.type_reader import field, field_type, pointer
+from core.errors import ConfigurationError
+from core.rollup import DAY, HOUR, USUAL, Rollup, rollup_of
 from core.verdict import Reason
 
 #: Bytes; a declaration is written by people.
@@ -48,6 +51,7 @@ RESERVED_TOPICS: Final = {"dead_letters", "repairs", "clock"}
 #: A dimension with more possible values than this must say so.
 MOST_VALUES: Final = 100_000
 _FORMATS: Final = get_args(TimeFormat)
+_AGE: Final = re.compile(r"([1-9][0-9]{0,4})([hd])")
 
 
 def read(text: bytes, file: str) -> Pipeline:
@@ -100,9 +104,31 @@ def _pipeline(top: Table) -> Pipeline:
     logics = {key: _logic(key, table, measures, streams) for key, table in top.table("logics").tables(LOGIC)}
     description = top.take("description", str, "")
     generator = top.take("generator", str, "")
-    pipeline = Pipeline(name, description, envelope, streams, dimensions, measures, distinct, ratios, logics, generator)
+    rollup = _rollup(top.table("rollup"))
+    pipeline = Pipeline(
+        name, description, envelope, streams, dimensions, measures, distinct, ratios, logics, generator, rollup=rollup
+    )
     top.finish()
     return pipeline
+
+
+def _rollup(table: Table) -> Rollup:
+    hours, days = _minutes(table, "hours_after", USUAL.hours_after), _minutes(table, "days_after", USUAL.days_after)
+    table.finish()
+    try:
+        return rollup_of(hours, max(hours, days) if "days_after" not in table else days)
+    except ConfigurationError as error:
+        raise Mistake(table.place, str(error)) from None
+
+
+def _minutes(table: Table, key: str, usual: int) -> int:
+    if key not in table:
+        return usual
+    text = table.take(key, str)
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise Mistake((*table.place, key), f"{text!r} is no age: write hours or days, such as 24h or 31d")
+    return int(found[1]) * (HOUR if found[2] == "h" else DAY)
 
 
 def _envelope(table: Table) -> Envelope:

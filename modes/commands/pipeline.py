@@ -10,6 +10,7 @@ import typer
 
 from core.declaration.expression import LARGEST, SMALLEST
 from core.declaration.pipeline import Field, FieldType, Measure, Pipeline
+from core.rollup import HOUR
 from modes.invocation import LOOK, PATH, Json, settings_of
 from modes.paths import path_of
 from modes.pipelines import names, pipeline_named, read_file
@@ -52,7 +53,7 @@ def show(
             print(harmless(f"  {field['name']}: {field['type']}"))
         for reason, condition in said["rules"].items():
             print(harmless(f"  rejected as {reason} unless {condition}"))
-    for title in ("measures", "dimensions", "distinct", "ratios", "logics"):
+    for title in ("measures", "dimensions", "distinct", "ratios", "rollup", "logics"):
         if document[title]:
             print(f"\n{title}")
         for key, text in document[title].items():
@@ -97,6 +98,10 @@ def _document(pipeline: Pipeline) -> dict[str, Any]:
         },
         "distinct": {name: each.field for name, each in pipeline.distinct.items()},
         "ratios": {name: f"{each.above.text} / {each.below.text}" for name, each in pipeline.ratios.items()},
+        "rollup": {
+            "hours_after": f"{pipeline.rollup.hours_after // HOUR}h (kappa: minutes that are older are kept by hours)",
+            "days_after": f"{pipeline.rollup.days_after // HOUR}h (and by days)",
+        },
         "logics": {name: each.description for name, each in pipeline.logics.items()},
     }
 

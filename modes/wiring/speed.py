@@ -17,7 +17,9 @@ from adapters.speed.port import SpeedReader
 from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_group import GroupedSink, RedisGroup
 from adapters.speed.redis_reader import RedisReader
+from core.declaration.pipeline import Pipeline
 from core.errors import ConfigurationError
+from core.rollup import Rollup
 from modes.pipelines import pipeline_of
 from modes.settings import Settings
 
@@ -58,6 +60,11 @@ def job_registry(settings: Settings) -> RedisJobs | None:
     return jobs(settings) if settings.mode_row.job_versions and not settings.job else None
 
 
+def rollup_of_view(settings: Settings, pipeline: Pipeline) -> Rollup | None:
+    """How fine event time is kept where no epoch of the view expires; None where epochs do."""
+    return pipeline.rollup if settings.mode_row.keeps_all else None
+
+
 def speed_reader(settings: Settings, *, by_epoch: bool = True) -> SpeedReader:
     """A reader of the speed view: where the mode has job versions, of the one that answers. Raises as `check_redis`.
 
@@ -65,11 +72,12 @@ def speed_reader(settings: Settings, *, by_epoch: bool = True) -> SpeedReader:
     """
     check_redis(settings)
     pipeline, client = pipeline_of(settings), redis_client(settings)
+    rollup = rollup_of_view(settings, pipeline)
     if not settings.mode_row.job_versions or settings.job:
-        return RedisReader(client, settings.speed_view, pipeline, by_epoch=by_epoch)
+        return RedisReader(client, settings.speed_view, pipeline, by_epoch=by_epoch, rollup=rollup)
     return JobReader(
         RedisJobs(client, settings.view).read,
-        lambda job: RedisReader(client, view_of(settings.view, job.name), pipeline, by_epoch=by_epoch),
+        lambda job: RedisReader(client, view_of(settings.view, job.name), pipeline, by_epoch=by_epoch, rollup=rollup),
     )
 
 
@@ -107,8 +115,8 @@ def speed_sink(settings: Settings, token: str = "", start: str = "") -> GroupedS
     """
     _check_address(settings)
     client = AsyncRedis.from_url(settings.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=1.0)
-    keeps_all = settings.mode_row.keeps_all
-    return GroupedSink(client, settings.speed_view, pipeline_of(settings), token, start, keeps_all=keeps_all)
+    pipeline = pipeline_of(settings)
+    return GroupedSink(client, settings.speed_view, pipeline, token, start, rollup=rollup_of_view(settings, pipeline))
 
 
 def speed_floor(settings: Settings) -> RedisFloor:

@@ -20,7 +20,7 @@ from serving.http.once import Once
 from serving.http.parameters import Route, with_parameters
 from serving.http.problem import documented, wrong
 from serving.http.sources import Sources
-from serving.http.span import End, Span, Start, span
+from serving.http.span import End, Span, Start, kept, span
 
 MOST_POINTS: Final = 10_000
 #: Counting users reads every (minute, user) pair of the span.
@@ -94,7 +94,8 @@ class CountsRoutes:
     ) -> dict[str, Any]:
         """Measures by minutes of event time, the last hour where no `start` is given.
 
-        Steps without events are in it, with zeros. At most 10,000 points: a long span needs a larger `step`.
+        Steps without events are in it, with zeros. At most 10,000 points: a long span needs a larger `step`. Where the
+        log is the archive (kappa), old minutes are kept by hours, then by days: `provenance` says since when.
         """
         if (dimension == ALL) != (not value):
             raise wrong("value", f"the dimension {dimension} has {'no values' if value else 'values: name one'}")
@@ -105,6 +106,7 @@ class CountsRoutes:
                 "step", f"the series would have more than {MOST_POINTS} points: take a step of {needed} or more"
             )
         answer = self._sources.ticker.answer()
+        kept(when, answer.grain, step)
         points = await self._once.of(answer, self._points, (dimension, value), when, step)
         return {
             "dimension": dimension,
@@ -128,6 +130,8 @@ class CountsRoutes:
         if start is not None or end is not None:
             when = span(start, end, self._sources.minute(), None)
         answer = self._sources.ticker.answer()
+        if when is not None:
+            kept(when, answer.grain)
         sums = answer.totals if when is None else await self._once.of(answer, Answer.between, *when, dimension)
         return {
             "dimension": dimension,
@@ -154,7 +158,7 @@ class CountsRoutes:
         when = span(start, end, self._sources.minute(), minutes or _QUARTER)
         if when.end - when.start > MOST_USER_MINUTES:
             raise wrong("start", f"more than {MOST_USER_MINUTES} minutes (31 days) before the end")
-        self._sources.ticker.answer()
+        kept(when, self._sources.ticker.answer().grain)
         count = await self._sources.users.of(*when)
         return {
             **when.text(),

@@ -39,6 +39,8 @@ class ProvenanceModel(BaseModel):
     offsets: Offsets = Field(description="By partition: records below the offset are counted, others are not.")
     watermark: Time | None = Field(description="Events older than this count as late.")
     since: Time | None = Field(description="What was ingested before has left the window; null: nothing has.")
+    minutes_since: Time | None = Field(description="Event time before is kept by hours; null: all is kept by minutes.")
+    hours_since: Time | None = Field(description="Event time before is kept by days; null: none is.")
     lag: Offsets | None = Field(description="Records not counted yet, by partition; null where Kafka is away.")
     lag_events: int | None = Field(description="The sum of `lag`.", examples=[6])
     lost: Count = Field(description="Records that retention removed before they were counted.", examples=[0])

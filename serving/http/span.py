@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from core.cells import MINUTE_MS
 from core.rfc3339 import millis, to_text
+from core.rollup import Grain
 from serving.http.problem import wrong
 
 #: The first minute that can be asked for (1970-01-01), and the first that cannot (2200-01-01).
@@ -74,6 +75,22 @@ def span(start: str | None, end: str | None, now: int, back: int | None) -> Span
     if first >= last:
         raise wrong("start", f"{minute_text(first)} is not before the end, {minute_text(last)}")
     return Span(first, last)
+
+
+def kept(when: Span, grain: Grain, step: int = 1) -> Span:
+    """The span, if what is kept of event time can answer it. Raises `ProblemError` that names the parameter.
+
+    `step`: minutes from one point to the next.
+    """
+    for name, minute in (("start", when.start), ("end", when.end)):
+        if refusal := grain.refusal(name, minute):
+            raise wrong(name, refusal)
+    width = grain.width(when.start)
+    if step % width:
+        raise wrong(
+            "step", f"before {minute_text(grain.hours_below)} this view keeps no minutes: take a multiple of {width}"
+        )
+    return when
 
 
 def minute_text(minute: int) -> str:

@@ -19,13 +19,15 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.crc import key_slot
 
 from adapters.speed import redis_reader
+from adapters.speed.blocks import Block
 from adapters.speed.keys import ViewKeys
 from adapters.speed.port import Outcome, SpeedReader, Step
 from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import MERGE_AFTER_S, MERGE_ENTRIES, RedisSink, _Opened
-from core.cells import Cell
+from core.cells import MINUTE_MS, Cell, CellKey, Cells
 from core.errors import ConfigurationError, UnavailableError
+from core.rollup import DAY, HOUR, Rollup
 from core.rules import Rules
 from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
 from tests.support.events import CLICKS_0, SALES_0, at, delta_of
@@ -44,7 +46,7 @@ def redis_store(servers: Any) -> Iterator[RedisStore]:
 @pytest.fixture
 def all_kept(servers: Any) -> Iterator[RedisStore]:
     """A view of which no epoch expires."""
-    store = RedisStore(servers.redis, keeps_all=True)
+    store = RedisStore(servers.redis, rollup=Rollup())
     yield store
     store.close()
 
@@ -190,7 +192,7 @@ def test_sums_are_there_at_once_and_cells_with_later_reads(
         steps(all_kept, 20, start, epoch=lambda number: number)
         all_kept.settle()
     steps(all_kept, 3, 60, epoch=lambda number: number)
-    reader = RedisReader(Redis.from_url(servers.redis), all_kept.namespace, SHOP, by_epoch=by_epoch)
+    reader = RedisReader(Redis.from_url(servers.redis), all_kept.namespace, SHOP, by_epoch=by_epoch, rollup=Rollup())
     reads = 0
     while (seen := reader.read(whole=False)).loading:
         reads += 1
@@ -284,6 +286,46 @@ def test_what_was_added_is_merged_and_shown_in_its_time_though_nothing_follows(r
 
     redis_store.run(asyncio.wait_for(merged(), 5))
     assert redis_store.admin.hget(redis_store.key("counts"), "offset clicks:0") == b"1"
+
+
+@pytest.mark.integration
+def test_old_minutes_become_hours_and_days_where_no_epoch_expires(servers: Any) -> None:
+    rollup = Rollup(2 * HOUR, DAY)
+    store = RedisStore(servers.redis, rollup=rollup)
+    follower = store.reader()
+    start, old = 40 * DAY, ""
+    cells: Cells = {}
+    # three days, an event each 17 minutes, an epoch each three hours of them
+    for number in range(3 * DAY // 17):
+        minute = start + 17 * number
+        epoch = minute // (3 * HOUR)
+        new = at(number + 1, epoch, newest_ms=minute * MINUTE_MS)
+        store.apply(
+            Move(CLICKS_0, old, new),
+            cells={(epoch, minute): {ALL: cell_of(1)}},
+            users={(epoch, minute): [f"u{number % 9}"]},
+        )
+        cells[CellKey(minute, *ALL)] = cell_of(1)
+        old = new
+        if number % 40 == 39:
+            store.settle()
+            wanted = rollup.grain(minute * MINUTE_MS).cells(cells)
+            for seen in (store.read(), follower.read()):
+                assert seen.merged() == wanted
+                assert seen.totals == {ALL: cell_of(number + 1)}
+                assert seen.users.distinct(start, minute + 1) == 9
+            assert store.read().users == follower.read().users
+    store.settle()
+    grain = follower.read().grain
+    kept = [Block.unpack(data, tuple(SHOP.measures)) for data in store.admin.hvals(store.key("blocks"))]
+    minutes = {minute for block in kept for minute in block.table.distinct_minutes()}
+    # what is long due is rolled up in Redis, too, with its users
+    assert all(minute % HOUR == 0 for minute in minutes if minute < grain.hours_below - 7 * HOUR)
+    assert all(minute % DAY == 0 for minute in minutes if minute < grain.days_below - DAY)
+    assert {minute for block in kept for minute in block.users} == minutes
+    assert len(minutes) < 3 * 24 + 24
+    follower.close()
+    store.close()
 
 
 # --- what others do to it ----------------------------------------------------------------------------

@@ -134,6 +134,17 @@ def test_a_step_of_a_worker_that_did_not_open_the_partition_is_a_conflict(store:
     assert store.read() == Snapshot({}, 0, {}, {}, {}, {})
 
 
+def test_a_partition_that_went_to_another_worker_is_let_go_of(store: Store) -> None:
+    store.open(CLICKS_0, CLICKS_1)
+    store.apply(first(CLICKS_0), first(CLICKS_1), cells={(1, 5): {ALL: cell_of(1)}})
+    store.open(CLICKS_1)
+    store.lose(CLICKS_0, "log")
+    # another one's to notice
+    assert store.run(store.sink.check()) is None
+    step = Step(CLICKS_0, at(1), at(2), delta_of())
+    assert store.run(store.sink.apply([step])) == {CLICKS_0: Outcome.CONFLICT}
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize(("there", "outcome"), [(5, Outcome.CONFLICT), (2, Outcome.ALREADY)])
 def test_the_conflict_of_a_partition_does_not_hold_up_the_others(

@@ -17,6 +17,7 @@ from adapters.speed.redis_floor import RedisFloor
 from adapters.speed.redis_reader import RedisReader
 from adapters.speed.redis_sink import RedisSink
 from core.position import PartitionKey
+from core.rollup import Rollup
 from core.rules import Rules
 from core.sketch import Sketch, union_count
 from tests.support.events import CLICKS_0, at, delta_of
@@ -74,7 +75,7 @@ class Store:
     def open(self, *partitions: PartitionKey) -> dict[PartitionKey, str | None]:
         """As a worker restores them."""
         self.run(self.sink.begin(Rules(), LOG))
-        self._opened.update(partitions)
+        self._opened = set(partitions)
         found: dict[PartitionKey, str | None] = self.run(self.sink.positions(partitions))
         return found
 
@@ -82,7 +83,7 @@ class Store:
         """One step, with what it adds; `others` add nothing. The outcome of the first."""
         unknown = {each.partition for each in (move, *others)} - self._opened
         if unknown:
-            self.open(*unknown)
+            self.open(*unknown, *self._opened)
         steps = [Step(*move, delta_of(**delta), floor), *(Step(*other, delta_of(), floor) for other in others)]
         outcomes: dict[PartitionKey, Outcome] = self.run(self.sink.apply(steps))
         return outcomes[move.partition]
@@ -110,12 +111,13 @@ class RedisStore(Store):
 
     sink: RedisSink
 
-    def __init__(self, address: str, *, keeps_all: bool = False) -> None:
+    def __init__(self, address: str, *, rollup: Rollup | None = None) -> None:
+        self.rollup = rollup
         self.namespace = f"t{uuid.uuid4().hex[:12]}"
         self.address = address
         self.admin = Redis.from_url(address)
         self.keys = ViewKeys(self.namespace)
-        sink = RedisSink(AsyncRedis.from_url(address), self.namespace, SHOP, keeps_all=keeps_all)
+        sink = RedisSink(AsyncRedis.from_url(address), self.namespace, SHOP, rollup=rollup)
         super().__init__(sink, self._reader, self.admin.flushall, RedisFloor(self.admin, self.namespace), self._lose)
 
     def key(self, part: str, partition: PartitionKey = CLICKS_0) -> str:
@@ -131,7 +133,7 @@ class RedisStore(Store):
         self.admin.close()
 
     def _reader(self) -> RedisReader:
-        return RedisReader(Redis.from_url(self.address), self.namespace, SHOP)
+        return RedisReader(Redis.from_url(self.address), self.namespace, SHOP, rollup=self.rollup)
 
     def _lose(self, partition: PartitionKey, part: str) -> None:
         assert self.admin.delete(self.key(part, partition)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 
@@ -285,4 +286,4 @@ def test_an_audit_that_takes_long_is_not_made_again_at_once(world: World) -> Non
         assert world.look().error == 0
     # ten seconds and what the audits took: each is followed by ten times its own time
     assert 2 <= len(asked) <= 4
-    assert all(later - earlier >= 5 for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(later - earlier >= 5 for earlier, later in pairwise(asked))

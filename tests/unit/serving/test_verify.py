@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Snapshot, Step
-from core.cells import Cell, CellKey, Cells
+from core.cells import Cell, CellKey, Cells, merge
 from core.delta import Delta
 from core.ledger import Ledger
 from core.partition import PartitionFold
 from core.position import PartitionKey, Position
+from core.rollup import Grain
 from core.rules import Rules
 from serving.answer import merged
 from serving.verify import Verdict, compare
@@ -243,3 +244,28 @@ def test_other_epochs_stay_strict_beside_one_with_a_strangers_record(world: Worl
 def test_an_answer_without_anything_is_empty() -> None:
     assert World().verdict().empty
     assert not World().say(CLICKS_0, b"\xff", claim(1, "rejected", reason="not_json")).verdict().empty
+
+
+def test_epochs_that_were_merged_are_one_group() -> None:
+    """A record without a claim in one of them is judged with all of them; a range that the truth cuts is left out."""
+    world = World().click(1).click(2, append_ms=NOW_MS + 30_000)
+    world.say(CLICKS_0, as_bytes(click(id="other")), None, NOW_MS + 30_000)
+    fine = world.snapshot
+    assert world.verdict(fine).exact
+    merged_cells = {(EPOCH, NOW_MINUTE): merge(*fine.cells.values())}
+    coarse = replace(fine, cells=merged_cells, ranges=((EPOCH, EPOCH + 63),))
+    verdict = world.verdict(coarse)
+    assert (verdict.exact, verdict.unaudited) == (True, 1)
+    # without that knowledge it would be a difference
+    assert not world.verdict(replace(coarse, ranges=())).exact
+
+
+def test_a_view_that_keeps_hours_is_compared_by_hours() -> None:
+    world = World().click(1).click(2)
+    grain = Grain((NOW_MINUTE // 60 + 1) * 60, 0)
+    kept = replace(
+        world.snapshot, cells={(EPOCH, grain.start(NOW_MINUTE)): grain.cells(world.snapshot.merged())}, grain=grain
+    )
+    assert world.verdict(kept).exact
+    wrong = changed(kept, CellKey(grain.start(NOW_MINUTE), "all", ""), cell_of(5))
+    assert differences(world.verdict(wrong))[0][2:] == (5, 2)

@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 
 from adapters.speed.memory import MemoryStore
 from adapters.speed.port import Outcome, Snapshot, Step
+from core.cells import CellKey
 from core.delta import Delta
 from core.kernel.kernel import Kernel
 from core.position import PartitionKey, Position
+from core.rfc3339 import to_text
+from core.rollup import Grain
 from core.rules import Rules
 from serving.version_diff import common_epoch, version_diff
+from tests.support.events import CLICKS_0
 from tests.support.raw_log import Row, shop_log
-from tests.support.shop import KERNEL, PRICE_ONLY, SHOP, fold_of
+from tests.support.shop import KERNEL, PRICE_ONLY, SHOP, cell_of, fold_of
 from tests.support.speed_stores import apply
 
 RULES = Rules(epoch_ms=10_000)
@@ -88,3 +92,26 @@ def test_another_logic_is_shown_by_how_much():
     assert document["differing_cells"] == len(found.changes) > len(document["largest"]) == 10
     assert document["totals"]["units"]["percent"] == 0
     assert document["counters"] == {}
+
+
+def test_a_range_of_merged_epochs_is_compared_whole_or_not_at_all():
+    def standing(epoch: int, offset: int, *ranges: tuple[int, int]) -> Snapshot:
+        position = Position(next=offset, epoch=epoch, accepted=offset)
+        return Snapshot({CLICKS_0: position}, 0, {}, {}, {}, ranges=ranges)
+
+    one = standing(40, 9)
+    assert common_epoch(one, standing(37, 8)) == 37
+    assert common_epoch(one, standing(37, 8, (16, 31), (32, 47))) == 32
+    assert common_epoch(standing(40, 9, (24, 33)), standing(37, 8, (32, 47), (16, 31))) == 16
+    assert common_epoch(one, standing(40, 9, (32, 47))) is None
+
+
+def test_versions_are_compared_as_coarsely_as_one_of_them_keeps_time():
+    fine, coarse = 1_000_000, Grain(1_000_020, 0)
+    minutes = [fine, fine + 1]
+    one = Snapshot({}, 0, {(1, m): {CellKey(m, "all", ""): cell_of(1)} for m in minutes}, {}, {})
+    hour = coarse.start(fine)
+    two = Snapshot({}, 0, {(1, hour): {CellKey(hour, "all", ""): cell_of(2)}}, {}, {}, grain=coarse)
+    found = version_diff(one, two, SHOP)
+    assert (found.equal, found.compared) == (True, 1)
+    assert found.as_json(30_000, {})["minutes_since"] == to_text(coarse.hours_below * 60_000)
