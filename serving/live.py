@@ -318,7 +318,8 @@ class Live:
 
     def _users(self, answer: Answer) -> Users:
         now = self._clock()
-        if now - self._users_at < USERS_EVERY_S:
+        loading = answer.speed is not None and answer.speed.loading
+        if loading or now - self._users_at < USERS_EVERY_S:
             return self._last.users
         self._users_at = now
         newest = int(self._wall() * 1000) // MINUTE_MS

@@ -86,6 +86,8 @@ class Merge:
 
         Exact where the batch view has all of these minutes. Raises `UnavailableError`.
         """
+        if answer.speed is not None and answer.speed.loading:
+            raise UnavailableError(answer.speed.loading)
         known = answer.batch.users(start, end) if answer.batch else set()
         moving = answer.speed.users.between(start, end) if answer.speed else []
         if not moving:

@@ -21,7 +21,8 @@ LARGEST_ROWS: Final = 500_000
 class BlockName(NamedTuple):
     """Says what a block holds, so that it need not be read to know.
 
-    `first`, `last`: epochs, both included. `number` tells blocks of the same epochs apart. `fine`, `hourly`: the oldest
+    `first`, `last`: epochs, both included. `number`: of the merge that made it, so that no two blocks
+    ever have the same name. `fine`, `hourly`: the oldest
     minute that is kept as such, and the oldest hour; 0 for none.
     """
 

@@ -107,13 +107,15 @@ class EpochParts:
     def drop_below(self, floor: int) -> None:
         """Forgets epochs below `floor`."""
         self._changed = self._changed or any(epoch < floor for epoch in (*self._parts, *self._quality))
+        zero = Cell((0,) * len(self._measures))
         for epoch in [epoch for epoch in self._parts if epoch < floor]:
             for key, cell in self._parts.pop(epoch).totals.items():
-                left = self._totals[key].minus(cell)
+                # what sums up to nothing may have been dropped before
+                left = self._totals.get(key, zero).minus(cell)
                 if any(left):
                     self._totals[key] = left
                 else:
-                    del self._totals[key]
+                    self._totals.pop(key, None)
         for epoch in [epoch for epoch in self._quality if epoch < floor]:
             self._counters.subtract(self._quality.pop(epoch))
 
@@ -140,7 +142,7 @@ class EpochParts:
             users=HeldUsers(dict(part.users) for part in self._parts.values()),
             loading=loading,
             grain=self._grain,
-            ranges=tuple(sorted(self._ranges.items())),
+            ranges=_joined(self._ranges),
         )
         return self._last
 
@@ -150,3 +152,12 @@ class EpochParts:
         if part is None:
             part = self._parts[group] = _Part(CellHistory(self._measures))
         return part
+
+
+def _joined(ranges: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+    """The ranges that are in no other: those of partitions are nested or apart."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(ranges.items()):
+        if not joined or first > joined[-1][1]:
+            joined.append((first, last))
+    return tuple(joined)

@@ -47,7 +47,7 @@ class EpochUsers(msgspec.Struct, array_like=True):
 
 
 class Packed(NamedTuple):
-    """`cells` and `users` are empty where there is nothing to add. `largest`: the most that a cell or counter changes by."""
+    """`cells` and `users` are empty where there is nothing to add. `largest`: the most that a total or counter changes by."""
 
     cells: bytes
     users: bytes
@@ -71,21 +71,25 @@ def packed(delta: Delta, measures: Sequence[str]) -> Packed:
     """
     if not delta:
         return Packed(b"", b"", 0)
-    largest = 0
+    changes: dict[tuple[str, int], int] = {}
     epochs: dict[int, dict[str, Columns]] = {epoch: {} for epoch in delta.quality}
     for epoch, added in delta.columns():
         most = _largest(added.sums)
         if most > LARGEST:
             raise _overflow(added, measures)
-        largest = max(largest, most)
+        for place, column in enumerate(added.sums):
+            if column:
+                change = sum(column) if min(column) >= 0 else sum(map(abs, column))
+                changes[added.dimension, place] = changes.get((added.dimension, place), 0) + change
         _extend(epochs.setdefault(epoch, {}), added)
     users: dict[int, EpochUsers] = {}
     for epoch, minute, found in delta.users():
         held = users.setdefault(epoch, EpochUsers(epoch, [], []))
         held.minutes.append(minute)
         held.hashes.append(hashes_of(found))
+    largest = max(changes.values(), default=0)
     for counters in delta.quality.values():
-        largest = max(largest, *counters.values(), 0)
+        largest = max(largest, *counters.values())
     cells = [
         EpochCells(epoch, dict(delta.quality.get(epoch, {})), list(columns.values()))
         for epoch, columns in sorted(epochs.items())

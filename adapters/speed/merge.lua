@@ -1,20 +1,21 @@
 -- Replaces entries of the log by what they were merged into.
--- ARGV: opened, the last id that was merged before, the last id that is merged now, how many merges there were, numbers of totals to set, blocks to
+-- ARGV: opened, the last id that was merged before, the last id that is merged now, how many merges there were, the id up to
+--   which entries go, what is kept by hours and by days below, numbers of totals to set, blocks to
 --   set, totals to remove, blocks to remove; then the fields and values, and the fields.
--- Entries of this merge stay until the next, so that readers who follow the log need not read blocks.
+-- Entries stay for a while, so that readers who follow the log, or begin to, need not read blocks again.
 -- Answers "merged", "stale" where somebody else merged or opened it meanwhile, or {"failed", key, message}.
 if not opened or damaged or opened ~= ARGV[1] or merged ~= ARGV[2] or account[10] ~= ARGV[4] then return 'stale' end
 -- a Redis that came back with older data has not got what was merged
 if ARGV[3] ~= merged and #redis.call('XRANGE', LOG, ARGV[3], ARGV[3]) == 0 then return 'stale' end
-local at = 9
+local at = 12
 local function fields(count, width)
   local part = {}
   for i = 1, count * width do part[i] = ARGV[at + i - 1] end
   at = at + count * width
   return part
 end
-local new_totals, new_blocks = fields(tonumber(ARGV[5]), 2), fields(tonumber(ARGV[6]), 2)
-local old_totals, old_blocks = fields(tonumber(ARGV[7]), 1), fields(tonumber(ARGV[8]), 1)
+local new_totals, new_blocks = fields(tonumber(ARGV[8]), 2), fields(tonumber(ARGV[9]), 2)
+local old_totals, old_blocks = fields(tonumber(ARGV[10]), 1), fields(tonumber(ARGV[11]), 1)
 local key = STATE
 local function write()
   -- where there is no room, or a command is forbidden, nothing has changed yet
@@ -37,11 +38,11 @@ local done, problem = pcall(function()
   set(BLOCKS, new_blocks)
   remove(BLOCKS, old_blocks)
   key = LOG
-  -- ids are offsets: the next one is above all that were merged before
-  local ms = string.match(merged, '^(%d+)')
-  redis.call('XTRIM', LOG, 'MINID', '=', ms .. '-1')
+  -- ids are offsets: the next one is above all that go
+  redis.call('XTRIM', LOG, 'MINID', '=', string.match(ARGV[5], '^(%d+)') .. '-1')
   key = STATE
-  redis.call('HSET', STATE, 'merged', ARGV[3], 'merges', text(tonumber(ARGV[4]) + 1), 'entries', text(redis.call('XLEN', LOG)),
+  redis.call('HSET', STATE, 'merged', ARGV[3], 'merges', text(tonumber(ARGV[4]) + 1), 'hours_below', ARGV[6],
+    'days_below', ARGV[7], 'entries', text(redis.call('XLEN', LOG)),
     'totals', text(redis.call('HLEN', TOTALS)), 'blocks', text(redis.call('HLEN', BLOCKS)))
 end)
 if done then return 'merged' end

@@ -37,13 +37,15 @@ Entries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a partition has: entries that are not merged yet, names of blocks, packed totals.
+    """What a partition has: entries that are not merged yet, names of blocks and of totals.
 
     Attributes:
-        merged: The id up to which the log is merged, and how often it was.
+        merged: The id up to which the log is merged.
+        merges: How often it was.
         epoch: The one that its position stands in; those below are closed.
         floor: Epochs below it have expired.
         newest_ms: The newest event time.
+        grain: What is kept by hours and by days already.
     """
 
     merged: str
@@ -51,69 +53,89 @@ class Found:
     epoch: int
     floor: int
     newest_ms: int
+    grain: Grain
     entries: Entries
-    names: Sequence[BlockName]
-    totals: Mapping[str, bytes]
+    blocks: Sequence[BlockName]
+    totals: Sequence[str]
 
     @classmethod
     def of(
-        cls, state: Mapping[bytes, bytes], entries: Entries, names: Iterable[bytes], totals: Mapping[bytes, bytes]
+        cls, state: Mapping[bytes, bytes], entries: Entries, blocks: Iterable[bytes], totals: Iterable[bytes]
     ) -> Self:
-        """From what Redis answers."""
+        """From what Redis answers: a partition's state, entries after `merged`, and the fields of its other keys."""
         text = state.get(b"position")
         position = Position() if text is None else Position.decode(text.decode())
         return cls(
             state[b"merged"].decode(),
-            int(state.get(b"merges", b"-1")),
+            int(state[b"merges"]),
             position.epoch,
             int(state.get(b"floor", b"0")),
             position.newest_ms,
+            grain_of(state),
             entries,
-            [BlockName.parse(name.decode()) for name in names],
-            {field.decode(): value for field, value in totals.items()},
+            [BlockName.parse(name.decode()) for name in blocks],
+            [field.decode() for field in totals],
         )
+
+
+def grain_of(state: Mapping[bytes, bytes]) -> Grain:
+    """What a partition keeps by hours and by days, as its state says it."""
+    return Grain(int(state.get(b"hours_below", b"0")), int(state.get(b"days_below", b"0")))
 
 
 @dataclass(slots=True)
 class Merged:
-    """What a merge makes of a partition. `wanted`: blocks that have to be read for it, none when it is ready."""
+    """What a merge makes of a partition.
+
+    Attributes:
+        wanted: Names of blocks that have to be read for it.
+        wanted_totals: And of totals.
+    """
 
     measures: tuple[str, ...]
     merged: str
+    merges: int
+    grain: Grain
     #: a range of epochs to what is new in it, and the blocks that go into it
     ranges: dict[tuple[int, int], tuple[list[Block], list[BlockName]]]
-    totals: dict[str, bytes]
+    #: the name of totals to what is new in them
+    added: dict[str, list[Block]]
     old_totals: list[str]
     old_blocks: list[str]
+    wanted: list[str]
+    wanted_totals: list[str]
+    totals: dict[str, bytes] = field(default_factory=dict)
     blocks: dict[str, bytes] = field(default_factory=dict)
-    wanted: list[str] = field(default_factory=list)
-    grain: Grain = BY_MINUTES
-    #: a range to the first number that no block of it has
-    free: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def arguments(self) -> list[Any]:
-        """For `merge.lua`."""
-        counts = [len(self.totals), len(self.blocks), len(self.old_totals), len(self.old_blocks)]
-        pairs = [part for both in (self.totals, self.blocks) for pair in both.items() for part in pair]
-        return [*counts, *pairs, *self.old_totals, *self.old_blocks]
+    def made(self, blocks: Sequence[bytes], totals: Sequence[bytes]) -> Merged:
+        """Ready, now that what was wanted is there.
 
-    def with_blocks(self, blocks: Sequence[bytes]) -> Merged:
-        """Ready, now that the wanted blocks are there."""
+        Raises:
+            CellOverflowError: A sum passes 64 bits.
+            ValueError: Something is not what a worker writes.
+        """
         packed = dict(zip(self.wanted, blocks, strict=True))
         for (first, last), (new, names) in self.ranges.items():
             parts = [*new, *(Block.unpack(packed[str(name)], self.measures) for name in names)]
             whole = Block.merged(parts, self.measures)
-            self.old_blocks += map(str, names)
-            same = [name.number for name in names if (name.first, name.last) == (first, last)]
-            number = min(same, default=self.free.get((first, last), 0))
             if self.grain.hours_below:
                 whole = whole.rolled(self.grain)
-            name = str(BlockName(first, last, number, len(whole.table), *whole.oldest(self.grain)))
-            self.blocks[name] = whole.pack()
-            if name in self.old_blocks:
-                self.old_blocks.remove(name)
-        self.wanted = []
+            self.old_blocks += map(str, names)
+            name = BlockName(first, last, self.merges + 1, len(whole.table), *whole.oldest(self.grain))
+            self.blocks[str(name)] = whole.pack()
+        before = dict(zip(self.wanted_totals, totals, strict=True))
+        for name_of_totals, added in self.added.items():
+            there = [Block.unpack(before[name_of_totals], self.measures)] if name_of_totals in before else []
+            sums = Block.merged([*there, *(block.totals() for block in added)], self.measures)
+            _gather_old(sums.counters)
+            self.totals[name_of_totals] = sums.pack()
         return self
+
+    def arguments(self, trimmed: str) -> list[Any]:
+        """For `merge.lua`; `trimmed`: the id up to which entries go."""
+        counts = [len(self.totals), len(self.blocks), len(self.old_totals), len(self.old_blocks)]
+        pairs = [part for both in (self.totals, self.blocks) for pair in both.items() for part in pair]
+        return [self.merged, self.merges, trimmed, *self.grain, *counts, *pairs, *self.old_totals, *self.old_blocks]
 
 
 def merged(found: Found, measures: tuple[str, ...], rollup: Rollup | None) -> Merged | None:
@@ -129,32 +151,33 @@ def merged(found: Found, measures: tuple[str, ...], rollup: Rollup | None) -> Me
         ValueError: Something in it is not what a worker writes.
     """
     keeps_all = rollup is not None
-    grain = BY_MINUTES if rollup is None else rollup.grain(found.newest_ms)
+    grain = BY_MINUTES if rollup is None else rollup.grain(found.newest_ms).coarser(found.grain)
     new = {
         epoch: block
         for epoch, block in block_of_entries((entry for _, entry in found.entries), measures).items()
         if epoch >= found.floor
     }
-    expired = [name for name in found.names if name.last < found.floor]
-    standing = [name for name in found.names if name.last >= found.floor]
+    expired = [name for name in found.blocks if name.last < found.floor]
+    standing = [name for name in found.blocks if name.last >= found.floor]
     ranges = _ranges(new, standing, found.epoch, grain, keeps_all=keeps_all)
     old_totals = [] if keeps_all else [epoch for epoch in found.totals if int(epoch) < found.floor]
     if not (found.entries or ranges or expired or old_totals):
         return None
-    plan = Merged(
+    added: dict[str, list[Block]] = {}
+    for epoch, block in new.items():
+        added.setdefault(ALL_EPOCHS if keeps_all else str(epoch), []).append(block)
+    return Merged(
         measures,
         found.entries[-1][0].decode() if found.entries else found.merged,
+        found.merges,
+        grain,
         ranges,
-        _totals(new, found.totals, measures, keeps_all=keeps_all),
+        added,
         old_totals,
         [str(name) for name in expired],
-        grain=grain,
+        [str(name) for _, names in ranges.values() for name in names],
+        [name for name in found.totals if name in added],
     )
-    for name in standing:
-        place = (name.first, name.last)
-        plan.free[place] = max(plan.free.get(place, 0), name.number + 1)
-    plan.wanted = [str(name) for _, names in ranges.values() for name in names]
-    return plan if plan.wanted else plan.with_blocks([])
 
 
 def _ranges(
@@ -189,7 +212,7 @@ def _chosen(
         return list(names)
     chosen = []
     for name in names:
-        if name.rows > _AS_LARGE * rows or rows + name.rows > LARGEST_ROWS:
+        if (name.rows > _AS_LARGE * rows and not closed) or rows + name.rows > LARGEST_ROWS:
             break
         chosen.append(name)
         rows += name.rows
@@ -215,21 +238,6 @@ def _target(first: int, last: int, closed_below: int, *, keeps_all: bool) -> tup
             place = (start, start + width - 1)
         width *= _WIDTH
     return place
-
-
-def _totals(
-    new: Mapping[int, Block], totals: Mapping[str, bytes], measures: tuple[str, ...], *, keeps_all: bool
-) -> dict[str, bytes]:
-    parts: dict[str, list[Block]] = {}
-    for epoch, block in new.items():
-        parts.setdefault(ALL_EPOCHS if keeps_all else str(epoch), []).append(block.totals())
-    out: dict[str, bytes] = {}
-    for name, blocks in parts.items():
-        before = [Block.unpack(totals[name], measures)] if name in totals else []
-        whole = Block.merged([*before, *blocks], measures)
-        _gather_old(whole.counters)
-        out[name] = whole.pack()
-    return out
 
 
 def _gather_old(counters: dict[int, Counter[str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from operator import add
 from typing import Final, NamedTuple
 
 from adapters.speed.blocks import Block
@@ -12,7 +13,7 @@ from core.position import PartitionKey
 
 #: Before a partition, in the field of its offset.
 _OFFSET: Final = "offset "
-#: The sum of all offsets: who has counted less does not overwrite.
+#: The sum of all offsets.
 COUNTED: Final = "counted"
 
 
@@ -29,20 +30,19 @@ def readable(parts: Sequence[PartitionTotals], measures: tuple[str, ...]) -> dic
     """The fields of the hash: `DIMENSION VALUE` to its measures as JSON, `offset TOPIC:PARTITION` to the next offset.
 
     Raises:
-        CellOverflowError: The partitions together have more than 64 bits hold.
         ValueError: A value is not what a worker writes.
     """
     floor = max((part.floor for part in parts), default=0)
-    blocks = [
-        Block.unpack(data, measures)
-        for part in parts
-        for field, data in part.totals.items()
-        if field == ALL_EPOCHS.encode() or int(field) >= floor
-    ]
-    whole = Block.merged(blocks, measures)
+    whole: dict[tuple[str, str], list[int]] = {}
+    for part in parts:
+        for field, data in part.totals.items():
+            if field == ALL_EPOCHS.encode() or int(field) >= floor:
+                for key, sums in Block.unpack(data, measures).table.totals().items():
+                    held = whole.get(key)
+                    whole[key] = list(sums) if held is None else list(map(add, held, sums))
     fields = {
-        f"{dimension} {value}".rstrip(): json.dumps(dict(zip(measures, sums, strict=True)))
-        for (dimension, value), sums in sorted(whole.table.totals().items())
+        f"{dimension} {value}" if value else dimension: json.dumps(dict(zip(measures, sums, strict=True)))
+        for (dimension, value), sums in sorted(whole.items())
     }
     offsets = {f"{_OFFSET}{part.partition}": place_of(part.merged) for part in parts}
     return fields | {name: str(offset) for name, offset in offsets.items()} | {COUNTED: str(sum(offsets.values()))}

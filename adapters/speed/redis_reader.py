@@ -15,7 +15,7 @@ from adapters.speed.binding import check_meaning, no_layout_before
 from adapters.speed.blocks import Block, BlockName, block_of_entries
 from adapters.speed.epoch_parts import EpochParts
 from adapters.speed.keys import LAYOUT, ViewKeys
-from adapters.speed.merging import ALL_EPOCHS, place_of, too_large
+from adapters.speed.merging import ALL_EPOCHS, grain_of, place_of, too_large
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
 from adapters.speed.redis_server import ServerWatch
@@ -24,7 +24,7 @@ from core.cells import CellOverflowError
 from core.declaration.pipeline import Pipeline
 from core.errors import UnavailableError
 from core.position import PartitionKey, Position
-from core.rollup import Rollup
+from core.rollup import BY_MINUTES, Rollup
 from core.rules import Rules
 
 #: Whoever knows nothing yet, or not enough, begins again; so often in one read.
@@ -32,8 +32,12 @@ _TRIES: Final = 20
 #: For so long it is said that a partition is counted again.
 _AGAIN_S: Final = 60
 _START: Final = b"0-0"
-#: Blocks of fewer rows are read at once, and about so many rows more with each read, where not the whole is wanted.
+#: Where not the whole is wanted, blocks of fewer rows are read at once, about so many rows of a partition, and about so
+#: many more with each read.
 _SMALL: Final = 2_000
+_ROWS_AT_ONCE: Final = 20_000
+#: Epochs before the newest one whose blocks may be merged soon.
+_OPEN: Final = 1
 _ROWS_A_READ: Final = 100_000
 _KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash", "view": b"hash"}
 
@@ -136,10 +140,22 @@ class RedisReader:
             return None
         if set(partitions) != self._followed.keys():
             for partition in partitions:
-                if partition not in self._followed:
-                    self._load(partition, whole=whole)
+                # those that are read go on meanwhile: their logs are trimmed some time after they are merged
+                there = partition in self._followed
+                if not there and not (self._load(partition, whole=whole) and self._follow()):
+                    return None
             return None
-        return self._take(known, [answers[at : at + 5] for at in range(0, len(answers), 5)])
+        answered = [answers[at : at + 5] for at in range(0, len(answers), 5)]
+        return self._picture(known, answered) if self._advance(known, answered) else None
+
+    def _follow(self) -> bool:
+        """Adds what was added to the partitions that are followed; False where all has to be read again."""
+        known = list(self._followed.items())
+        with self._client.pipeline(transaction=True) as commands:
+            for partition, followed in known:
+                self._ask(commands, partition, followed.last)
+            answers = commands.execute()
+        return self._advance(known, [answers[at : at + 5] for at in range(0, len(answers), 5)])
 
     def _ask(self, commands: Commands, partition: PartitionKey, after: bytes) -> None:
         keys = self._keys.of(partition)
@@ -149,32 +165,39 @@ class RedisReader:
         commands.hlen(keys.blocks)
         commands.xrange(keys.log, b"(" + after)
 
-    def _take(
-        self, known: Sequence[tuple[PartitionKey, _Followed]], answers: Sequence[Sequence[Any]]
-    ) -> Snapshot | None:
-        floor, again = self._since, []
+    def _advance(self, known: Sequence[tuple[PartitionKey, _Followed]], answers: Sequence[Sequence[Any]]) -> bool:
+        """Adds what partitions answered; False where all has to be read again, and is forgotten."""
         new: list[Mapping[bytes, bytes]] = []
-        positions: dict[PartitionKey, Position] = {}
         for (partition, followed), (state, *numbers, entries) in zip(known, answers, strict=True):
             self._check(partition, state, numbers)
             follows = entries[0][1].get(b"p") if entries else state[b"last"]
             if state[b"opened"] != followed.opened or follows != followed.last:
                 # it was opened again, or Redis came back with older data, or more was merged than the log keeps
                 self._forget()
-                return None
-            floor = max(floor, int(state[b"floor"]))
-            again += self._counted_again(state)
+                return False
             new += [entry for _, entry in entries]
             followed.last = state[b"last"]
+        for epoch, block in self._blocks(known, new).items():
+            if epoch >= self._since:
+                self._parts.add(epoch, block)
+        return True
+
+    def _picture(self, known: Sequence[tuple[PartitionKey, _Followed]], answers: Sequence[Sequence[Any]]) -> Snapshot:
+        """The picture of now. Partitions that were just read have nothing to add."""
+        floor, again = self._since, []
+        grain = BY_MINUTES
+        positions: dict[PartitionKey, Position] = {}
+        for (partition, followed), (state, *_) in zip(known, answers, strict=True):
+            floor = max(floor, int(state[b"floor"]))
+            again += self._counted_again(state)
+            grain = grain.coarser(grain_of(state))
             position = self._position(partition, followed, state)
             if position is not None:
                 positions[partition] = position
-        for epoch, block in self._blocks(known, new).items():
-            if epoch >= floor:
-                self._parts.add(epoch, block)
         self._parts.drop_below(floor)
         if self._rollup is not None:
-            self._parts.roll(self._rollup.grain(max((p.newest_ms for p in positions.values()), default=0)))
+            newest = max((position.newest_ms for position in positions.values()), default=0)
+            self._parts.roll(self._rollup.grain(newest).coarser(grain))
         self._pending = [(partition, name) for partition, name in self._pending if name.last >= floor]
         rows = sum(name.rows for _, name in self._pending)
         loading = f"{rows:,} cells of the speed view are still to be read: try again in a second" if rows else ""
@@ -190,11 +213,12 @@ class RedisReader:
             logs = ", ".join(self._keys.of(partition).log for partition, _ in known)
             raise foreign(logs, f"entry that does not belong to a view ({error})") from error
 
-    def _load(self, partition: PartitionKey, *, whole: bool) -> None:
-        """Reads all of a partition; where not the `whole` is wanted, of large blocks the sums alone."""
+    def _load(self, partition: PartitionKey, *, whole: bool) -> bool:
+        """Reads all of a partition; where not the `whole` is wanted, of large blocks the sums alone. False: try again."""
         keys = self._keys.of(partition)
         listed: Any = self._client.hkeys(keys.blocks)
-        chosen = [field for field in listed if whole or self._name(field).rows <= _SMALL]
+        names = {field: self._name(field) for field in listed}
+        chosen = [field for field in listed if names[field].last >= self._since] if whole else _at_once(names)
         with self._client.pipeline(transaction=True) as commands:
             self._ask(commands, partition, _START)
             commands.hgetall(keys.totals)
@@ -206,18 +230,17 @@ class RedisReader:
         self._check(partition, state, numbers)
         if set(fields) != set(listed):
             # merged just now: the next try has them
-            return
+            return False
         for field, data in totals.items() if not whole else ():
             epoch = 0 if field == ALL_EPOCHS.encode() else int(field)
             self._parts.add_totals(epoch, self._block(keys.totals, data))
         for field, data in zip(chosen, blocks, strict=True):
-            name = self._name(field)
-            if name.last >= self._since:
-                self._parts.add_range(name.first, name.last, self._block(keys.blocks, data), totals=whole)
+            name = names[field]
+            self._parts.add_range(name.first, name.last, self._block(keys.blocks, data), totals=whole)
         if not whole:
-            rest = [self._name(field) for field in set(listed) - set(chosen)]
-            # the newest first: they are asked for most
-            self._pending += sorted(((partition, name) for name in rest), key=lambda each: each[1])
+            self._pending += [(partition, names[field]) for field in listed if field not in set(chosen)]
+            # the newest are read first: they are asked for most, and merged soonest
+            self._pending.sort(key=lambda each: (each[1].last, each[1]))
         if entries and entries[-1][0] != state[b"last"]:
             self._forget()
             raise lost(str(self._keys), f"log of {partition}")
@@ -227,19 +250,22 @@ class RedisReader:
         for epoch, block in self._blocks([(partition, followed)], after).items():
             self._parts.add(epoch, block)
         self._followed[partition] = followed
+        return True
 
     def _load_cells(self, *, whole: bool) -> bool:
         """Reads cells of blocks of which only the sums were read: about `_ROWS_A_READ`, or all. False where one is gone."""
         left = float("inf") if whole else _ROWS_A_READ
         while self._pending and left > 0:
-            partition, name = self._pending.pop()
+            partition, name = self._pending[-1]
             key = self._keys.of(partition).blocks
             data: Any = self._client.hget(key, str(name))
             if data is None:
                 # it was merged with others, or it is lost: all is read again
                 self._forget()
                 return False
-            self._parts.add_range(name.first, name.last, self._block(key, data), totals=False)
+            block = self._block(key, data)
+            self._pending.pop()
+            self._parts.add_range(name.first, name.last, block, totals=False)
             left -= name.rows
         return True
 
@@ -328,3 +354,17 @@ class RedisReader:
         self._followed = {}
         self._pending = []
         self._born = b""
+
+
+def _at_once(names: Mapping[bytes, BlockName]) -> list[bytes]:
+    """The blocks that are read with the sums: those of the newest epochs, which are merged soon, and small ones."""
+    newest = max((name.last for name in names.values()), default=0)
+    chosen, left = [], _ROWS_AT_ONCE
+    for field in sorted(names, key=lambda field: names[field].last, reverse=True):
+        name = names[field]
+        if name.last >= newest - _OPEN:
+            chosen.append(field)
+        elif name.rows <= min(_SMALL, left):
+            chosen.append(field)
+            left -= name.rows
+    return chosen

@@ -7,8 +7,9 @@ import hashlib
 import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -20,7 +21,7 @@ from adapters.speed.increments import Packed, packed
 from adapters.speed.keys import LAYOUT, PARTITION, PartitionKeys, ViewKeys
 from adapters.speed.merging import Found, largest_with, merged, refused, too_large
 from adapters.speed.port import Outcome, Step
-from adapters.speed.readable import COUNTED, PartitionTotals, readable
+from adapters.speed.readable import PartitionTotals, readable
 from adapters.speed.redis_errors import (
     Patience,
     ReplicaError,
@@ -46,6 +47,10 @@ MERGE_ENTRIES: Final = 128
 MERGE_BYTES: Final = 1 << 20
 #: And so long after the first of them, in seconds: sums that people read are at most a second old.
 MERGE_AFTER_S: Final = 0.7
+#: Entries that are merged stay for so long, in seconds, and so many bytes of a partition: a reader that begins
+#: needs some time for the blocks, and follows the log from where they end.
+KEPT_S: Final = 20.0
+KEPT_BYTES: Final = 4 << 20
 _KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash"}
 
 
@@ -61,6 +66,17 @@ class _Opened:
     epoch: int | None = None
     since: float = 0.0
     due: bool = False
+    #: entries that this sink added, ever
+    added: int = 0
+    #: merges: when, up to which id, how many bytes of entries
+    merges: deque[tuple[float, str, int]] = field(default_factory=deque)
+    gone: str = "0-0"
+
+    def trimmed(self, now: float) -> str:
+        """The id up to which entries go: whoever follows them, or is about to, has them by then."""
+        while self.merges and (now - self.merges[0][0] > KEPT_S or sum(size for *_, size in self.merges) > KEPT_BYTES):
+            self.gone = self.merges.popleft()[1]
+        return self.gone
 
 
 #: Of merges in a row that fail, each of this number is said aloud.
@@ -125,7 +141,12 @@ class RedisSink:
         self._timer: asyncio.Task[None] | None = None
         #: readable counts as they were written last
         self._published: dict[str, str] | None = None
+        #: how often partitions were merged by then
+        self._standing: list[Any] | None = None
+        #: by which its readable counts are known
+        self._name = uuid.uuid4().hex[:12]
         self._publish_at = float("-inf")
+        self._closed = False
         #: merges in a row that were not possible
         self._failed = 0
         self._trouble: Exception | None = None
@@ -204,7 +225,7 @@ class RedisSink:
                 raise refused(error.where) from error
             bound = partition.bound + adds.largest
             if bound > LARGEST:
-                bound = await self._bound(partition, adds)
+                bound = await self._bound(partition, step, adds)
             added.append((adds, bound))
             number = f"{Position.decode(step.new).next}-0"
             arguments = [partition.name, step.old, step.new, number, adds.cells, adds.users, step.floor, bound]
@@ -256,8 +277,9 @@ class RedisSink:
         for opened in self._opened.values():
             opened.due = True
         self._begin_merging()
-        if self._merging is not None:
-            await self._merging
+        merging = self._merging
+        if merging is not None:
+            await merging
         self._raise_trouble()
 
     async def _end_merging(self) -> None:
@@ -270,6 +292,7 @@ class RedisSink:
 
     async def close(self) -> None:
         """See `SpeedSink.close`."""
+        self._closed = True
         await self._end_merging()
         await self._client.aclose()
 
@@ -281,6 +304,7 @@ class RedisSink:
         if not opened.entries:
             opened.since = self._clock()
         opened.entries += 1
+        opened.added += 1
         opened.size += len(adds.cells) + len(adds.users)
         if opened.epoch is None:
             opened.epoch = epoch
@@ -289,14 +313,22 @@ class RedisSink:
 
     def _begin_merging(self) -> None:
         """Merges what is due; where nothing is yet, when its time comes, though nothing may arrive until then."""
+        if self._closed:
+            return
         if self._merging is not None and not self._merging.done():
             return
         if any(opened.due for opened in self._opened.values()):
             self._merging = asyncio.ensure_future(self._merge_all())
+            self._merging.add_done_callback(self._merged)
         elif self._timer is None or self._timer.done():
             waiting = [opened.since for opened in self._opened.values() if opened.entries]
             if waiting:
                 self._timer = asyncio.ensure_future(self._merge_later(min(waiting) + MERGE_AFTER_S - self._clock()))
+
+    def _merged(self, task: asyncio.Task[None]) -> None:
+        # what came meanwhile has its time, too
+        if not task.cancelled() and not self._closed:
+            self._begin_merging()
 
     async def _merge_later(self, after_s: float) -> None:
         await self._sleep(max(0.0, after_s))
@@ -323,28 +355,36 @@ class RedisSink:
     async def _merge(self, opened: _Opened) -> None:
         """Merges the log of a partition. A stale one is left to whoever has it now."""
         keys = opened.keys
+        before = opened.added, opened.size
         found = await self._found(opened)
         if found is None:
             return
-        opened.entries = opened.size = 0
-        opened.epoch = found.epoch
+        # what came while it was read is merged once more, which does no harm
+        opened.entries, opened.size = opened.added - before[0], opened.size - before[1]
+        opened.epoch, opened.since = found.epoch, self._clock()
         try:
             plan = await asyncio.to_thread(merged, found, self._measures, self._rollup)
-            if plan is not None and plan.wanted:
-                blocks = await self._asked(self._client.hmget(keys.blocks, plan.wanted))
-                if None in blocks:
-                    return
-                plan = await asyncio.to_thread(plan.with_blocks, blocks)
+            if plan is None:
+                return
+            blocks = await self._fields(keys.blocks, plan.wanted)
+            totals = await self._fields(keys.totals, plan.wanted_totals)
+            if None in blocks or None in totals:
+                return
+            plan = await asyncio.to_thread(plan.made, blocks, totals)
         except CellOverflowError as error:
             raise too_large(error.where) from error
         except ValueError as error:
             raise foreign(keys.blocks, f"field that does not belong to a view ({error})") from error
-        if plan is not None:
-            arguments = [opened.name, found.merged, plan.merged, found.merges, *plan.arguments()]
-            (answer,) = await self._run(_MERGE, [(list(keys), arguments)], "merge")
-            if isinstance(answer, list):
-                message = answer[2].decode(errors="replace")
-                raise await self._judged(explained(ResponseError(message), "merge"))
+        arguments = [opened.name, found.merged, *plan.arguments(opened.trimmed(self._clock()))]
+        (answer,) = await self._run(_MERGE, [(list(keys), arguments)], "merge")
+        if isinstance(answer, list):
+            message = answer[2].decode(errors="replace")
+            raise await self._judged(explained(ResponseError(message), "merge"))
+        if answer == b"merged":
+            opened.merges.append((self._clock(), plan.merged, before[1]))
+
+    async def _fields(self, key: str, names: Sequence[str]) -> list[Any]:
+        return list(await self._asked(self._client.hmget(key, names))) if names else []
 
     async def _publish(self) -> None:
         """Writes the readable counts, if this sink has the first of the view's partitions: one worker does.
@@ -354,9 +394,22 @@ class RedisSink:
         began = self._clock()
         if began < self._publish_at:
             return
+        try:
+            await self._publish_now()
+        finally:
+            self._publish_at = self._clock() + _PAUSE * (self._clock() - began)
+
+    async def _publish_now(self) -> None:
         view = await self._asked(self._client.hgetall(self._keys.view))
         partitions = self._keys.partitions_of(view)
         if not partitions or min(partitions) not in self._opened or view.get(b"born") != self._born.encode():
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hmget(self._keys.of(partition).state, "opened", "merges", "floor")
+        pipeline.exists(self._keys.counts)
+        *standing, there = await self._asked(pipeline.execute())
+        if standing == self._standing and there:
             return
         pipeline = self._client.pipeline(transaction=False)
         for partition in partitions:
@@ -364,21 +417,19 @@ class RedisSink:
             pipeline.eval(_TOTALS, 2, keys.state, keys.totals)
         answers = await self._asked(pipeline.execute())
         parts = [
-            PartitionTotals(partition, dict(zip(flat[::2], flat[1::2], strict=True)), merged, int(floor))
-            for partition, (merged, floor, flat) in zip(partitions, answers, strict=True)
-            if merged is not None and floor is not None
+            PartitionTotals(partition, dict(zip(flat[::2], flat[1::2], strict=True)), merged_to, int(floor))
+            for partition, (merged_to, floor, flat) in zip(partitions, answers, strict=True)
+            if merged_to is not None and floor is not None
         ]
         fields = await asyncio.to_thread(readable, parts, self._measures)
-        known = self._published if await self._asked(self._client.exists(self._keys.counts)) else None
+        known = self._published if there else None
         changed = [part for pair in fields.items() if known is None or known.get(pair[0]) != pair[1] for part in pair]
         gone = [] if known is None else [name for name in known if name not in fields]
-        if not changed and not gone:
-            return
         how = "all" if known is None else "changed"
-        arguments = [self._born, fields[COUNTED], how, len(changed) // 2, *changed, *gone]
+        arguments = [self._born, self._name, how, len(changed) // 2, *changed, *gone]
         (written,) = await self._run(_PUBLISH, [([self._keys.counts, self._keys.view], arguments)])
         self._published = fields if written else None
-        self._publish_at = self._clock() + _PAUSE * (self._clock() - began)
+        self._standing = standing if written else None
 
     async def _found(self, opened: _Opened) -> Found | None:
         """What there is to merge; None where the partition is not as this sink opened it."""
@@ -390,21 +441,23 @@ class RedisSink:
         pipeline.hgetall(keys.state)
         pipeline.xrange(keys.log, f"({merged_to.decode()}", "+")
         pipeline.hkeys(keys.blocks)
-        pipeline.hgetall(keys.totals)
+        pipeline.hkeys(keys.totals)
         state, entries, blocks, totals = await self._asked(pipeline.execute())
         if state.get(b"opened") != opened.name.encode() or state.get(b"merged") != merged_to or b"damaged" in state:
             return None
         return Found.of(state, entries, blocks, totals)
 
-    async def _bound(self, opened: _Opened, adds: Packed) -> int:
+    async def _bound(self, opened: _Opened, step: Step, adds: Packed) -> int:
         """The largest of all totals after a step. Raises `RefusedError` where it passes 64 bits."""
         pipeline = self._client.pipeline(transaction=True)
-        pipeline.hget(opened.keys.state, "merged")
+        pipeline.hmget(opened.keys.state, "merged", "position")
         pipeline.xrange(opened.keys.log)
         pipeline.hvals(opened.keys.blocks)
-        merged_to, entries, blocks = await self._asked(pipeline.execute())
+        (merged_to, position), entries, blocks = await self._asked(pipeline.execute())
+        # where the answer to an earlier try was lost, it is there already
+        cells = b"" if position == step.new.encode() else adds.cells
         try:
-            return largest_with(merged_to or b"0-0", entries, blocks, {b"c": adds.cells}, self._measures)
+            return largest_with(merged_to or b"0-0", entries, blocks, {b"c": cells}, self._measures)
         except CellOverflowError as error:
             raise refused(error.where) from error
 

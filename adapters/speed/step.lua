@@ -3,7 +3,7 @@
 -- An entry names the one before it (`p`), so that readers see whether they missed any.
 -- ARGV: opened, old position, new position, id of the entry, cells, users, floor, bound
 --   cells, users  as in increments.py; both empty: nothing is added
---   bound  what no cell's absolute value is above
+--   bound  what no total's absolute value is above
 -- Answers "applied", "already", "conflict <why>", or {"failed", key, message}.
 if not opened then return 'conflict gone' end
 if damaged then return 'conflict damaged ' .. damage(damaged) end

@@ -30,7 +30,9 @@ _LONGEST_VALUE: Final = 64
 _LONGEST_TEXT: Final = 2048
 _HOUR: Final = 60
 _QUARTER: Final = 15
-_AWAY: Final = "No answer now: a store is away, there is no batch view yet, or the views do not meet."
+_AWAY: Final = (
+    "No answer now: a store is away, there is no batch view yet, the views do not meet, or cells are still being read."
+)
 
 
 class CountsRoutes:
@@ -158,8 +160,8 @@ class CountsRoutes:
         when = span(start, end, self._sources.minute(), minutes or _QUARTER)
         if when.end - when.start > MOST_USER_MINUTES:
             raise wrong("start", f"more than {MOST_USER_MINUTES} minutes (31 days) before the end")
-        kept(when, self._sources.ticker.answer().grain)
         count = await self._sources.users.of(*when)
+        kept(when, count.answer.grain)
         return {
             **when.text(),
             "users": count.users.number,

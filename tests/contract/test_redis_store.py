@@ -17,20 +17,21 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.crc import key_slot
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.speed import redis_reader
 from adapters.speed.blocks import Block
 from adapters.speed.keys import ViewKeys
-from adapters.speed.port import Outcome, SpeedReader, Step
+from adapters.speed.port import Outcome, RefusedError, SpeedReader, Step
 from adapters.speed.redis_errors import LATER_S, Patience, ReplicaError
 from adapters.speed.redis_reader import RedisReader
-from adapters.speed.redis_sink import MERGE_AFTER_S, MERGE_ENTRIES, RedisSink, _Opened
+from adapters.speed.redis_sink import KEPT_S, MERGE_AFTER_S, MERGE_ENTRIES, RedisSink, _Opened
 from core.cells import MINUTE_MS, Cell, CellKey, Cells
 from core.errors import ConfigurationError, UnavailableError
 from core.rollup import DAY, HOUR, Rollup
 from core.rules import Rules
 from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
-from tests.support.events import CLICKS_0, SALES_0, at, delta_of
+from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at, delta_of
 from tests.support.shop import SHOP, cell_of
 from tests.support.speed_stores import LOG, Move, RedisStore, first, users_of
 from tests.support.waiting import turned
@@ -116,10 +117,13 @@ def steps(store: RedisStore, count: int, start: int = 0, epoch: Callable[[int], 
 @pytest.mark.integration
 def test_the_log_of_a_partition_is_bounded(redis_store: RedisStore) -> None:
     reader = redis_store.reader()
+    now = 0.0
+    redis_store.sink._clock = lambda: now
     for part in range(5):
         steps(redis_store, MERGE_ENTRIES, part * MERGE_ENTRIES)
         redis_store.run(asyncio.sleep(0))
         redis_store.settle()
+        now += KEPT_S + 1
         assert redis_store.admin.xlen(redis_store.key("log")) <= 2 * MERGE_ENTRIES
         assert reader.read() == redis_store.read()
     assert redis_store.read().totals[ALL] == cell_of(5 * MERGE_ENTRIES)
@@ -131,9 +135,13 @@ def test_a_reader_that_missed_more_than_the_log_keeps_reads_again(redis_store: R
     steps(redis_store, 10)
     reader = redis_store.reader()
     reader.read()
+    now = 0.0
+    redis_store.sink._clock = lambda: now
     for start in (10, 20, 30):
         steps(redis_store, 10, start)
         redis_store.settle()
+        now += KEPT_S + 1
+    assert redis_store.admin.xlen(redis_store.key("log")) < 30
     assert reader.read() == redis_store.read()
     assert reader.read().totals[ALL] == cell_of(40)
     assert users_of(reader, range(7)) == 40
@@ -231,7 +239,7 @@ def test_cells_that_are_merged_while_they_are_read_are_read_again(
 def test_sums_can_be_read_by_people_with_the_offsets_that_they_stand_for(redis_store: RedisStore) -> None:
     def shown() -> dict[str, str]:
         found = redis_store.admin.hgetall(redis_store.key("counts"))
-        return {name.decode(): text.decode() for name, text in found.items()}
+        return {name.decode(): text.decode() for name, text in found.items() if name != b"writer"}
 
     def named(cell: Cell) -> str:
         return json.dumps(dict(zip(SHOP.measures, cell, strict=True)))
@@ -248,11 +256,13 @@ def test_sums_can_be_read_by_people_with_the_offsets_that_they_stand_for(redis_s
     redis_store.settle()
     assert shown()["all"] == named(redis_store.read().totals[ALL])
     assert shown()["offset clicks:0"] == "15"
-    # whoever has counted less does not overwrite
-    redis_store.admin.hset(redis_store.key("counts"), "counted", 99)
-    steps(redis_store, 1, 15)
-    redis_store.settle()
-    assert shown()["offset clicks:0"] == "15"
+    # what another one wrote is written whole
+    redis_store.admin.hset(redis_store.key("counts"), mapping={"writer": "other", "all": "wrong", "gone": "1"})
+    for number in (15, 16):
+        steps(redis_store, 1, number)
+        redis_store.settle()
+    assert shown()["all"] == named(redis_store.read().totals[ALL])
+    assert "gone" not in shown()
     # lost, it is written again, whole, and what has expired is not in it
     redis_store.admin.delete(redis_store.key("counts"))
     redis_store.floor.raise_floor(2)
@@ -326,6 +336,113 @@ def test_old_minutes_become_hours_and_days_where_no_epoch_expires(servers: Any) 
     assert len(minutes) < 3 * 24 + 24
     follower.close()
     store.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_reader_that_begins_while_all_is_written_and_merged_misses_nothing(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Between its calls a worker counts on, in keys that are there, and merges, with names as they come."""
+    monkeypatch.setattr(redis_reader, "_SMALL", 0)
+    monkeypatch.setattr(redis_reader, "_ROWS_A_READ", 1)
+    there = dict.fromkeys((CLICKS_0, CLICKS_1, SALES_0), 0)
+
+    def count_on(number: int = 0) -> None:
+        if number % 3:
+            # no more often than a reader needs for two calls
+            return
+        for partition, offset in there.items():
+            redis_store.apply(
+                Move(partition, at(offset, offset // 2) if offset else "", at(offset + 1, (offset + 1) // 2)),
+                cells={(offset // 2, minute): {ALL: cell_of(1)} for minute in range(3)},
+                users={(offset // 2, 5): [f"u{offset}"]},
+            )
+            there[partition] = offset + 1
+        redis_store.settle()
+
+    for _ in range(12):
+        count_on()
+    reader = redis_store.reader()
+    assert isinstance(reader, RedisReader)
+    mine = reader._client
+    reader._client = Interrupted(mine, count_on)  # type: ignore[assignment]
+    reads = [reader.read(whole=whole) for _ in range(5)]
+    for seen in reads:
+        assert seen.totals[ALL] == cell_of(3 * sum(seen.vector.values()))
+    reader._client = mine
+    while (seen := reader.read(whole=whole)).loading:
+        pass
+    known = redis_store.read()
+    assert (seen.totals, seen.merged(), seen.users) == (known.totals, known.merged(), known.users)
+    reader.close()
+
+
+class Interrupted:
+    """A client of Redis; before each pipeline of a reader something happens to the store."""
+
+    def __init__(self, client: Redis, happens: Callable[[int], None]) -> None:
+        self._client = client
+        self._happens = happens
+        self.pipelines = 0
+
+    def pipeline(self, **options: Any) -> Any:
+        self._happens(self.pipelines)
+        self.pipelines += 1
+        return self._client.pipeline(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.mark.integration
+def test_cells_whose_reading_failed_are_read_with_the_next_read(
+    all_kept: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_reader, "_SMALL", 0)
+    monkeypatch.setattr(redis_reader, "_OPEN", -1)
+    monkeypatch.setattr(redis_reader, "_ROWS_A_READ", 1)
+    steps(all_kept, 20, epoch=lambda number: number // 5)
+    all_kept.settle()
+    reader = all_kept.reader()
+    assert isinstance(reader, RedisReader)
+    assert reader.read(whole=False).loading
+    mine = reader._client
+
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            if name == "hget":
+                raise RedisTimeoutError
+            return getattr(mine, name)
+
+    reader._client = Away()  # type: ignore[assignment]
+    with pytest.raises(UnavailableError):
+        reader.read(whole=False)
+    reader._client = mine
+    while (seen := reader.read(whole=False)).loading:
+        pass
+    assert seen.merged() == all_kept.read().merged()
+    assert seen.users == all_kept.read().users
+    reader.close()
+
+
+@pytest.mark.integration
+def test_a_sum_of_many_minutes_of_a_step_is_bounded_too(redis_store: RedisStore) -> None:
+    step: dict[str, Any] = {"cells": {(1, m): {ALL: cell_of(revenue_cents=10**16)} for m in range(100)}}
+    redis_store.open(CLICKS_0)
+    taken = 0
+    for number in range(12):
+        move = Move(CLICKS_0, at(number) if number else "", at(number + 1))
+        try:
+            redis_store.apply(move, **step)
+        except RefusedError as error:
+            assert "revenue_cents of all" in str(error)
+            break
+        taken += 1
+    # ten of them would pass 2^63
+    assert taken == 9
+    redis_store.settle()
+    assert redis_store.read().totals == {ALL: cell_of(revenue_cents=9 * 10**18)}
 
 
 # --- what others do to it ----------------------------------------------------------------------------

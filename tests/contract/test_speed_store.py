@@ -480,6 +480,19 @@ def test_a_counter_beyond_64_bits_is_refused_by_name(store: Store) -> None:
     assert store.read() == before
 
 
+def test_sums_that_cancel_out_and_expire_one_by_one(store: Store) -> None:
+    for number, sales in enumerate((3, 5, -5)):
+        store.apply(
+            Move(CLICKS_0, at(number) if number else "", at(number + 1)), cells={(number, 5): {ALL: cell_of(0, sales)}}
+        )
+    reader = store.reader()
+    assert reader.read().totals == {ALL: cell_of(0, 3)}
+    for floor, totals in ((1, {}), (2, {ALL: cell_of(0, -5)}), (3, {})):
+        store.floor.raise_floor(floor)
+        assert dict(filter(lambda item: any(item[1]), reader.read().totals.items())) == totals
+    reader.close()
+
+
 # --- readers -------------------------------------------------------------------------------------
 
 

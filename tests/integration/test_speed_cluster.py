@@ -414,10 +414,11 @@ class Writer:
         plan = merged(picture.found(), MEASURES, Rollup(10**9, 10**9) if self.keeps_all else None)
         if plan is None:
             return "nothing"
-        if plan.wanted:
-            plan = plan.with_blocks([picture.blocks[name.encode()] for name in plan.wanted])
+        blocks = [picture.blocks[name.encode()] for name in plan.wanted]
+        plan = plan.made(blocks, [picture.totals[name.encode()] for name in plan.wanted_totals])
         state = picture.state
-        arguments = (state[b"opened"], state[b"merged"], plan.merged, state[b"merges"], *plan.arguments())
+        # as much as was merged before goes
+        arguments = (state[b"opened"], state[b"merged"], *plan.arguments(state[b"merged"].decode()))
         try:
             # repeated, too, where a primary was away that may have older data now
             said: str = self.call("merge", *arguments).decode()

@@ -140,7 +140,7 @@ ELSEWHERE: Final = {
     "make coverage": "unit/test_documents.py::test_each_target_of_make_does_what_the_documents_say",
     "make check": "unit/test_documents.py::test_each_target_of_make_does_what_the_documents_say",
     "make soak": "integration/test_chaos.py::test_every_sample_is_exact_whatever_is_killed",
-    "make bench": "unit/bench/test_report.py::test_options_default_to_all_but_memory",
+    "make bench": "unit/bench/test_report.py::test_options_default_to_all_but_memory_and_growth",
     "make screenshots": "e2e/test_dashboard.py::test_the_picture_is_that_of_the_mode",
 }
 #: What each target of `make` runs in the end.

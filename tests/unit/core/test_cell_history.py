@@ -182,9 +182,11 @@ def test_what_does_not_fit_is_refused_at_once_and_changes_nothing(tables: list[C
 
 
 def test_an_overflow_names_its_cell() -> None:
-    history = history_of({CellKey(1, "product", "p"): Cell((LARGEST, 1))}, {CellKey(1, "product", "q"): Cell((1, 1))})
-    with pytest.raises(CellOverflowError, match="clicks of product 'p' at 1970-01-01T00:01"):
-        history.add(table_of({CellKey(0, "all", ""): Cell((1, 1)), CellKey(1, "product", "p"): Cell((1, 0))}))
+    history = history_of(
+        {CellKey(1, "product", "kettle"): Cell((LARGEST, 1))}, {CellKey(1, "product", "q"): Cell((1, 1))}
+    )
+    with pytest.raises(CellOverflowError, match="clicks of product 'kettle' at 1970-01-01T00:01"):
+        history.add(table_of({CellKey(0, "all", ""): Cell((1, 1)), CellKey(1, "product", "kettle"): Cell((1, 0))}))
     assert history.view().minutes() == {1}
 
 

@@ -100,6 +100,7 @@ JOB = {"name": "v2", "logic": "price-only", "created_ms": NOW_MS, "counted": LAR
 PAIR = {"before": LARGE, "after": LARGE + 1}
 DIFF = {
     "until": None,
+    "minutes_since": None,
     "compared_cells": LARGE,
     "differing_cells": 2,
     "equal": False,
