@@ -1,6 +1,6 @@
 """How many distinct users there are: sets of 32-bit hashes while few, HyperLogLog registers beyond.
 
-NumPy is loaded where registers or very many hashes are at work: workers, which send hashes, do without it.
+NumPy is loaded where registers or very many hashes are at work, and not to send hashes.
 """
 
 from __future__ import annotations

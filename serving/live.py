@@ -21,7 +21,7 @@ from serving.meter import Meter
 from serving.totals import Ranked
 
 if TYPE_CHECKING:
-    # loaded by those who read one: pyarrow and NumPy take half a second
+    # loaded by those who read one: pyarrow takes half a second
     from adapters.lake.batch_view import BatchView
     from core.ledger import Truth
 

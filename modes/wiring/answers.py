@@ -18,7 +18,7 @@ from serving.merge import Merge
 from serving.provenance import Provenance
 
 if TYPE_CHECKING:
-    # loaded by those who audit: NumPy takes a tenth of a second
+    # loaded by those who audit
     from serving.auditor import Auditor
 
 
