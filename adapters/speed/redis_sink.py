@@ -349,8 +349,15 @@ class RedisSink:
             # it passes, as a rule; where it lasts somebody must hear of it
             level = logging.WARNING if self._failed % _SAID_EACH == 0 else logging.DEBUG
             log.log(level, "cannot merge now", error=str(error))
+            self._wait_again()
         except Exception as error:  # noqa: BLE001 - not swallowed: the next step raises it
             self._trouble = error
+            self._wait_again()
+
+    def _wait_again(self) -> None:
+        # not at once: where Redis is away it would be asked without end
+        for opened in self._opened.values():
+            opened.since = self._clock()
 
     async def _merge(self, opened: _Opened) -> None:
         """Merges the log of a partition. A stale one is left to whoever has it now."""

@@ -852,6 +852,29 @@ def test_a_writer_says_that_the_server_is_away(away: Any, act: Callable[[RedisSi
         asyncio.run(attempt(port))
 
 
+def test_a_merge_that_is_not_possible_is_not_tried_again_at_once() -> None:
+    async def attempt(port: int) -> list[float]:
+        waited: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            await asyncio.sleep(0)
+
+        client = AsyncRedis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1, retry=None)
+        sink = RedisSink(client, "v1", SHOP, sleep=sleep)
+        sink._opened[CLICKS_0] = _Opened("x", ViewKeys("v1").of(CLICKS_0), 0, 1, since=sink._clock() - 10)
+        sink._begin_merging()
+        await turned(lambda: len(waited) > 4, "some tries")
+        await sink.close()
+        return waited
+
+    with nobody() as port:
+        waited = asyncio.run(attempt(port))
+    # the first was due
+    assert waited[0] == 0
+    assert min(waited[1:]) > MERGE_AFTER_S / 2
+
+
 @AWAY
 @pytest.mark.parametrize("act", [lambda reader: reader.read(), lambda reader: reader.rules()], ids=["read", "rules"])
 def test_a_reader_says_that_the_server_is_away(away: Any, act: Callable[[SpeedReader], Any]) -> None:
