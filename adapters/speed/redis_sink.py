@@ -363,12 +363,14 @@ class RedisSink:
         """Merges the log of a partition. A stale one is left to whoever has it now."""
         keys = opened.keys
         before = opened.added, opened.size
+        # whatever comes of it, the next one has its time
+        opened.since = self._clock()
         found = await self._found(opened)
         if found is None:
             return
         # what came while it was read is merged once more, which does no harm
         opened.entries, opened.size = opened.added - before[0], opened.size - before[1]
-        opened.epoch, opened.since = found.epoch, self._clock()
+        opened.epoch = found.epoch
         try:
             plan = await asyncio.to_thread(merged, found, self._measures, self._rollup)
             if plan is None:
