@@ -12,8 +12,6 @@ from typing import Final
 import numpy as np
 
 from core.cell_table import (
-    DAY_MINUTES,
-    HOUR_MINUTES,
     SMALLEST,
     CellTable,
     Ints,
@@ -25,11 +23,12 @@ from core.cell_table import (
     largest,
 )
 from core.cells import LARGEST, Cell, CellKey, CellOverflowError, Cells
+from core.rollup import DAY, HOUR
 
 #: A key is a value id and a minute of the hour, in its last bits.
 _MINUTE_BITS: Final = 6
 _MINUTE: Final = 2**_MINUTE_BITS - 1
-_DAY_HOURS: Final = DAY_MINUTES // HOUR_MINUTES
+_DAY_HOURS: Final = DAY // HOUR
 #: Runs of an hour that may wait to be added up.
 _WAITING: Final = 8
 #: A run stays as it is beside runs of fewer rows than this part of its own, and sums are held where they have so few.
@@ -69,7 +68,7 @@ class _Run:
         if self._totals is not None:
             return self._totals
         ids = self.keys >> _MINUTE_BITS
-        if self.largest * HOUR_MINUTES > LARGEST:
+        if self.largest * HOUR > LARGEST:
             return ids, self.sums
         starts = np.concatenate(([0], (ids[1:] != ids[:-1]).nonzero()[0] + 1))
         if len(starts) * _PART > len(ids):
@@ -114,7 +113,7 @@ class _Dimension:
         """Rows by their hours, without those in which nothing is counted."""
         kept = rows.sums.any(axis=0)
         minutes, value_ids = rows.columns[:2, kept]
-        hours, minutes = np.divmod(minutes, HOUR_MINUTES)
+        hours, minutes = np.divmod(minutes, HOUR)
         keys = (self._ids_of(rows.values)[value_ids] << _MINUTE_BITS) | minutes
         order = np.lexsort((keys, hours))
         keys, hours, sums = keys[order], hours[order], rows.sums[:, kept]
@@ -171,7 +170,7 @@ class _Dimension:
         for hour, runs in parts.items():
             there = out.get(hour)
             run = self._added_up(hour, runs if there is None else [*runs, *there.runs])
-            if hour * HOUR_MINUTES < SMALLEST and run.minutes & 1:
+            if hour * HOUR < SMALLEST and run.minutes & 1:
                 first = (run.keys & _MINUTE).argmin()
                 raise CellOverflowError.at(self._key(hour, int(run.keys[first])), "minute")
             out[hour] = _Hour((run,))
@@ -181,7 +180,7 @@ class _Dimension:
         """The cells of an hour."""
         run = self.added_up(hour, held)
         minutes = (run.keys & _MINUTE).tolist()
-        first = hour * HOUR_MINUTES
+        first = hour * HOUR
         names = map(self.values.__getitem__, (run.keys >> _MINUTE_BITS).tolist())
         keys = map(CellKey, (first + minute for minute in minutes), repeat(self.name), names)
         return zip(keys, map(Cell, run.sums.T.tolist()), strict=True)
@@ -197,7 +196,7 @@ class _Dimension:
         return _Run(keys, sums) if kept.all() else _Run(keys[kept], sums[:, kept])
 
     def _key(self, hour: int, key: int) -> CellKey:
-        return CellKey(hour * HOUR_MINUTES + (key & _MINUTE), self.name, self.values[key >> _MINUTE_BITS])
+        return CellKey(hour * HOUR + (key & _MINUTE), self.name, self.values[key >> _MINUTE_BITS])
 
     def _ids_of(self, values: Iterable[str]) -> Ints:
         out = []
@@ -214,7 +213,7 @@ class _Dimension:
 
 def _minutes_below(limit: int, hour: int) -> int:
     """How many minutes of an hour are below a limit."""
-    return min(max(limit - hour * HOUR_MINUTES, 0), HOUR_MINUTES)
+    return min(max(limit - hour * HOUR, 0), HOUR)
 
 
 class CellHistory:
@@ -310,9 +309,7 @@ class CellHistoryView:
                     for minute, cell in run.series(value_id, first, last):
                         old = found.get(minute)
                         found[minute] = cell if old is None else old.plus(cell)
-                out.update(
-                    (hour * HOUR_MINUTES + minute, found[minute]) for minute in sorted(found) if any(found[minute])
-                )
+                out.update((hour * HOUR + minute, found[minute]) for minute in sorted(found) if any(found[minute]))
         return out
 
     def minutes(self, start: int | None = None, end: int | None = None) -> set[int]:
@@ -322,10 +319,7 @@ class CellHistoryView:
             for hour, held in hours.items():
                 found[hour] = found.get(hour, 0) | dimension.minutes(hour, held)
         every = {
-            hour * HOUR_MINUTES + minute
-            for hour, minutes in found.items()
-            for minute in range(HOUR_MINUTES)
-            if minutes >> minute & 1
+            hour * HOUR + minute for hour, minutes in found.items() for minute in range(HOUR) if minutes >> minute & 1
         }
         return {minute for minute in every if (start is None or minute >= start) and (end is None or minute < end)}
 

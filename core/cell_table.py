@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from core.cells import LARGEST, Cell, CellKey, CellOverflowError, Cells
+from core.rollup import DAY, HOUR
 
 Ints = npt.NDArray[np.int64]
 NarrowInts = npt.NDArray[np.int32] | Ints
 
 SMALLEST: Final = -LARGEST - 1
-HOUR_MINUTES: Final = 60
-DAY_MINUTES: Final = 1_440
 #: How many places there may be for each key where keys are told apart without sorting them.
 _PLACES: Final = 16
 #: Rows that Python has added up before NumPy has begun.
@@ -255,13 +254,13 @@ class CellTable:
         out = {}
         for dimension, rows in self.dimensions.items():
             first = int(rows.minutes[0])
-            width = DAY_MINUTES if first < days_below else HOUR_MINUTES if first < hours_below else 1
+            width = DAY if first < days_below else HOUR if first < hours_below else 1
             if first // width * width < SMALLEST:
                 raise CellOverflowError.at(CellKey(first, dimension, next(rows.names)), "minute")
             columns = rows.columns.copy()
             minutes = columns[0]
-            minutes -= np.where(minutes < hours_below, minutes % HOUR_MINUTES, 0)
-            minutes -= np.where(rows.minutes < days_below, minutes % DAY_MINUTES, 0)
+            minutes -= np.where(minutes < hours_below, minutes % HOUR, 0)
+            minutes -= np.where(rows.minutes < days_below, minutes % DAY, 0)
             out[dimension] = _summed(self.measures, dimension, rows.values, columns)
         return CellTable(self.measures, out)
 
@@ -322,18 +321,6 @@ class CellTable:
             (dimension, value): cell for dimension, rows in self.dimensions.items() for value, cell in rows.totals()
         }
 
-    def between(self, start: int, end: int, dimension: str | None = None) -> dict[tuple[str, str], Cell]:
-        """Sums by (dimension, value) over the minutes from `start` to `end` (excluded), however large.
-
-        `dimension`: the only one to look at; None: all.
-        """
-        out: dict[tuple[str, str], Cell] = {}
-        for name, rows in self.dimensions.items():
-            if dimension in (None, name):
-                span = _place(rows, start), _place(rows, end)
-                out.update(((name, value), cell) for value, cell in rows.totals(*span))
-        return out
-
     def cells(self) -> Cells:
         """The cells by their keys."""
         out: Cells = {}
@@ -341,14 +328,6 @@ class CellTable:
             keys = map(CellKey, rows.minutes.tolist(), repeat(dimension), rows.names)
             out.update(zip(keys, map(Cell, rows.sums.T.tolist()), strict=True))
         return out
-
-    @property
-    def minutes_range(self) -> tuple[int, int] | None:
-        """The first minute, and the one after the last; None where there are no cells."""
-        every = [rows.minutes for rows in self.dimensions.values()]
-        if not every:
-            return None
-        return min(int(minutes[0]) for minutes in every), max(int(minutes[-1]) for minutes in every) + 1
 
     def distinct_minutes(self) -> set[int]:
         """The minutes that have cells."""

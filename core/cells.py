@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import add, sub
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 from core.errors import ConfigurationError
 from core.rfc3339 import to_text
+
+Key = TypeVar("Key")
 
 #: Cells are a minute of event time wide.
 MINUTE_MS: Final = 60_000
@@ -69,10 +71,10 @@ class Cell(tuple[int, ...]):
 Cells = dict[CellKey, Cell]
 
 
-def merge(*parts: Mapping[CellKey, Cell]) -> Cells:
-    """The sum of views. Associative and commutative; the empty mapping is its identity."""
-    out: Cells = {}
-    for part in parts:
+def merge(*parts: Mapping[Key, Cell]) -> dict[Key, Cell]:
+    """The sum of views, by whatever their cells are under. Associative and commutative; the empty mapping is its identity."""
+    out: dict[Key, Cell] = dict(parts[0]) if parts else {}
+    for part in parts[1:]:
         for key, cell in part.items():
             old = out.get(key)
             out[key] = cell if old is None else old.plus(cell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from adapters.speed.port import Snapshot
 from core.cells import Cell, Cells, merge
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     # loaded by those who read one: pyarrow takes half a second
     from adapters.lake.batch_view import BatchView
 
-Name = TypeVar("Name")
 
 NO_BATCH_VIEW: Final = "no batch view yet"
 BEHIND: Final = "processor behind the cut"
@@ -74,19 +73,16 @@ class Answer:
 
     def between(self, start: int, end: int, dimension: str | None = None) -> dict[Key, Cell]:
         """Sums by (dimension, value) over minutes `start` (included) to `end` (left out); of one dimension, or of all."""
-        out = self.batch.between(start, end) if self.batch else {}
+        batch = self.batch.between(start, end) if self.batch else {}
         if dimension is not None:
-            out = {key: cell for key, cell in out.items() if key[0] == dimension}
-        for key, cell in (self.speed.held.between(start, end, dimension) if self.speed else {}).items():
-            _add(out, key, cell)
-        return out
+            batch = {key: cell for key, cell in batch.items() if key[0] == dimension}
+        return merge(batch, self.speed.held.between(start, end, dimension) if self.speed else {})
 
     def series(self, key: Key, start: int, end: int) -> dict[int, Cell]:
         """Minute to cell of one (dimension, value), in the order of time; minutes without events left out."""
-        out = self.batch.series(key, start, end) if self.batch else {}
-        for minute, cell in (self.speed.held.series(key, start, end) if self.speed else {}).items():
-            _add(out, minute, cell)
-        return dict(sorted(out.items()))
+        batch = self.batch.series(key, start, end) if self.batch else {}
+        found = merge(batch, self.speed.held.series(key, start, end) if self.speed else {})
+        return dict(sorted(found.items()))
 
 
 def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states: str) -> Answer:
@@ -123,8 +119,3 @@ def merged(zero: Cell, speed: Snapshot | None, batch: BatchView | None, *states:
         batch=batch,
         states=tuple(said),
     )
-
-
-def _add(sums: dict[Name, Cell], name: Name, cell: Cell) -> None:
-    old = sums.get(name)
-    sums[name] = cell if old is None else old.plus(cell)

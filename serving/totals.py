@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from core.cells import Cell
+from core.cells import Cell, merge
 from core.event_counts import Number
 
 Key = tuple[str, str]
@@ -38,11 +38,7 @@ class SummedTotals(Mapping[Key, Cell]):
 
     def _all(self) -> dict[Key, Cell]:
         if self._whole is None:
-            whole = dict(self._one)
-            for key, cell in self._other.items():
-                old = whole.get(key)
-                whole[key] = cell if old is None else old.plus(cell)
-            self._whole = {key: cell for key, cell in whole.items() if any(cell)}
+            self._whole = {key: cell for key, cell in merge(self._one, self._other).items() if any(cell)}
         return self._whole
 
 

@@ -21,9 +21,8 @@ LARGEST_ROWS: Final = 500_000
 class BlockName(NamedTuple):
     """Says what a block holds, so that it need not be read to know.
 
-    `first`, `last`: epochs, both included. `number`: of the merge that made it, so that no two blocks
-    ever have the same name. `fine`, `hourly`: the oldest
-    minute that is kept as such, and the oldest hour; 0 for none.
+    `first`, `last`: epochs, both included. `number`: of the merge that made it, so that no two blocks ever have the same
+    name. `fine`, `hourly`: the oldest minute that is kept as such, and the oldest hour; 0 for none.
     """
 
     first: int
@@ -121,8 +120,15 @@ class Block:
         return Block(self.table.summed(), {}, {epoch: Counter(found) for epoch, found in self.counters.items()})
 
 
+def gather_old(counters: dict[int, Counter[str]], recent: int) -> None:
+    """All but the `recent` newest epochs' counters become one entry, under the oldest epoch."""
+    oldest, *others = sorted(counters)[:-recent] or [0]
+    for epoch in others:
+        counters[oldest].update(counters.pop(epoch))
+
+
 def block_of_entries(entries: Iterable[Mapping[bytes, bytes]], measures: tuple[str, ...]) -> dict[int, Block]:
-    """Epoch to what entries of a log add there. Raises `ValueError` where one of them is none."""
+    """Epoch to what entries of a log add there. Raises `ValueError` for anything else."""
     columns: dict[int, list[Columns]] = {}
     counters: dict[int, Counter[str]] = {}
     hashes: dict[int, dict[int, list[bytes]]] = {}

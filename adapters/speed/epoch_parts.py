@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from adapters.speed.blocks import Block
+from adapters.speed.blocks import Block, gather_old
 from adapters.speed.held_cells import HeldCells
 from adapters.speed.held_users import HeldUsers
 from adapters.speed.port import Snapshot
@@ -19,7 +19,7 @@ from core.rollup import BY_MINUTES, Grain
 from core.sketch import Sketch
 
 _Key = tuple[str, str]
-#: Where epochs are not told apart, the counters of so many newest ones are all the same: what is wrong now shows in them.
+#: Where epochs are not told apart, counters of this many newest ones still are: they show what is wrong now.
 _RECENT: Final = 64
 
 
@@ -45,9 +45,10 @@ class EpochParts:
         self._quality: dict[int, Counter[str]] = {}
         self._totals: dict[_Key, Cell] = {}
         self._counters: Counter[str] = Counter()
-        #: the last picture, and whether anything was added or dropped since
         self._grain = BY_MINUTES
+        #: the first epoch of merged ones to the last
         self._ranges: dict[int, int] = {}
+        #: the last picture, and whether anything was added or dropped since
         self._last: Snapshot | None = None
         self._changed = True
 
@@ -69,9 +70,7 @@ class EpochParts:
             self._quality.setdefault(name, Counter()).update(counters)
             self._counters.update(counters)
         if not self._by_epoch and len(self._quality) > 2 * _RECENT:
-            oldest, *others = sorted(self._quality)[:-_RECENT]
-            for name in others:
-                self._quality[oldest].update(self._quality.pop(name))
+            gather_old(self._quality, _RECENT)
 
     def add_range(self, first: int, last: int, block: Block, *, totals: bool) -> None:
         """Adds what was merged of a range of epochs, `totals` or cells and users alone."""

@@ -37,23 +37,11 @@ class HeldCells(Mapping[tuple[int, int], Cells]):
 
     def between(self, start: int, end: int, dimension: str | None = None) -> dict[Key, Cell]:
         """Sums by (dimension, value) over minutes `start` (included) to `end` (left out); of one dimension, or of all."""
-        out: dict[Key, Cell] = {}
-        for view in self._epochs.values():
-            _add(out, view.between(start, end, dimension))
-        return out
+        return merge(*(view.between(start, end, dimension) for view in self._epochs.values()))
 
     def series(self, key: Key, start: int, end: int) -> dict[int, Cell]:
         """Minute to cell of one (dimension, value)."""
-        out: dict[int, Cell] = {}
-        for view in self._epochs.values():
-            for minute, cell in view.series(*key, start, end).items():
-                old = out.get(minute)
-                out[minute] = cell if old is None else old.plus(cell)
-        return out
-
-    def minutes(self) -> set[int]:
-        """Those that have cells."""
-        return set().union(*(view.minutes() for view in self._epochs.values()))
+        return merge(*(view.series(*key, start, end) for view in self._epochs.values()))
 
     def merged(self) -> Cells:
         """The cells summed over epochs."""
@@ -76,12 +64,3 @@ class HeldCells(Mapping[tuple[int, int], Cells]):
                     mapping.setdefault((epoch, key.minute), {})[key] = cell
             self._mapping = mapping
         return self._mapping
-
-
-def _add(sums: dict[Key, Cell], more: Mapping[Key, Cell]) -> None:
-    if not sums:
-        sums.update(more)
-        return
-    for key, cell in more.items():
-        old = sums.get(key)
-        sums[key] = cell if old is None else old.plus(cell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from core.sketch import Sketch, union_count
+from core.sketch import Sketch
 
 
 class HeldUsers:
@@ -23,10 +23,6 @@ class HeldUsers:
             else:
                 found += (sketch for minute, sketch in part.items() if start <= minute < end)
         return found
-
-    def distinct(self, start: int, end: int, more: Iterable[str] = ()) -> int:
-        """Distinct users of minutes `start` (included) to `end` (left out), and of `more`: within about 0.8 %."""
-        return union_count([*self.between(start, end), Sketch.of(more)])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HeldUsers) and self._whole() == other._whole()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.position import PartitionKey
 
 #: The layout that this Fourfold writes; views of another one are not continued.
-LAYOUT = "2"
+LAYOUT: Final = "2"
 #: In the hash of a view: a partition that it counts, by its text.
-PARTITION = "partition:"
+PARTITION: Final = "partition:"
+#: What is in Redis under a name that ends so.
+KINDS: Final = {"view": b"hash", "state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash"}
 
 
 class PartitionKeys(NamedTuple):

@@ -6,12 +6,11 @@ what is new; where no epoch expires, closed epochs are merged in aligned ranges 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from adapters.speed.blocks import LARGEST_ROWS, Block, BlockName, block_of_entries
+from adapters.speed.blocks import LARGEST_ROWS, Block, BlockName, block_of_entries, gather_old
 from adapters.speed.port import RefusedError
 from core.cells import LARGEST
 from core.errors import ConfigurationError
@@ -21,13 +20,13 @@ from core.rollup import BY_MINUTES, DAY, HOUR, Grain, Rollup
 #: Ranges of closed epochs that are merged are as long as its powers.
 _WIDTH: Final = 16
 _LONGEST: Final = _WIDTH**4
-#: A block of an epoch that is still open is merged with what is new where it has at most so many times its rows.
+#: A block of an epoch that is still open is merged with what is new where it has at most this many times its rows.
 _AS_LARGE: Final = 2
 #: The field of the totals of all epochs, where none expires.
 ALL_EPOCHS: Final = "all"
-#: Quality counters of so many newest epochs are kept apart in these.
+#: Quality counters of this many newest epochs are kept apart in them.
 _RECENT: Final = 16
-#: A block is rolled up when so many minutes of it are due, so that it is not written again for each hour.
+#: A block is rolled up when its oldest minutes are due for this long, so that it is not written again for each hour.
 _OVERDUE: Final = 6 * HOUR
 
 _LIMIT: Final = "what 64 bits hold. Find which events add so much, and begin another view with FOURFOLD_NAMESPACE"
@@ -127,7 +126,7 @@ class Merged:
         for name_of_totals, added in self.added.items():
             there = [Block.unpack(before[name_of_totals], self.measures)] if name_of_totals in before else []
             sums = Block.merged([*there, *(block.totals() for block in added)], self.measures)
-            _gather_old(sums.counters)
+            gather_old(sums.counters, _RECENT)
             self.totals[name_of_totals] = sums.pack()
         return self
 
@@ -240,14 +239,6 @@ def _target(first: int, last: int, closed_below: int, *, keeps_all: bool) -> tup
     return place
 
 
-def _gather_old(counters: dict[int, Counter[str]]) -> None:
-    """All but the newest epochs' counters become one entry, of the oldest epoch."""
-    old = sorted(counters)[:-_RECENT]
-    if len(old) > 1:
-        for epoch in old[1:]:
-            counters[old[0]].update(counters.pop(epoch))
-
-
 def largest_with(
     merged_to: bytes, entries: Entries, blocks: Iterable[bytes], step: Mapping[bytes, bytes], measures: tuple[str, ...]
 ) -> int:
@@ -264,7 +255,8 @@ def largest_with(
         CellOverflowError: A total passes 64 bits.
         RefusedError: A counter does.
     """
-    after = [entry for number, entry in entries if place_of(number) > place_of(merged_to)]
+    end = place_of(merged_to)
+    after = [entry for number, entry in entries if place_of(number) > end]
     parts = [*(Block.unpack(block, measures) for block in blocks), *block_of_entries([*after, step], measures).values()]
     whole = Block.merged([part.totals() for part in parts], measures)
     numbers = [abs(number) for sums in whole.table.totals().values() for number in sums]

@@ -14,7 +14,7 @@ from core.position import PartitionKey
 #: Before a partition, in the field of its offset.
 _OFFSET: Final = "offset "
 #: The sum of all offsets.
-COUNTED: Final = "counted"
+_COUNTED: Final = "counted"
 
 
 class PartitionTotals(NamedTuple):
@@ -45,4 +45,4 @@ def readable(parts: Sequence[PartitionTotals], measures: tuple[str, ...]) -> dic
         for (dimension, value), sums in sorted(whole.items())
     }
     offsets = {f"{_OFFSET}{part.partition}": place_of(part.merged) for part in parts}
-    return fields | {name: str(offset) for name, offset in offsets.items()} | {COUNTED: str(sum(offsets.values()))}
+    return fields | {name: str(offset) for name, offset in offsets.items()} | {_COUNTED: str(sum(offsets.values()))}

@@ -57,8 +57,7 @@ _PATIENCE_S: Final[dict[tuple[type[FourfoldError], bool], float]] = {
 }
 
 _CLUSTER: Final = (
-    "FOURFOLD_REDIS is a node of a Redis Cluster, which Fourfold does not support: a step of a view needs all its keys "
-    "in one server; use a Redis without cluster mode"
+    "FOURFOLD_REDIS is a node of a Redis Cluster, which Fourfold does not support: use a Redis without cluster mode"
 )
 _REPLICA: Final = (
     "Redis is a replica and takes no writes (READONLY): waiting for a master at this address; let FOURFOLD_REDIS name "

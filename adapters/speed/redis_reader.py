@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from adapters.speed.binding import check_meaning, no_layout_before
 from adapters.speed.blocks import Block, BlockName, block_of_entries
 from adapters.speed.epoch_parts import EpochParts
-from adapters.speed.keys import LAYOUT, ViewKeys
+from adapters.speed.keys import KINDS, LAYOUT, ViewKeys
 from adapters.speed.merging import ALL_EPOCHS, grain_of, place_of, too_large
 from adapters.speed.port import Snapshot
 from adapters.speed.redis_errors import foreign, lost
@@ -27,19 +27,18 @@ from core.position import PartitionKey, Position
 from core.rollup import BY_MINUTES, Rollup
 from core.rules import Rules
 
-#: Whoever knows nothing yet, or not enough, begins again; so often in one read.
+#: A reader that knows nothing yet, or not enough, begins again; at most this often in one read.
 _TRIES: Final = 20
-#: For so long it is said that a partition is counted again.
+#: Seconds for which it is said that a partition is counted again.
 _AGAIN_S: Final = 60
 _START: Final = b"0-0"
-#: Where not the whole is wanted, blocks of fewer rows are read at once, about so many rows of a partition, and about so
-#: many more with each read.
+#: Where not the whole is wanted: blocks of at most this many rows are read at once, of a partition about this many rows
+#: of them, and about this many rows of others with each read.
 _SMALL: Final = 2_000
 _ROWS_AT_ONCE: Final = 20_000
 #: Epochs before the newest one whose blocks may be merged soon.
 _OPEN: Final = 1
 _ROWS_A_READ: Final = 100_000
-_KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash", "view": b"hash"}
 
 
 @dataclass(slots=True)
@@ -345,7 +344,7 @@ class RedisReader:
         partitions = self._keys.partitions_of(fields)
         for key in [self._keys.view, *(key for partition in partitions for key in self._keys.of(partition))]:
             kind = self._client.type(key)
-            if kind not in (b"none", _KINDS[key.rsplit(":", 1)[-1]]):
+            if kind not in (b"none", KINDS[key.rsplit(":", 1)[-1]]):
                 return foreign(key, kind.decode())
         return foreign(f"{self._keys}…", "value of another type")
 

@@ -30,6 +30,7 @@ from core.cells import MINUTE_MS, Cell, CellKey, Cells
 from core.errors import ConfigurationError, UnavailableError
 from core.rollup import DAY, HOUR, Rollup
 from core.rules import Rules
+from core.sketch import union_count
 from tests.contract.test_speed_store import ALL, PARTS, begun, counted_again
 from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at, delta_of
 from tests.support.shop import SHOP, cell_of
@@ -206,7 +207,7 @@ def test_sums_are_there_at_once_and_cells_with_later_reads(
         reads += 1
         assert (seen.totals[ALL], seen.counters) == (cell_of(63), {"accepted": 63})
         with pytest.raises(UnavailableError, match=r"cells of the speed view are still to be read"):
-            seen.held.minutes()
+            seen.held.merged()
     assert reads > 3
     whole = all_kept.read()
     assert (seen.totals, seen.counters, seen.positions) == (whole.totals, whole.counters, whole.positions)
@@ -323,7 +324,7 @@ def test_old_minutes_become_hours_and_days_where_no_epoch_expires(servers: Any) 
             for seen in (store.read(), follower.read()):
                 assert seen.merged() == wanted
                 assert seen.totals == {ALL: cell_of(number + 1)}
-                assert seen.users.distinct(start, minute + 1) == 9
+                assert union_count(seen.users.between(start, minute + 1)) == 9
             assert store.read().users == follower.read().users
     store.settle()
     grain = follower.read().grain

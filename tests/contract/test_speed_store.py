@@ -14,6 +14,7 @@ from core.cells import Cell, CellKey
 from core.errors import ConfigurationError, UnavailableError
 from core.position import PartitionKey, Position
 from core.rules import Rules
+from core.sketch import union_count
 from tests.support.events import CLICKS_0, CLICKS_1, SALES_0, at, delta_of
 from tests.support.shop import DIMENSIONS, cell_of
 from tests.support.speed_stores import LOG, Move, RedisStore, Store, first, in_memory, users_of
@@ -253,7 +254,7 @@ def test_a_reader_leaves_out_epochs_that_another_view_covers_and_takes_them_in_a
     assert [snapshot.totals[ALL][0] for snapshot in seen] == [110, 100, 111, 110]
     assert [snapshot.floor for snapshot in seen] == [2, 3, 0, 2]
     assert [snapshot.counters for snapshot in seen] == [{"late": n} for n in (2, 2, 3, 2)]
-    assert seen[-1].users.distinct(5, 6) == 1
+    assert union_count(seen[-1].users.between(5, 6)) == 1
     store.apply(Move(CLICKS_0, at(1), at(2)), cells={(1, 5): {ALL: cell_of(1)}})
     assert reader.read(2).totals == {ALL: cell_of(110)}
     reader.close()
