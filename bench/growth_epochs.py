@@ -47,7 +47,7 @@ _SLICES: Final = 3_600
 
 @dataclass(frozen=True, slots=True)
 class EpochLength:
-    """What was used for an event with epochs of so many seconds. `own_us`: CPU of fold, packing and merging, in µs."""
+    """What an event costs with epochs of `epoch_s` seconds. `own_us`: CPU of fold, packing and merging, in µs."""
 
     epoch_s: float
     epochs: int

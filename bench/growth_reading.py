@@ -1,4 +1,4 @@
-"""Reading against history: what it costs to read a view of so many cells."""
+"""Reading against history: what reading a view costs as its cells grow."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from bench.waiting import STALL_S
 from core.cells import MINUTE_MS
 from core.errors import FourfoldError, InexactError
 from core.rfc3339 import to_text
+from core.rollup import HOUR
 from modes.race.latency import Latency, summary
 from modes.settings import Settings
 from modes.wiring.speed import jobs
 from producers.role import wall_ms
 
-#: Of each kind, or so many as are answered within so many seconds.
+#: Requests of each kind, at most; fewer where they take longer than the seconds below.
 REQUESTS: Final = 50
 REQUESTS_S: Final = 60.0
-HOUR: Final = 60
 _MOST_POINTS: Final = 10_000
 _MOST_TOP: Final = 1_000
 _EVERY_S: Final = 0.005
@@ -151,7 +151,7 @@ class _Reader:
         return median(self._command_s("-c", "pass")[0] for _ in range(self._repeat))
 
     def read(self, cells: int) -> Reading:
-        """Fills the view up to so many cells and measures; 0: the empty view."""
+        """Fills the view up to a number of cells and measures; 0: the empty view."""
         minutes, began = minutes_of(cells, self._history.products), time.perf_counter()
         self._screen.say(f"reading: a view of {cells:,} cells, {minutes:,} minutes")
         self._filler.fill(
@@ -279,7 +279,7 @@ class _Api:
         return found
 
     def asked(self, path: str, parameters: Mapping[str, str | int]) -> tuple[float, dict[str, Any]]:
-        """Milliseconds to the whole answer, and the answer. Raises `FourfoldError` where it is none."""
+        """Milliseconds to the whole answer, and the answer. Raises `FourfoldError` for any other answer."""
         address = f"{path}?{urllib.parse.urlencode(parameters)}"
         began = time.perf_counter()
         try:

@@ -32,7 +32,7 @@ _DAY_MS: Final = 86_400_000
 #: Below the allowed lateness of a minute.
 _UNIQUE_MS: Final = 50_000
 _SMALL_BATCH: Final = 20
-#: Scattered events, and small batches, are measured with so many numbers of products, the smallest ones.
+#: Scattered events, and small batches, are measured with this many numbers of products, the smallest ones.
 _FEWER: Final = 2
 
 
@@ -135,7 +135,7 @@ def _settled(redis: Redis, namespace: str, partitions: Iterable[PartitionKey]) -
 
 
 def _writing(case: Case, products: int, options: Options, screen: Screen) -> Writing:
-    # a log of its own, so servers of their own
+    # another log, so other servers
     with stage(keep=options.keep) as here:
         keep_the_file(here.redis)
         view = here.view("growth", mode="kappa", job=FIRST)

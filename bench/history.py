@@ -61,12 +61,12 @@ class History:
 
 
 def minutes_of(cells: int, products: int) -> int:
-    """How many minutes have so many cells of products, or a few more."""
+    """How many minutes hold that many cells of products, or a few more."""
     return -(-cells // products)
 
 
 def dealt(items: Sequence[Item], hands: int) -> list[list[Item]]:
-    """All items in so many parts, as cards are dealt."""
+    """All items in that many parts, as cards are dealt."""
     return [list(items[first::hands]) for first in range(hands)]
 
 

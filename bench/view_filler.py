@@ -27,7 +27,7 @@ from producers.record import CLICKS, SALES
 from producers.role import wall_ms
 from producers.shop import Shop
 
-#: What is due is merged after so many epochs at the latest, as a worker does in its own time.
+#: What is due is merged after this many epochs at the latest, as a worker does in its own time.
 _SETTLE_EPOCHS: Final = 16
 _RUN: Final = "bench-growth"
 _AT_ONCE: Final = 1_000
@@ -57,7 +57,7 @@ class ViewFiller:
         self.filled = Filled()
 
     def fill(self, minutes: int, progress: Callable[[Filled], None]) -> None:
-        """Goes on until the view has so many minutes; with 0 it is only begun. Raises `FourfoldError`."""
+        """Goes on until the view has that many minutes; with 0 it is only begun. Raises `FourfoldError`."""
         asyncio.run(self._fill(minutes, progress))
 
     async def _begun(self, sink: SpeedSink) -> dict[PartitionKey, str | None]:

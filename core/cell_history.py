@@ -31,7 +31,8 @@ _MINUTE: Final = 2**_MINUTE_BITS - 1
 _DAY_HOURS: Final = DAY // HOUR
 #: Runs of an hour that may wait to be added up.
 _WAITING: Final = 8
-#: A run stays as it is beside runs of fewer rows than this part of its own, and sums are held where they have so few.
+#: A run stays as it is beside runs that have fewer rows than its rows divided by this; sums are held where they have
+#: no more.
 _PART: Final = 4
 _LARGEST_32: Final = 2**31 - 1
 

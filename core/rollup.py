@@ -58,7 +58,7 @@ BY_MINUTES: Final = Grain()
 
 
 class Rollup(NamedTuple):
-    """Declared: event time that is older than so many minutes is kept by hours, and by days."""
+    """Declared: after how many minutes event time is kept by hours, and by days."""
 
     hours_after: int = DAY
     days_after: int = 31 * DAY

@@ -28,7 +28,7 @@ class UserCount:
 
 
 class UserCounts:
-    """In a thread of its own: counting users reads files, and nobody else must wait for that.
+    """In another thread: counting users reads files, and nobody else must wait for that.
 
     For one event loop. A context manager.
     """

@@ -224,7 +224,7 @@ def _overdue(name: BlockName, grain: Grain) -> bool:
 
 
 def _target(first: int, last: int, closed_below: int, *, keeps_all: bool) -> tuple[int, int]:
-    """The longest aligned range of closed epochs around a block; itself where there is none."""
+    """The longest aligned range of closed epochs around a block; the block's own range without one."""
     place = (first, last)
     if not keeps_all:
         return place

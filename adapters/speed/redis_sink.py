@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError, Respo
 
 from adapters.speed.binding import check_binding, check_meaning, no_layout_before
 from adapters.speed.increments import Packed, packed
-from adapters.speed.keys import LAYOUT, PARTITION, PartitionKeys, ViewKeys
+from adapters.speed.keys import KINDS, LAYOUT, PARTITION, PartitionKeys, ViewKeys
 from adapters.speed.merging import Found, largest_with, merged, refused, too_large
 from adapters.speed.port import Outcome, Step
 from adapters.speed.readable import PartitionTotals, readable
@@ -42,16 +42,24 @@ from core.rules import Rules
 
 log = structlog.get_logger(__name__)
 
-#: Entries of a partition's log that are merged at the latest, and so many bytes of them.
+#: A partition's log is merged at the latest when it has this many new entries, or bytes of them.
 MERGE_ENTRIES: Final = 128
 MERGE_BYTES: Final = 1 << 20
-#: And so long after the first of them, in seconds: sums that people read are at most a second old.
+#: And this many seconds after the first of them: sums that people read are at most a second old.
 MERGE_AFTER_S: Final = 0.7
-#: Entries that are merged stay for so long, in seconds, and so many bytes of a partition: a reader that begins
+#: Entries that are merged stay for this many seconds, at most this many bytes of a partition: a reader that begins
 #: needs some time for the blocks, and follows the log from where they end.
 KEPT_S: Final = 20.0
 KEPT_BYTES: Final = 4 << 20
-_KINDS: Final = {"state": b"hash", "log": b"stream", "totals": b"hash", "blocks": b"hash"}
+#: Of merges in a row that fail, each of this number is said aloud.
+_SAID_EACH: Final = 20
+#: Times what writing readable counts takes, until it is done again.
+_PAUSE: Final = 9.0
+#: A partition's totals with what they stand for. KEYS: state, totals.
+_TOTALS: Final = (
+    "local state = redis.call('HMGET', KEYS[1], 'merged', 'floor') "
+    "return {state[1], state[2], redis.call('HGETALL', KEYS[2])}"
+)
 
 
 @dataclass(slots=True)
@@ -73,21 +81,10 @@ class _Opened:
     gone: str = "0-0"
 
     def trimmed(self, now: float) -> str:
-        """The id up to which entries go: whoever follows them, or is about to, has them by then."""
+        """The id up to which entries go: whoever follows them, or is about to, has had time for them."""
         while self.merges and (now - self.merges[0][0] > KEPT_S or sum(size for *_, size in self.merges) > KEPT_BYTES):
             self.gone = self.merges.popleft()[1]
         return self.gone
-
-
-#: Of merges in a row that fail, each of this number is said aloud.
-_SAID_EACH: Final = 20
-#: Times what writing readable counts takes, until it is done again.
-_PAUSE: Final = 9.0
-#: A partition's totals with what they stand for. KEYS: state, totals.
-_TOTALS: Final = (
-    "local state = redis.call('HMGET', KEYS[1], 'merged', 'floor') "
-    "return {state[1], state[2], redis.call('HGETALL', KEYS[2])}"
-)
 
 
 class _Script:
@@ -124,7 +121,6 @@ class RedisSink:
         other; None where epochs do.
         """
         self._client = client
-        self._pipeline = pipeline
         self._meaning = pipeline.meaning
         self._measures = tuple(pipeline.measures)
         self._keys = ViewKeys(namespace)
@@ -141,7 +137,7 @@ class RedisSink:
         self._timer: asyncio.Task[None] | None = None
         #: readable counts as they were written last
         self._published: dict[str, str] | None = None
-        #: how often partitions were merged by then
+        #: how often partitions were merged when they were written
         self._standing: list[Any] | None = None
         #: by which its readable counts are known
         self._name = uuid.uuid4().hex[:12]
@@ -217,7 +213,7 @@ class RedisSink:
         # what they are now: partitions may be opened again meanwhile
         opened = [self._opened[step.partition] for step in steps]
         calls: list[tuple[list[str], list[Any]]] = []
-        added: list[tuple[Packed, int]] = []
+        added: list[tuple[Packed, int, int]] = []
         for step, partition in zip(steps, opened, strict=True):
             try:
                 adds = packed(step.delta, self._measures)
@@ -226,13 +222,14 @@ class RedisSink:
             bound = partition.bound + adds.largest
             if bound > LARGEST:
                 bound = await self._bound(partition, step, adds)
-            added.append((adds, bound))
-            number = f"{Position.decode(step.new).next}-0"
+            new = Position.decode(step.new)
+            added.append((adds, bound, new.epoch))
+            number = f"{new.next}-0"
             arguments = [partition.name, step.old, step.new, number, adds.cells, adds.users, step.floor, bound]
             calls.append((list(partition.keys), arguments))
         answers = await self._run(_STEP, calls, "take a step")
         outcomes: dict[PartitionKey, Outcome] = {}
-        for step, partition, (adds, bound), answer in zip(steps, opened, added, answers, strict=True):
+        for step, partition, (adds, bound, epoch), answer in zip(steps, opened, added, answers, strict=True):
             self._raise_foreign(answer)
             if isinstance(answer, list):
                 message = " ".join(part.decode(errors="replace") for part in answer[2:])
@@ -241,7 +238,7 @@ class RedisSink:
             if outcome is not Outcome.CONFLICT:
                 partition.bound = bound
             if outcome is Outcome.APPLIED:
-                self._count(partition, adds, Position.decode(step.new).epoch)
+                self._count(partition, adds, epoch)
         self._patience.well(ReplicaError)
         self._begin_merging()
         return outcomes
@@ -525,7 +522,7 @@ class RedisSink:
     async def _wrong_type(self, keys: Sequence[str]) -> ConfigurationError:
         for key in keys:
             kind = await self._asked(self._client.type(key))
-            wanted = _KINDS.get(key.rsplit(":", 1)[-1], b"hash")
+            wanted = KINDS.get(key.rsplit(":", 1)[-1], b"hash")
             if kind not in (wanted, b"none"):
                 return foreign(key, kind.decode())
         return foreign(keys[0], "value of another type")
