@@ -212,7 +212,18 @@ def _growth(result: Growth) -> RenderableType:
 def _growth_reading(result: Growth) -> RenderableType:
     found = result.reading
     table = _table(f"growth: reading against history, {found.products:,} products in each minute, epochs of 30 s")
-    names = ("cells", "minutes", "Redis MB", "counts s", "first answer s", "API MB", "top 60 min", "top all", "series")
+    names = (
+        "cells",
+        "minutes",
+        "Redis MB",
+        "counts s",
+        "first answer s",
+        "of spans s",
+        "API MB",
+        "top 60 min",
+        "top all",
+        "series",
+    )
     for name in names:
         table.add_column(name, justify="right")
     for each in (found.empty, *found.sizes):
@@ -223,6 +234,7 @@ def _growth_reading(result: Growth) -> RenderableType:
             f"{each.redis_bytes / 1e6:,.1f}",
             f"{each.counts_s:.2f}",
             f"{each.answer_s:.2f}",
+            f"{each.loaded_s:.2f}",
             f"{each.resident_mb:,.0f}",
             *(f"{latency.p50_ms:.1f} / {latency.p99_ms:.1f}" for latency in latencies),
         )

@@ -30,7 +30,18 @@ A = PartitionKey("clicks", 0)
 def reading(cells: int, times: float = 0.0) -> Reading:
     at = Latency(50, 4.0 + times, 9.0, 12.0)
     return Reading(
-        cells, cells // 100, cells * 2, int(1e6 * times), 1.0, 0.5 + times, 1.5 + times, 90 + times, at, at, at
+        cells,
+        cells // 100,
+        cells * 2,
+        int(1e6 * times),
+        1.0,
+        0.5 + times,
+        1.5 + times,
+        2.5 + times,
+        90 + times,
+        at,
+        at,
+        at,
     )
 
 

@@ -69,7 +69,7 @@ def results() -> dict[str, Result]:
 
 def growth(latency: Latency) -> Growth:
     sizes = [
-        Reading(n, n // 100, n, n * 9, 1.0, 0.5 + n / 1e5, 1.5, 90 + n / 1e3, *[latency] * 3) for n in (0, 100_000)
+        Reading(n, n // 100, n, n * 9, 1.0, 0.5 + n / 1e5, 1.5, 2.5, 90 + n / 1e3, *[latency] * 3) for n in (0, 100_000)
     ]
     reading = Readings(100, 0.02, sizes[0], sizes[1:], dict.fromkeys(MEASURES, 0.875))
     writing = Writing("scattered over 24 h", 5_000, 100_000, 80_500.0, 9.5, 1.25, 60.5, 41.5, Proof(1000, 777))
